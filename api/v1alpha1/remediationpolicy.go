@@ -1,0 +1,190 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// RemediationPolicySpec says how much Kubernaut may do in this namespace, and about what.
+type RemediationPolicySpec struct {
+	// mode is the highest autonomy.
+	// +required
+	Mode Mode `json:"mode"`
+	// ceiling is the highest mode any namespace may give itself. It counts only in the policy default of the operator's namespace.
+	// +optional
+	Ceiling Mode `json:"ceiling,omitempty"`
+	// selectors say what the policy is about; none: everything. The most specific policy wins.
+	// +optional
+	Selectors PolicySelectors `json:"selectors,omitzero"`
+	// rules narrow the mode by action, risk and kind; the first match wins. Rules without a match: at most Recommend.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Rules []PolicyRule `json:"rules,omitempty"`
+	// limits bound how often.
+	// +optional
+	Limits PolicyLimits `json:"limits,omitzero"`
+	// approval says how long a plan waits for a person.
+	// +optional
+	Approval PolicyApproval `json:"approval,omitzero"`
+	// verification says when a change counts as a success.
+	// +optional
+	Verification PolicyVerification `json:"verification,omitzero"`
+	// pauseRequests hold everything this policy decides; any live one pauses.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	PauseRequests []PauseRequest `json:"pauseRequests,omitempty"`
+}
+
+// PolicySelectors say what a policy is about. Each that is given must match.
+type PolicySelectors struct {
+	// alerts by name.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=253
+	Alerts []string `json:"alerts,omitempty"`
+	// kinds of the target.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=63
+	Kinds []string `json:"kinds,omitempty"`
+	// labels of the target.
+	// +optional
+	Labels *metav1.LabelSelector `json:"labels,omitempty"`
+}
+
+// PolicyRule gives plans of a kind a mode.
+type PolicyRule struct {
+	// actions by name; none: any.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	Actions []string `json:"actions,omitempty"`
+	// maxRisk is the highest risk this rule is about; empty: any.
+	// +optional
+	MaxRisk Risk `json:"maxRisk,omitempty"`
+	// kinds of the object that is changed; none: any.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=63
+	Kinds []string `json:"kinds,omitempty"`
+	// mode of the plans that match; never higher than the policy's.
+	// +required
+	Mode Mode `json:"mode"`
+}
+
+// PolicyLimits bound how often.
+type PolicyLimits struct {
+	// cooldown between two remediations of one target uid.
+	// +optional
+	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('168h')",message="limits.cooldown is between 0s and 168h"
+	Cooldown *metav1.Duration `json:"cooldown,omitempty"`
+}
+
+// PolicyApproval says how a person is asked.
+type PolicyApproval struct {
+	// deadline after which an unanswered plan ends as Expired.
+	// +optional
+	// +kubebuilder:default="4h"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('168h')",message="approval.deadline is between 1s and 168h"
+	Deadline *metav1.Duration `json:"deadline,omitempty"`
+}
+
+// PolicyVerification says when a change counts as a success.
+// +kubebuilder:validation:XValidation:rule="!has(self.window) || !has(self.deadline) || duration(self.window) <= duration(self.deadline)",message="verification.window is not longer than verification.deadline"
+type PolicyVerification struct {
+	// window is how long the target must be well.
+	// +optional
+	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="verification.window is between 1s and 24h"
+	Window *metav1.Duration `json:"window,omitempty"`
+	// deadline is when the verdict falls.
+	// +optional
+	// +kubebuilder:default="15m"
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="verification.deadline is between 1s and 24h"
+	Deadline *metav1.Duration `json:"deadline,omitempty"`
+}
+
+// PauseRequest holds what a policy decides.
+type PauseRequest struct {
+	// by is who asks.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	By string `json:"by"`
+	// reason in their words.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Reason string `json:"reason"`
+	// until when; absent: until it is removed.
+	// +optional
+	Until metav1.Time `json:"until,omitzero"`
+}
+
+// RemediationPolicyStatus holds what the policy has let through.
+type RemediationPolicyStatus struct {
+	// reservations are the places taken in the budget, kept for the cooldown.
+	// +optional
+	// +listType=map
+	// +listMapKey=run
+	// +kubebuilder:validation:MaxItems=256
+	Reservations []Reservation `json:"reservations,omitempty"`
+}
+
+// Reservation is a place taken before a run is made, so that two workers can't take it twice.
+type Reservation struct {
+	// run it was taken for, as namespace/name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=320
+	Run string `json:"run"`
+	// targetUID of the object that is changed.
+	// +required
+	TargetUID types.UID `json:"targetUID"`
+	// action that is taken.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Action string `json:"action"`
+	// at is when it was taken.
+	// +required
+	At metav1.Time `json:"at"`
+}
+
+// RemediationPolicy says what may be done in its namespace. The one named
+// default in the operator's namespace applies where a namespace has none, and
+// holds the ceiling for all.
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=rp,categories=kubernaut,path=remediationpolicies
+// +kubebuilder:printcolumn:name="Mode",type=string,JSONPath=`.spec.mode`
+// +kubebuilder:printcolumn:name="Ceiling",type=string,JSONPath=`.spec.ceiling`
+// +kubebuilder:printcolumn:name="Paused-By",type=string,JSONPath=`.spec.pauseRequests[*].by`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type RemediationPolicy struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata of the object.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+	// spec is the wish.
+	// +required
+	Spec RemediationPolicySpec `json:"spec"`
+	// status is the observation.
+	// +optional
+	Status RemediationPolicyStatus `json:"status,omitzero"`
+}
+
+// RemediationPolicyList is a list of RemediationPolicies.
+// +kubebuilder:object:root=true
+type RemediationPolicyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []RemediationPolicy `json:"items"`
+}

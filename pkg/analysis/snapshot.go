@@ -1,0 +1,64 @@
+package analysis
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// Snapshot is what the cluster showed around one target at one moment: bounded,
+// redacted, and complete but for what Missing names. It can be serialised and
+// replayed.
+type Snapshot struct {
+	// TakenAt is when gathering began; rules have no other clock.
+	TakenAt time.Time `json:"takenAt"`
+	// Subject is what the alert names.
+	Subject v1alpha1.ObjectReference `json:"subject"`
+	// Target is the owner at the top of the subject.
+	Target v1alpha1.TargetReference `json:"target"`
+	// Deployments of the namespace that were needed: the target, or the workloads a Service could select.
+	Deployments []appsv1.Deployment `json:"deployments,omitempty"`
+	// StatefulSets that were needed.
+	StatefulSets []appsv1.StatefulSet `json:"statefulSets,omitempty"`
+	// DaemonSets that were needed.
+	DaemonSets []appsv1.DaemonSet `json:"daemonSets,omitempty"`
+	// ReplicaSets of the Deployments, old ones included.
+	ReplicaSets []appsv1.ReplicaSet `json:"replicaSets,omitempty"`
+	// Pods of the target, or those a Service could select.
+	Pods []corev1.Pod `json:"pods,omitempty"`
+	// Services that were needed.
+	Services []corev1.Service `json:"services,omitempty"`
+	// EndpointSlices of the Services.
+	EndpointSlices []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
+	// Events about the target, its ReplicaSets and its pods, newest first.
+	Events []corev1.Event `json:"events,omitempty"`
+	// Logs of containers that failed.
+	Logs []Log `json:"logs,omitempty"`
+	// Missing is what should have been read and could not be. It never means that something is broken.
+	Missing []Missing `json:"missing,omitempty"`
+}
+
+// Log is the end of one container's log, redacted.
+type Log struct {
+	// Pod and Container it comes from, in the target's namespace.
+	Pod       string `json:"pod"`
+	Container string `json:"container"`
+	// Previous is true for the log of the incarnation before the last restart.
+	Previous bool `json:"previous,omitempty"`
+	// Lines in the order they were written.
+	Lines []string `json:"lines,omitempty"`
+}
+
+// Missing is something that could not be read.
+type Missing struct {
+	// What was to be read, for example "pods of Deployment/web".
+	What string `json:"what"`
+	// Why it could not be, in one redacted sentence.
+	Why string `json:"why"`
+	// Forbidden is true when the operator lacks the right.
+	Forbidden bool `json:"forbidden,omitempty"`
+}
