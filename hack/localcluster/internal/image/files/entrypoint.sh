@@ -1,0 +1,6 @@
+#!/bin/sh
+# Without a command, or with options only, the image's own program runs.
+case "${1:--}" in
+-*) exec PROGRAM "$@" ;;
+esac
+exec "$@"

@@ -1,0 +1,108 @@
+// Package node says how a node's containerd, kubelet and kube-proxy are started,
+// and writes what they read.
+package node
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/template"
+
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/cgroup"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/controlplane"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/image"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/process"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/topology"
+)
+
+//go:embed files
+var files embed.FS
+
+var templates = template.Must(template.ParseFS(files, "files/*"))
+
+// values are what the files' templates see.
+type values struct {
+	Cluster  topology.Cluster
+	Node     topology.Node
+	Pause    string
+	CgroupV1 bool
+}
+
+// PrepareAll writes what the nodes have in common.
+func PrepareAll(c topology.Cluster) error {
+	if err := render("hosts.toml", c.Path("registries", "_default", "hosts.toml"), values{Cluster: c}); err != nil {
+		return err
+	}
+	// Pods that want the node's own resolver get the cluster's: the node knows no other.
+	if err := os.WriteFile(c.Path("resolv.conf"), []byte("nameserver "+c.DNS()+"\n"), 0o644); err != nil {
+		return fmt.Errorf("writing resolver configuration: %w", err)
+	}
+	return controlplane.WriteCertConfig(c, c.Path("pki", "kube-proxy.kubeconfig"), "kube-proxy")
+}
+
+// Prepare writes a node's files and makes its control group.
+func Prepare(c topology.Cluster, n topology.Node) error {
+	version, err := cgroup.Version()
+	if err != nil {
+		return err
+	}
+	v := values{Cluster: c, Node: n, Pause: image.Pause, CgroupV1: version == cgroup.V1}
+	for file, path := range map[string]string{
+		"containerd.toml": n.Path("containerd.toml"),
+		"cni.conflist":    n.Path("cni", "10-pods.conflist"),
+		"kubelet.yaml":    n.Path("kubelet.yaml"),
+		"kube-proxy.yaml": n.Path("kube-proxy.yaml"),
+	} {
+		if err := render(file, path, v); err != nil {
+			return err
+		}
+	}
+	if err := controlplane.WriteCertConfig(c, n.Path("kubeconfig"), "kubelet-"+n.Name); err != nil {
+		return err
+	}
+	return cgroup.Create(n.ID)
+}
+
+func render(file, path string, v values) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer f.Close()
+	if err := templates.ExecuteTemplate(f, file, v); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return f.Close()
+}
+
+// Containerd runs the node's containers.
+func Containerd(n topology.Node) process.Command {
+	return process.Command{
+		Name: "containerd-" + n.Name, Path: "containerd", Netns: n.Netns(),
+		Args: []string{"--config=" + n.Path("containerd.toml"), "--log-level=info"},
+	}
+}
+
+// Kubelet is the node as the API server knows it.
+func Kubelet(n topology.Node, bin string) process.Command {
+	return process.Command{
+		Name: "kubelet-" + n.Name, Path: bin + "/kubelet", Netns: n.Netns(),
+		Args: []string{
+			"--config=" + n.Path("kubelet.yaml"), "--kubeconfig=" + n.Path("kubeconfig"),
+			"--root-dir=" + n.Path("kubelet"), "--cert-dir=" + n.Path("pki"),
+			"--hostname-override=" + n.Name, "--node-ip=" + n.Address,
+		},
+	}
+}
+
+// Proxy makes Services work in the node's network namespace.
+func Proxy(n topology.Node, bin string) process.Command {
+	return process.Command{
+		Name: "kube-proxy-" + n.Name, Path: bin + "/kube-proxy", Netns: n.Netns(),
+		Args: []string{"--config=" + n.Path("kube-proxy.yaml")},
+	}
+}
