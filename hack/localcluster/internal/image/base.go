@@ -2,8 +2,12 @@ package image
 
 import (
 	"context"
+	_ "embed"
 	"strings"
 )
+
+//go:embed files/wget.sh
+var wget string
 
 // applets are the commands that busybox lends its name to, where no package brings a better one.
 const applets = `[ arch ash awk base64 basename bunzip2 bzcat bzip2 cal cat chgrp chmod chown chroot clear cmp cp cpio
@@ -13,7 +17,7 @@ killall less link ln logger ls lzcat md5sum microcom mkdir mkfifo mknod mktemp m
 nslookup od paste patch pidof ping ping6 printf ps pwd readlink realpath renice reset rev rm rmdir sed seq setsid sh
 sha1sum sha256sum sha512sum shuf sleep sort split stat strings stty sync sysctl tac tail tar tee telnet test tftp
 time timeout top touch tr traceroute true truncate tty uname unexpand uniq unlink unxz unzip uptime usleep uudecode
-uuencode vi watch wc wget which who whoami xargs xxd xz xzcat yes zcat`
+uuencode vi watch wc which who whoami xargs xxd xz xzcat yes zcat`
 
 // baseFiles make a C library's name lookups work and give the usual users names.
 var baseFiles = map[string]string{
@@ -37,6 +41,7 @@ func baseTree(ctx context.Context, store Store) (Tree, error) {
 	for _, applet := range strings.Fields(applets) {
 		tree.Link("usr/bin/"+applet, "busybox")
 	}
+	tree.File("usr/bin/wget", 0o755, []byte(wget))
 	for name, content := range baseFiles {
 		tree.File(name, 0o644, []byte(content))
 	}

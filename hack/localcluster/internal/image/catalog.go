@@ -104,8 +104,9 @@ func DebianSet() (string, error) {
 	b, err := json.Marshal(struct {
 		Recipes []recipe
 		Applets string
+		Wget    string
 		Files   map[string]string
-	}{recipes(), applets, baseFiles})
+	}{recipes(), applets, wget, baseFiles})
 	if err != nil {
 		return "", fmt.Errorf("naming image set: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/process"
@@ -49,11 +50,14 @@ func createNode(ctx context.Context, c topology.Cluster, n topology.Node) error 
 	if err := batch(ctx, n.Netns(), nodeCommands(c, n)); err != nil {
 		return err
 	}
+	if err := process.InNetns(n.Netns(), func() error { return rejectUnassigned(ctx, c) }); err != nil {
+		return err
+	}
 	// The route needs the node's link to be up.
 	return batch(ctx, "", []string{fmt.Sprintf("route replace %s via %s", n.PodCIDR, n.Address)})
 }
 
-// hostCommands are lines of `ip -batch` for the host. What no node answers for is unreachable at once.
+// hostCommands are lines for `ip` on the host. What no node answers for is unreachable at once.
 func hostCommands(c topology.Cluster) []string {
 	return []string{
 		fmt.Sprintf("link add %s type bridge", c.Bridge()),
@@ -71,8 +75,8 @@ func vethCommands(c topology.Cluster, n topology.Node) []string {
 	}
 }
 
-// nodeCommands are lines of `ip -batch` for the node's namespace. The route for Services only gets a
-// packet as far as kube-proxy's rules, which send it on or reject it.
+// nodeCommands are lines for `ip` in the node's namespace. The route for Services only gets a packet
+// as far as kube-proxy's rules.
 func nodeCommands(c topology.Cluster, n topology.Node) []string {
 	lines := []string{
 		"link set lo up",
@@ -92,10 +96,36 @@ func nodeCommands(c topology.Cluster, n topology.Node) []string {
 
 // nodeSettings are kernel settings of a node's namespace: it routes for its pods, and speaks IPv4 only.
 func nodeSettings() error {
-	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644); err != nil {
-		return fmt.Errorf("enabling forwarding in the node: %w", err)
+	for setting, value := range map[string]string{
+		"ip_forward":     "1",
+		"icmp_ratelimit": "0", // an address that can not be reached is reported each time, not once a second
+	} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/"+setting, []byte(value), 0o644); err != nil {
+			return fmt.Errorf("setting up the node's network: %w", err)
+		}
 	}
 	return quiet("all")
+}
+
+// rejectUnassigned answers for Services' addresses that nobody has, just before kube-proxy drops what is
+// sent there in silence. (TCP is reset: an ICMP answer would overtake the call that asks, and be lost on it.) Where a Service has no endpoints the answer is the one that kube-proxy gives.
+func rejectUnassigned(ctx context.Context, c topology.Cluster) error {
+	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
+	cmd.Stdin = strings.NewReader(fmt.Sprintf(`table ip localcluster {
+	chain forward {
+		type filter hook forward priority filter - 1
+		ip daddr %[1]s meta l4proto tcp reject with tcp reset
+		ip daddr %[1]s reject
+	}
+	chain output {
+		type filter hook output priority filter - 1
+		ip daddr %[1]s meta l4proto tcp reject with tcp reset
+		ip daddr %[1]s reject
+	}
+}
+`, c.ServiceCIDR()))
+	_, err := process.RunWith(ctx, cmd)
+	return err
 }
 
 // quiet turns IPv6 off for a link; a kernel without it has nothing to turn off.
