@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -174,12 +175,20 @@ func Delete(ctx context.Context, c topology.Cluster) error {
 	return nil
 }
 
+// deleteLink deletes a link, unless the end of the namespace at its other end was faster.
 func deleteLink(ctx context.Context, name string) error {
-	if _, err := os.Stat("/sys/class/net/" + name); errors.Is(err, os.ErrNotExist) {
+	if !exists(name) {
 		return nil
 	}
-	_, err := process.Run(ctx, "ip", "link", "del", name)
-	return err
+	if _, err := process.Run(ctx, "ip", "link", "del", name); err != nil && exists(name) {
+		return err
+	}
+	return nil
+}
+
+func exists(link string) bool {
+	_, err := net.InterfaceByName(link)
+	return err == nil
 }
 
 // Conflict returns a route of the host that overlaps one of the cluster's ranges, or "".
