@@ -1,0 +1,60 @@
+// Package redact takes secrets and terminal tricks out of text that comes from
+// outside: alert labels and annotations, log lines, events. It is pure, and
+// linear in the length of the text. It rather takes too much than too little:
+// what it returns may be stored, shown and sent to a model.
+package redact
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	// Marker stands where a secret was.
+	Marker = "[redacted]"
+	// CutMark ends a text that was cut.
+	CutMark = "…[cut]"
+	// MaxText is how much of a text is looked at, in bytes; the rest is cut.
+	MaxText = 256 << 10
+)
+
+// Text returns s with secrets replaced by Marker and without escape sequences
+// and control characters other than newline and tab. A text of several lines is
+// best given whole: a key block is recognised by its first line.
+func Text(s string) string {
+	s = clean(Cut(s, MaxText))
+	for _, r := range rules {
+		s = r.apply(s)
+	}
+	return s
+}
+
+// Line returns s as Text does, on one line and at most limit bytes long.
+func Line(s string, limit int) string {
+	return Cut(strings.Join(strings.Fields(Text(s)), " "), limit)
+}
+
+// Field returns a value that is stored under a name, as Text does: whole
+// replaced by Marker if the name says that it is a secret.
+func Field(name, value string) string {
+	if value != "" && namesSecret(name) {
+		return Marker
+	}
+	return Text(value)
+}
+
+// Cut returns s if it is at most limit bytes long, else its beginning with
+// CutMark at the end, never more than limit bytes, never within a character.
+func Cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	keep, mark := limit-len(CutMark), CutMark
+	if keep < 0 {
+		keep, mark = max(limit, 0), ""
+	}
+	for keep > 0 && !utf8.RuneStart(s[keep]) {
+		keep--
+	}
+	return s[:keep] + mark
+}
