@@ -1,0 +1,130 @@
+package evidence
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// ErrNoTarget means that an alert names nothing, or nothing that exists. An
+// object that could not be read is another error: it may well exist.
+var ErrNoTarget = errors.New("no target")
+
+// maxClimb is how many owners are followed; built-in kinds need two.
+const maxClimb = 5
+
+// Found is what an alert is about.
+type Found struct {
+	// Subject is the object its labels name.
+	Subject v1alpha1.ObjectReference
+	// Target is the owner at the top of it.
+	Target v1alpha1.TargetReference
+}
+
+// Resolver finds what an alert is about.
+type Resolver struct {
+	reader client.Reader
+}
+
+// NewResolver returns a resolver that reads with reader.
+func NewResolver(reader client.Reader) *Resolver {
+	return &Resolver{reader: reader}
+}
+
+// Resolve finds the object that the alert's labels name in the namespace, and
+// its owner at the top.
+func (r *Resolver) Resolve(ctx context.Context, namespace string, a v1alpha1.Alert) (Found, error) {
+	subject, ok := subjectOf(namespace, a.Labels)
+	if !ok {
+		return Found{}, fmt.Errorf("the labels of alert %s name no object: %w", a.Name, ErrNoTarget)
+	}
+	target, err := r.Climb(ctx, subject)
+	if err != nil {
+		return Found{}, err
+	}
+	return Found{Subject: subject, Target: target}, nil
+}
+
+// Climb follows the controlling owners of an object to the top, as far as the
+// kinds are Kubernetes' own: what belongs to a custom resource is changed
+// through its workload, or not at all.
+func (r *Resolver) Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error) {
+	var uid types.UID
+	for range maxClimb {
+		obj, err := r.metadata(ctx, ref, uid)
+		if err != nil {
+			return v1alpha1.TargetReference{}, err
+		}
+		owner := metav1.GetControllerOf(obj)
+		if owner == nil || !climbable[owner.APIVersion+" "+owner.Kind] {
+			return v1alpha1.TargetReference{ObjectReference: ref, UID: obj.UID, Generation: obj.Generation}, nil
+		}
+		ref.APIVersion, ref.Kind, ref.Name, uid = owner.APIVersion, owner.Kind, owner.Name, owner.UID
+	}
+	return v1alpha1.TargetReference{}, fmt.Errorf("climbing the owners of %s: more than %d of them: %w", ref, maxClimb, ErrNoTarget)
+}
+
+// metadata reads an object; with a uid, only that incarnation of it.
+func (r *Resolver) metadata(ctx context.Context, ref v1alpha1.ObjectReference, uid types.UID) (*metav1.PartialObjectMetadata, error) {
+	obj := &metav1.PartialObjectMetadata{}
+	obj.SetGroupVersionKind(ref.GroupVersionKind())
+	err := r.reader.Get(ctx, ref.NamespacedName(), obj)
+	if apierrors.IsNotFound(err) || err == nil && uid != "" && obj.UID != uid {
+		return nil, fmt.Errorf("%s does not exist: %w", ref, ErrNoTarget)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", ref, err)
+	}
+	return obj, nil
+}
+
+// climbable are the owners that are followed.
+var climbable = map[string]bool{
+	"apps/v1 Deployment":  true,
+	"apps/v1 ReplicaSet":  true,
+	"apps/v1 StatefulSet": true,
+	"apps/v1 DaemonSet":   true,
+	"batch/v1 Job":        true,
+	"batch/v1 CronJob":    true,
+}
+
+// kinds that labels name, the one that says most first: an alert about a
+// Deployment often carries the pod and the Service of whoever measured it.
+var kinds = []struct {
+	label, apiVersion, kind string
+	clusterScoped           bool
+}{
+	{label: "deployment", apiVersion: "apps/v1", kind: "Deployment"},
+	{label: "statefulset", apiVersion: "apps/v1", kind: "StatefulSet"},
+	{label: "daemonset", apiVersion: "apps/v1", kind: "DaemonSet"},
+	{label: "replicaset", apiVersion: "apps/v1", kind: "ReplicaSet"},
+	{label: "job_name", apiVersion: "batch/v1", kind: "Job"},
+	{label: "persistentvolumeclaim", apiVersion: "v1", kind: "PersistentVolumeClaim"},
+	{label: "pod", apiVersion: "v1", kind: "Pod"},
+	{label: "node", apiVersion: "v1", kind: "Node", clusterScoped: true},
+	{label: "service", apiVersion: "v1", kind: "Service"},
+}
+
+// subjectOf returns the object that labels name in a namespace.
+func subjectOf(namespace string, labels map[string]string) (v1alpha1.ObjectReference, bool) {
+	for _, k := range kinds {
+		name := cmp.Or(labels["exported_"+k.label], labels[k.label])
+		if name == "" {
+			continue
+		}
+		ref := v1alpha1.ObjectReference{APIVersion: k.apiVersion, Kind: k.kind, Namespace: namespace, Name: name}
+		if k.clusterScoped {
+			ref.Namespace = ""
+		}
+		return ref, true
+	}
+	return v1alpha1.ObjectReference{}, false
+}
