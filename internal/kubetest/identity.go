@@ -1,0 +1,68 @@
+package kubetest
+
+import (
+	"context"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Where the operator lives, and as whom, as config/default ships it.
+const (
+	OperatorNamespace = "kubernaut-system"
+	OperatorAccount   = "kubernaut"
+	// OperatorUser is the operator's name to the API server.
+	OperatorUser = "system:serviceaccount:" + OperatorNamespace + ":" + OperatorAccount
+	// Remediator is the account of a tenant's namespace whose rights are used there.
+	Remediator = "kubernaut-remediator"
+)
+
+// RemediatorUser returns the API server's name for a namespace's remediator.
+func RemediatorUser(namespace string) string {
+	return "system:serviceaccount:" + namespace + ":" + Remediator
+}
+
+// ConfigAs returns the configuration of a user of the given groups. The API
+// server adds system:authenticated, and the groups of a service account.
+func (s *Server) ConfigAs(user string, groups ...string) *rest.Config {
+	cfg := rest.CopyConfig(s.Config)
+	cfg.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
+	return cfg
+}
+
+// As returns a client that acts as a user of the given groups.
+func (s *Server) As(user string, groups ...string) client.Client {
+	s.tb.Helper()
+	return s.clientFor(s.ConfigAs(user, groups...))
+}
+
+// ConfigWithToken returns a configuration that authenticates with a real token
+// of a ServiceAccount, so that it can impersonate others as far as its own
+// rights go.
+func (s *Server) ConfigWithToken(ctx context.Context, namespace, account string) *rest.Config {
+	s.tb.Helper()
+	request := &authenticationv1.TokenRequest{}
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: account}}
+	if err := s.Client.SubResource("token").Create(ctx, sa, request); err != nil {
+		s.tb.Fatalf("asking for a token of %s/%s: %v", namespace, account, err)
+	}
+	cfg := rest.AnonymousClientConfig(s.Config)
+	cfg.BearerToken = request.Status.Token
+	return cfg
+}
+
+// OperatorConfig returns the configuration of the operator's own account, with
+// the rights that config/rbac ships and no others. It needs Install("config", "rbac") first.
+func (s *Server) OperatorConfig(ctx context.Context) *rest.Config {
+	s.tb.Helper()
+	return s.ConfigWithToken(ctx, OperatorNamespace, OperatorAccount)
+}
+
+// Operator returns a client of the operator's own account; see OperatorConfig.
+func (s *Server) Operator(ctx context.Context) client.Client {
+	s.tb.Helper()
+	return s.clientFor(s.OperatorConfig(ctx))
+}
