@@ -148,6 +148,10 @@ const (
 	ReasonCannotUndo = "CannotUndo"
 	// ReasonObserving: the verdict has not fallen yet.
 	ReasonObserving = "Observing"
+	// ReasonHealthy: the alert resolved and the target stayed healthy for the whole window.
+	ReasonHealthy = "Healthy"
+	// ReasonUnhealthy: the target is unhealthy at the deadline.
+	ReasonUnhealthy = "Unhealthy"
 	// ReasonHeld: the run holds the lease on its target.
 	ReasonHeld = "Held"
 	// ReasonReleased: the lease on the target was given back.
