@@ -20,15 +20,20 @@ var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\v", "\n", "\f", "
 func clean(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	s = lineEnds.Replace(s)
-	s = escapes.ReplaceAllString(s, "")
+	if strings.ContainsFunc(s, steers) {
+		s = escapes.ReplaceAllString(s, "")
+	}
 	return strings.Map(printable, s)
 }
+
+// steers is true for ESC and for the characters that stand for ESC and another one.
+func steers(r rune) bool { return r == '\x1b' || r >= '\u0080' && r <= '\u009f' }
 
 // printable drops control characters and the invisible ones that reorder or
 // join text.
 func printable(r rune) rune {
 	switch {
-	case r == '\n' || r == '\t':
+	case r == '\n' || r == '\t' || r >= ' ' && r <= '~':
 		return r
 	case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
 		return -1

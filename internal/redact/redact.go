@@ -22,9 +22,20 @@ const (
 // and control characters other than newline and tab. A text of several lines is
 // best given whole: a key block is recognised by its first line.
 func Text(s string) string {
-	s = clean(Cut(s, MaxText))
+	s = applyAll(blocks, clean(Cut(s, MaxText)))
+	split := strings.Split(s, "\n")
+	for i, line := range split {
+		split[i] = applyAll(lines, line)
+	}
+	return strings.Join(split, "\n")
+}
+
+func applyAll(rules []rule, s string) string {
+	lower := strings.ToLower(s)
 	for _, r := range rules {
-		s = r.apply(s)
+		if r.when(lower) {
+			s = r.apply(s)
+		}
 	}
 	return s
 }
