@@ -5,6 +5,8 @@ package analysis
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -14,7 +16,8 @@ type Analyzer interface {
 	// Source says who is answering.
 	Source() v1alpha1.DiagnosisSource
 	// Analyze returns a diagnosis, or an error that wraps ErrUnavailable or
-	// ErrDeclined. The caller's own cancellation is returned as it is.
+	// ErrDeclined, or an *UnsettledError. The caller's own cancellation is
+	// returned as it is.
 	Analyze(ctx context.Context, req Request) (v1alpha1.Diagnosis, error)
 }
 
@@ -34,3 +37,16 @@ var (
 	// ErrDeclined means that the source answered, and has no diagnosis to give.
 	ErrDeclined = errors.New("diagnosis declined")
 )
+
+// UnsettledError means that it is too early for an answer: what is going on will
+// show by itself in a while, and nothing is lost by looking again then.
+type UnsettledError struct {
+	// After is when it is worth looking again.
+	After time.Duration
+	// Now is the answer if there is no time to wait.
+	Now v1alpha1.Diagnosis
+}
+
+func (e *UnsettledError) Error() string {
+	return fmt.Sprintf("too early to tell, look again in %s: %s", e.After, e.Now.Summary)
+}

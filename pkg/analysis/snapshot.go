@@ -36,10 +36,24 @@ type Snapshot struct {
 	EndpointSlices []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
 	// Events about the target, its ReplicaSets and its pods, newest first.
 	Events []corev1.Event `json:"events,omitempty"`
+	// Changes say who last changed what can break the target, newest first.
+	Changes []Change `json:"changes,omitempty"`
 	// Logs of containers that failed.
 	Logs []Log `json:"logs,omitempty"`
 	// Missing is what should have been read and could not be. It never means that something is broken.
 	Missing []Missing `json:"missing,omitempty"`
+}
+
+// Change is the last write to a field, as the API server remembers it.
+type Change struct {
+	// Object that was changed.
+	Object v1alpha1.ObjectReference `json:"object"`
+	// Field that was changed: spec.template or spec.selector.
+	Field string `json:"field"`
+	// By is the program that wrote it, as it called itself; data, not proof.
+	By string `json:"by"`
+	// At is when.
+	At time.Time `json:"at"`
 }
 
 // Log is the end of one container's log, redacted.
@@ -61,4 +75,6 @@ type Missing struct {
 	Why string `json:"why"`
 	// Forbidden is true when the operator lacks the right.
 	Forbidden bool `json:"forbidden,omitempty"`
+	// Detail is true for logs and events: they explain, but whether the target is well shows without them.
+	Detail bool `json:"detail,omitempty"`
 }
