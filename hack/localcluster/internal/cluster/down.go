@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -42,9 +41,6 @@ func remove(ctx context.Context, root, name string) (bool, error) {
 		return false, err
 	}
 	if err := processes(c).EndAll(func() ([]int, error) { return members(c) }); err != nil {
-		return true, err
-	}
-	if err := removeStrays(c); err != nil {
 		return true, err
 	}
 	if err := unmountBelow(c.Dir()); err != nil {
@@ -107,60 +103,6 @@ func members(c topology.Cluster) ([]int, error) {
 		pids = append(pids, found...)
 	}
 	return pids, nil
-}
-
-// shimSocket is where containerd's shims listen, whichever containerd started them.
-var shimSocket = regexp.MustCompile(`^unix:///run/containerd/s/[0-9a-f]{64}$`)
-
-// removeStrays removes what containerd, CNI and kubelet write outside of the cluster's
-// directory; where, none of them can be told.
-func removeStrays(c topology.Cluster) error {
-	var strays []string
-	for _, n := range c.Nodes {
-		addresses, err := filepath.Glob(n.Path("state", "io.containerd.runtime.v2.task", "k8s.io", "*", "address"))
-		if err != nil {
-			return fmt.Errorf("listing shims of %s: %w", n.Name, err)
-		}
-		for _, file := range addresses {
-			if b, err := os.ReadFile(file); err == nil && shimSocket.Match(b) {
-				strays = append(strays, strings.TrimPrefix(string(b), "unix://"))
-			}
-		}
-		results, err := filepath.Glob("/var/lib/cni/results/" + n.ID + "-*")
-		if err != nil {
-			return fmt.Errorf("listing network results of %s: %w", n.Name, err)
-		}
-		strays = append(strays, results...)
-	}
-	links, err := linksInto(c.Dir(), "/var/log/containers")
-	if err != nil {
-		return err
-	}
-	for _, stray := range append(strays, links...) {
-		if err := os.Remove(stray); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("removing what a node left outside: %w", err)
-		}
-	}
-	return nil
-}
-
-// linksInto lists the symbolic links in a directory that point below another.
-func linksInto(below, dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing container logs: %w", err)
-	}
-	var found []string
-	for _, e := range entries {
-		link := filepath.Join(dir, e.Name())
-		if target, err := os.Readlink(link); err == nil && strings.HasPrefix(target, below+"/") {
-			found = append(found, link)
-		}
-	}
-	return found, nil
 }
 
 // unmountBelow unmounts everything under the directory. Should anything stay, nothing is

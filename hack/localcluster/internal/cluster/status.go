@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/cgroup"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/monitoring"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/topology"
 )
 
@@ -26,6 +27,8 @@ type Status struct {
 	NodeList   []NodeStatus      `json:"nodeList"`
 	URLs       map[string]string `json:"urls,omitempty"`
 	Processes  []ProcessStatus   `json:"processes"`
+
+	pipeline monitoring.Config
 }
 
 // NodeStatus is one node, and where a test lays hands on it.
@@ -73,7 +76,7 @@ func Look(ctx context.Context, root, name string) (Status, error) {
 		Binaries: j.Binaries, Registry: c.Registry(), HostIP: c.HostAddress(), PodCIDR: c.PodCIDR(), Services: c.ServiceCIDR(),
 	}
 	if j.Monitoring {
-		s.URLs = j.Pipeline.Ports.URLs()
+		s.URLs, s.pipeline = j.Pipeline.Ports.URLs(), j.Pipeline.Config
 	}
 	if s.Cgroups, err = describeCgroups(); err != nil {
 		return Status{}, err

@@ -86,6 +86,9 @@ func alreadyUp(ctx context.Context, o Options) (bool, error) {
 	}
 	if now.Healthy() && now.Spec == o.Spec {
 		fmt.Fprintf(o.Progress, "cluster %s is up already: KUBECONFIG=%s\n", o.Name, now.Kubeconfig)
+		if o.Monitoring && now.pipeline.With(o.Pipeline) != now.pipeline {
+			return true, reload(ctx, o.Root, o.Name, o.Pipeline)
+		}
 		return true, nil
 	}
 	if now.Healthy() {

@@ -60,6 +60,10 @@ func Reload(ctx context.Context, root, name string, change monitoring.Config) er
 		return err
 	}
 	defer unlock()
+	return reload(ctx, root, name, change)
+}
+
+func reload(ctx context.Context, root, name string, change monitoring.Config) error {
 	j, c, err := find(root, name)
 	if err != nil {
 		return err
@@ -80,12 +84,15 @@ func Reload(ctx context.Context, root, name string, change monitoring.Config) er
 	}
 	urls := j.Pipeline.Ports.URLs()
 	if err := monitoring.Reload(ctx, urls["prometheus"]); err != nil {
-		return err
+		return fmt.Errorf("%w; why is in %s", err, c.Path("log", "prometheus.log"))
 	}
-	if before == j.Pipeline.Alertmanager {
-		return monitoring.Reload(ctx, urls["alertmanager"])
+	if before != j.Pipeline.Alertmanager {
+		return restartAlertmanager(ctx, c, j.Pipeline)
 	}
-	return restartAlertmanager(ctx, c, j.Pipeline)
+	if err := monitoring.Reload(ctx, urls["alertmanager"]); err != nil {
+		return fmt.Errorf("%w; why is in %s", err, c.Path("log", "alertmanager.log"))
+	}
+	return nil
 }
 
 // restartAlertmanager is how it comes to read another file.

@@ -40,6 +40,9 @@ type recipe struct {
 //go:embed files/entrypoint.sh
 var entrypoint string
 
+//go:embed files/redis.sh
+var redisServer string
+
 //go:embed files/nginx.conf
 var nginxConf string
 
@@ -85,7 +88,7 @@ func recipes() []recipe {
 			Repository: "docker.io/library/redis",
 			Tags:       []string{"latest", "7"},
 			Packages:   []string{"redis-server"},
-			Files:      map[string]string{"entrypoint.sh": strings.ReplaceAll(entrypoint, "PROGRAM", "redis-server --protected-mode no --bind 0.0.0.0")},
+			Files:      map[string]string{"entrypoint.sh": strings.ReplaceAll(entrypoint, "PROGRAM", "redis-server"), "usr/local/bin/redis-server": redisServer},
 			Writable:   []string{"data"},
 			Config:     v1.Config{Env: []string{searchPath}, Entrypoint: []string{"/entrypoint.sh"}, WorkingDir: "/data"},
 		},
@@ -191,7 +194,7 @@ func (r recipe) make(ctx context.Context, store Store, base Tree) (v1.Image, err
 	}
 	for name, content := range r.Files {
 		mode := int64(0o644)
-		if strings.HasSuffix(name, ".sh") {
+		if strings.HasPrefix(content, "#!") {
 			mode = 0o755
 		}
 		tree.File(name, mode, []byte(content))

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"text/template"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/cgroup"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/controlplane"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/image"
@@ -79,18 +81,39 @@ func render(file, path string, v values) error {
 	return f.Close()
 }
 
-// Containerd runs the node's containers.
+func containerd(n topology.Node) string { return "containerd-" + n.Name }
+
+// privateMounts gives the node directories of its own where containerd, CNI and kubelet write without asking.
+// The kubelet's cAdvisor, too, looks for containerd at one place only, and names no container if it is not there.
+func privateMounts(n topology.Node) error {
+	const run = "/run/containerd"
+	for _, dir := range []string{run, "/var/lib/cni", "/var/log/containers"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("making %s: %w", dir, err)
+		}
+		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
+			return fmt.Errorf("giving %s its own %s: %w", n.Name, dir, err)
+		}
+	}
+	if err := os.Symlink(n.ContainerdSocket(), run+"/containerd.sock"); err != nil {
+		return fmt.Errorf("leading cAdvisor to containerd: %w", err)
+	}
+	return nil
+}
+
+// Containerd runs the node's containers, in a mount namespace that the kubelet shares.
 func Containerd(n topology.Node) process.Command {
 	return process.Command{
-		Name: "containerd-" + n.Name, Path: "containerd", Netns: n.Netns(),
-		Args: []string{"--config=" + n.Path("containerd.toml"), "--log-level=info"},
+		Name: containerd(n), Path: "containerd", Netns: n.Netns(),
+		Mounts: func() error { return privateMounts(n) },
+		Args:   []string{"--config=" + n.Path("containerd.toml"), "--log-level=info"},
 	}
 }
 
 // Kubelet is the node as the API server knows it.
 func Kubelet(n topology.Node, bin string) process.Command {
 	return process.Command{
-		Name: "kubelet-" + n.Name, Path: bin + "/kubelet", Netns: n.Netns(),
+		Name: "kubelet-" + n.Name, Path: bin + "/kubelet", Netns: n.Netns(), MountsOf: containerd(n),
 		Args: []string{
 			"--config=" + n.Path("kubelet.yaml"), "--kubeconfig=" + n.Path("kubeconfig"),
 			"--root-dir=" + n.Path("kubelet"), "--cert-dir=" + n.Path("pki"),

@@ -4,7 +4,6 @@ package process
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +21,10 @@ type Command struct {
 	Args []string
 	// Netns is the file of the network namespace to start in; empty is the host's.
 	Netns string
+	// Mounts, if there are any, are made in a mount namespace of the child's own.
+	Mounts func() error
+	// MountsOf names an earlier child whose mount namespace is shared.
+	MountsOf string
 }
 
 // Record is what is remembered about a child. A pid alone may have been given to a stranger since.
@@ -67,7 +70,7 @@ func (t Table) Start(c Command) (*Process, error) {
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.Dir, out, out
 	cmd.Env = t.environ()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := InNetns(c.Netns, cmd.Start); err != nil {
+	if err := t.inPlace(c, cmd.Start); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", c.Name, err)
 	}
 	exited := make(chan struct{})
@@ -133,21 +136,25 @@ func (t Table) Records() ([]Record, error) {
 	return records, nil
 }
 
-// Stop ends one child and forgets it. One that is not there has been stopped already.
-func (t Table) Stop(name string) error {
-	path := filepath.Join(t.Dir, name+".pid")
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+// find returns the child of that name, which has ended or was never started if ok is false.
+func (t Table) find(name string) (r Record, ok bool, err error) {
+	records, err := t.Records()
 	if err != nil {
-		return fmt.Errorf("reading who runs: %w", err)
+		return r, false, err
 	}
-	var r Record
-	if json.Unmarshal(b, &r) == nil && r.Alive() {
-		if err := end(r); err != nil {
-			return err
+	for _, r := range records {
+		if r.Name == name {
+			return r, r.Alive(), nil
 		}
 	}
-	return os.Remove(path)
+	return r, false, nil
+}
+
+// Stop ends one child. One that is not there has been stopped already.
+func (t Table) Stop(name string) error {
+	r, ok, err := t.find(name)
+	if err != nil || !ok {
+		return err
+	}
+	return end(r)
 }
