@@ -5,9 +5,12 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
 // Where the operator lives, and as whom, as config/default ships it.
@@ -58,6 +61,9 @@ func (s *Server) ConfigWithToken(ctx context.Context, namespace, account string)
 // the rights that config/rbac ships and no others. It needs Install("config", "rbac") first.
 func (s *Server) OperatorConfig(ctx context.Context) *rest.Config {
 	s.tb.Helper()
+	s.awaitRight(ctx, "", OperatorUser, rbacv1.PolicyRule{
+		APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"alertremediations"}, Verbs: []string{"create"},
+	})
 	return s.ConfigWithToken(ctx, OperatorNamespace, OperatorAccount)
 }
 

@@ -32,6 +32,8 @@ type Server struct {
 	Client client.Client
 	// Scheme knows Kubernetes' kinds and ours.
 	Scheme *runtime.Scheme
+	// Kubeconfig is the path of the administrator's, for programs a test starts.
+	Kubeconfig string
 
 	tb      testing.TB
 	kubectl string
@@ -64,6 +66,10 @@ func Start(tb testing.TB) *Server {
 	}
 	if s.Scheme, err = Scheme(); err != nil {
 		tb.Fatal(err)
+	}
+	s.Kubeconfig = filepath.Join(dir, "kubeconfig")
+	if err := os.WriteFile(s.Kubeconfig, env.KubeConfig, 0o600); err != nil {
+		tb.Fatalf("writing the kubeconfig: %v", err)
 	}
 	s.Client = s.clientFor(s.Config)
 	return s

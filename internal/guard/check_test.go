@@ -1,0 +1,96 @@
+package guard_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/internal/guard"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+)
+
+// The operator asks, with the rights it ships with.
+func faults(ctx context.Context) []string {
+	found, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
+	Expect(err).NotTo(HaveOccurred())
+	return found
+}
+
+func policyNamed(ctx context.Context, name string) *admissionv1.ValidatingAdmissionPolicy {
+	policy := &admissionv1.ValidatingAdmissionPolicy{}
+	Expect(server.Client.Get(ctx, client.ObjectKey{Name: name}, policy)).To(Succeed())
+	return policy
+}
+
+func bindingNamed(ctx context.Context, name string) *admissionv1.ValidatingAdmissionPolicyBinding {
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{}
+	Expect(server.Client.Get(ctx, client.ObjectKey{Name: name}, binding)).To(Succeed())
+	return binding
+}
+
+// Serial: the guards are the cluster's, and other tests rely on them.
+var _ = Describe("Check", Serial, func() {
+	BeforeEach(func(ctx SpecContext) {
+		Expect(faults(ctx)).To(BeEmpty(), "as installed, all are in force")
+		DeferCleanup(func(ctx SpecContext) {
+			shipped, err := guard.Manifests(kubetest.OperatorUser)
+			Expect(err).NotTo(HaveOccurred())
+			server.Kubectl(ctx, shipped, "replace", "--force", "-f", "-")
+			server.AwaitGuards(ctx)
+			Expect(faults(ctx)).To(BeEmpty(), "the remedy that the message names puts all in force")
+		})
+	})
+
+	It("names a guard whose binding was deleted", func(ctx SpecContext) {
+		Expect(server.Client.Delete(ctx, bindingNamed(ctx, "kubernaut-approval"))).To(Succeed())
+		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the binding of guard approval is missing: kubectl kubernaut guards")))
+	})
+	It("names a guard whose policy was deleted", func(ctx SpecContext) {
+		Expect(server.Client.Delete(ctx, policyNamed(ctx, "kubernaut-run"))).To(Succeed())
+		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the policy of guard run is missing")))
+	})
+	It("names a guard that only audits any more", func(ctx SpecContext) {
+		binding := bindingNamed(ctx, "kubernaut-status")
+		binding.Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Audit}
+		Expect(server.Client.Update(ctx, binding)).To(Succeed())
+		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the binding of guard status is altered")))
+	})
+	It("names a guard that was narrowed to some namespaces", func(ctx SpecContext) {
+		binding := bindingNamed(ctx, "kubernaut-status")
+		binding.Spec.MatchResources = &admissionv1.MatchResources{ExcludeResourceRules: []admissionv1.NamedRuleWithOperations{{
+			RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.OperationAll},
+				Rule:       admissionv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*/*"}},
+			},
+		}}}
+		Expect(server.Client.Update(ctx, binding)).To(Succeed())
+		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the binding of guard status is altered")))
+	})
+	It("names each guard whose rule was weakened", func(ctx SpecContext) {
+		for _, name := range []string{"kubernaut-approval", "kubernaut-origin"} {
+			policy := policyNamed(ctx, name)
+			policy.Spec.Validations[0].Expression = "true"
+			Expect(server.Client.Update(ctx, policy)).To(Succeed())
+		}
+		Expect(faults(ctx)).To(ConsistOf(
+			HavePrefix("the policy of guard approval is altered"), HavePrefix("the policy of guard origin is altered")))
+	})
+	It("names a guard that lets through what it can't judge", func(ctx SpecContext) {
+		policy := policyNamed(ctx, "kubernaut-origin")
+		policy.Spec.FailurePolicy = new(admissionv1.Ignore)
+		Expect(server.Client.Update(ctx, policy)).To(Succeed())
+		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the policy of guard origin is altered")))
+	})
+	It("names the guards that trust another account than ours", func(ctx SpecContext) {
+		found, err := guard.Check(ctx, server.Client, "system:serviceaccount:elsewhere:kubernaut")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found).To(ConsistOf(HavePrefix("the policy of guard status is altered"), HavePrefix("the policy of guard origin is altered")))
+	})
+	It("refuses to check for somebody who is no service account", func(ctx SpecContext) {
+		_, err := guard.Check(ctx, server.Client, "admin")
+		Expect(err).To(MatchError(ContainSubstring("is not a ServiceAccount")))
+	})
+})
