@@ -1,0 +1,224 @@
+// Package alert reads what Alertmanager sends, and tells from the labels of an
+// alert which alert it is and which object it is about. It is pure: what it
+// decides, it decides from the bytes alone.
+package alert
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Bounds of what is read. What is over them is refused, never cut: a cut label
+// would be another alert.
+const (
+	// MaxBody is the largest message, in bytes.
+	MaxBody = 4 << 20
+	// MaxAlerts is the largest number of alerts in a message.
+	MaxAlerts = 10_000
+	// MaxPairs is the largest number of labels, and of annotations, of an alert.
+	MaxPairs = 256
+	// MaxPair is the largest name and value of a label or annotation together, in bytes.
+	MaxPair = 64 << 10
+)
+
+var (
+	// ErrShape means that something is not of the shape it must have; the error says where.
+	ErrShape = errors.New("unexpected shape")
+	// ErrBounds means that something is larger than it may be; the error says where.
+	ErrBounds = errors.New("too large")
+	// ErrNameless means that an alert has no label alertname.
+	ErrNameless = errors.New("no label alertname")
+)
+
+// Status of an alert.
+type Status string
+
+const (
+	// Firing: the condition holds.
+	Firing Status = "firing"
+	// Resolved: the condition no longer holds.
+	Resolved Status = "resolved"
+)
+
+// Message is one notification: a group of alerts, or as many of it as fit.
+type Message struct {
+	// GroupKey names the group for correlation. It changes when somebody edits
+	// the routes, so it is never an identity.
+	GroupKey string
+	// Receiver is the name of the receiver the message was sent by.
+	Receiver string
+	// Truncated is how many alerts of the group were left out.
+	Truncated uint64
+	// Items are the alerts in the order they came.
+	Items []Item
+}
+
+// Item is one alert of a message, or what is wrong with it: one bad alert does
+// not spoil the others.
+type Item struct {
+	// Alert as it was sent; empty if Err is set.
+	Alert Alert
+	// Err wraps ErrShape, ErrBounds or ErrNameless.
+	Err error
+}
+
+// Alert is one alert as it was sent: untrusted, and neither redacted nor cut.
+type Alert struct {
+	// Status of this alert, whatever the status of its group is.
+	Status Status
+	// Labels are the identity of the alert.
+	Labels map[string]string
+	// Annotations are for people.
+	Annotations map[string]string
+	// StartsAt is when it began to fire. Replicas of Prometheus disagree about it.
+	StartsAt time.Time
+	// EndsAt is when it stopped; zero while it fires.
+	EndsAt time.Time
+	// GeneratorURL leads to the expression that fired.
+	GeneratorURL string
+	// Fingerprint is a hash of the labels.
+	Fingerprint string
+}
+
+// Name returns the name of the rule that fired.
+func (a Alert) Name() string { return a.Labels["alertname"] }
+
+// envelope is the part of a message that is read. Other fields are tolerated:
+// Grafana sends many more under version 1, and Alertmanager grows some.
+type envelope struct {
+	Version         string            `json:"version"`
+	GroupKey        string            `json:"groupKey"`
+	Receiver        string            `json:"receiver"`
+	TruncatedAlerts uint64            `json:"truncatedAlerts"`
+	Alerts          []json.RawMessage `json:"alerts"`
+}
+
+type wireAlert struct {
+	Status       Status             `json:"status"`
+	Labels       map[string]*string `json:"labels"`
+	Annotations  map[string]*string `json:"annotations"`
+	StartsAt     time.Time          `json:"startsAt"`
+	EndsAt       time.Time          `json:"endsAt"`
+	GeneratorURL string             `json:"generatorURL"`
+	Fingerprint  string             `json:"fingerprint"`
+}
+
+// Decode reads a message of version 4, or 1 as Grafana sends it. An error is
+// about the message as a whole and wraps ErrShape or ErrBounds; what is wrong
+// with a single alert stands in its Item. No error repeats what was sent.
+func Decode(body []byte) (Message, error) {
+	if len(body) > MaxBody {
+		return Message{}, fmt.Errorf("%w: more than %d bytes", ErrBounds, MaxBody)
+	}
+	var wire envelope
+	if err := unmarshal(body, &wire, ""); err != nil {
+		return Message{}, err
+	}
+	switch {
+	case wire.Version != "4" && wire.Version != "1":
+		return Message{}, fmt.Errorf(`%w: version: want "4", or "1" from Grafana`, ErrShape)
+	case wire.Alerts == nil:
+		return Message{}, fmt.Errorf("%w: alerts: want a list", ErrShape)
+	case len(wire.Alerts) > MaxAlerts:
+		return Message{}, fmt.Errorf("%w: alerts: more than %d", ErrBounds, MaxAlerts)
+	}
+	m := Message{GroupKey: wire.GroupKey, Receiver: wire.Receiver, Truncated: wire.TruncatedAlerts}
+	m.Items = make([]Item, len(wire.Alerts))
+	for i, raw := range wire.Alerts {
+		m.Items[i].Alert, m.Items[i].Err = decodeAlert(raw, fmt.Sprintf("alerts[%d]", i))
+	}
+	return m, nil
+}
+
+func decodeAlert(raw json.RawMessage, path string) (Alert, error) {
+	var wire wireAlert
+	if err := unmarshal(raw, &wire, path); err != nil {
+		return Alert{}, err
+	}
+	labels, err := pairs(wire.Labels, path+".labels")
+	if err != nil {
+		return Alert{}, err
+	}
+	annotations, err := pairs(wire.Annotations, path+".annotations")
+	if err != nil {
+		return Alert{}, err
+	}
+	switch {
+	case wire.Status != Firing && wire.Status != Resolved:
+		return Alert{}, fmt.Errorf("%w: %s.status: want firing or resolved", ErrShape, path)
+	case labels["alertname"] == "":
+		return Alert{}, fmt.Errorf("%s: %w", path, ErrNameless)
+	case wire.StartsAt.IsZero():
+		return Alert{}, fmt.Errorf("%w: %s.startsAt: want a time", ErrShape, path)
+	}
+	return Alert{
+		Status: wire.Status, Labels: labels, Annotations: annotations, StartsAt: wire.StartsAt, EndsAt: wire.EndsAt,
+		GeneratorURL: wire.GeneratorURL, Fingerprint: wire.Fingerprint,
+	}, nil
+}
+
+// pairs refuses what is no string: encoding/json would make null an empty one,
+// and so another alert.
+func pairs(wire map[string]*string, path string) (map[string]string, error) {
+	if len(wire) > MaxPairs {
+		return nil, fmt.Errorf("%w: %s: more than %d", ErrBounds, path, MaxPairs)
+	}
+	out := make(map[string]string, len(wire))
+	for name, value := range wire {
+		switch {
+		case value == nil:
+			return nil, fmt.Errorf("%w: %s: want strings", ErrShape, path)
+		case len(name)+len(*value) > MaxPair:
+			return nil, fmt.Errorf("%w: %s: more than %d bytes in one of them", ErrBounds, path, MaxPair)
+		}
+		out[name] = *value
+	}
+	return out, nil
+}
+
+// unmarshal tells where it is stuck, in the words of the sender and without
+// their data.
+func unmarshal(data []byte, into any, path string) error {
+	if path != "" && !bytes.HasPrefix(data, []byte("{")) { // null would pass as an empty object
+		return fmt.Errorf("%w: %s: want an object", ErrShape, path)
+	}
+	err := json.Unmarshal(data, into)
+	if err == nil {
+		return nil
+	}
+	var wrong *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &wrong):
+		return fmt.Errorf("%w: %s: want %s, got %s", ErrShape, join(path, wrong.Field), kindOf(wrong), wrong.Value)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%w: no JSON at byte %d", ErrShape, syntax.Offset)
+	}
+	return fmt.Errorf("%w: %s: a value that can't be read, for example a time", ErrShape, join(path, ""))
+}
+
+// kindOf names a type in the terms of JSON.
+func kindOf(wrong *json.UnmarshalTypeError) string {
+	switch wrong.Type.Kind().String() {
+	case "struct", "map":
+		return "an object"
+	case "slice":
+		return "a list"
+	case "uint64":
+		return "a number that is not negative"
+	}
+	return "a string"
+}
+
+func join(path, field string) string {
+	switch {
+	case path != "" && field != "":
+		return path + "." + field
+	case path == "" && field == "":
+		return "message"
+	}
+	return path + field
+}
