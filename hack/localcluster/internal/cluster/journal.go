@@ -11,7 +11,6 @@ import (
 
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/controlplane"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/monitoring"
-	"github.com/kubernaut/kubernaut/hack/localcluster/internal/network"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/process"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/topology"
 )
@@ -100,8 +99,11 @@ func others(root, name string) ([]journal, error) {
 	return found, nil
 }
 
+// conflictFinder names a network of this machine that is in a cluster's way, or returns "".
+type conflictFinder func(context.Context, topology.Cluster) (string, error)
+
 // place chooses an index whose addresses nobody uses. The default cluster's is 0, so that its addresses never change.
-func place(ctx context.Context, root string, spec Spec) (topology.Cluster, error) {
+func place(ctx context.Context, root string, spec Spec, conflict conflictFinder) (topology.Cluster, error) {
 	neighbours, err := others(root, spec.Name)
 	if err != nil {
 		return topology.Cluster{}, err
@@ -122,7 +124,7 @@ func place(ctx context.Context, root string, spec Spec) (topology.Cluster, error
 		}
 		reason = taken[index]
 		if reason == "" {
-			if reason, err = network.Conflict(ctx, c); err != nil {
+			if reason, err = conflict(ctx, c); err != nil {
 				return topology.Cluster{}, err
 			}
 		}

@@ -156,7 +156,7 @@ func (l *lift) plan(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	if l.at, err = place(ctx, l.Root, l.Spec); err != nil {
+	if l.at, err = place(ctx, l.Root, l.Spec, network.Conflict); err != nil {
 		return err
 	}
 	l.journal.Index = l.at.Index
