@@ -4,6 +4,7 @@ package evidence
 
 import (
 	"context"
+	"time"
 
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -11,6 +12,9 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
+
+// deadline of one gathering, logs included.
+const deadline = 2 * time.Second
 
 // Gatherer reads what a diagnosis needs, live.
 type Gatherer struct {
@@ -28,6 +32,28 @@ func NewGatherer(reader client.Reader, logs Logs, clk clock.PassiveClock) *Gathe
 // never fails and never takes longer than its deadline: what could not be read
 // in time is named in Missing.
 func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference, target v1alpha1.TargetReference) *analysis.Snapshot {
-	return &analysis.Snapshot{TakenAt: g.clock.Now(), Subject: subject, Target: target,
-		Missing: []analysis.Missing{{What: target.String(), Why: "not yet gathered"}}}
+	s := &analysis.Snapshot{TakenAt: g.clock.Now(), Subject: subject, Target: target}
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	l := &look{Gatherer: g, snapshot: s}
+	gather, known := collectors[target.APIVersion+" "+target.Kind]
+	if !known {
+		l.missing(analysis.Missing{What: target.String(), Why: "evidence about this kind is not gathered"})
+		return s
+	}
+	gather(l, ctx)
+	l.readLogs(ctx)
+	bound(s)
+	redactSnapshot(s)
+	return s
+}
+
+// collectors gather what an alert about a kind of target needs.
+var collectors = map[string]func(*look, context.Context){
+	"apps/v1 Deployment":  (*look).deployment,
+	"apps/v1 StatefulSet": (*look).statefulSet,
+	"apps/v1 DaemonSet":   (*look).daemonSet,
+	"apps/v1 ReplicaSet":  (*look).replicaSet,
+	"v1 Pod":              (*look).pod,
+	"v1 Service":          (*look).service,
 }

@@ -4,14 +4,28 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubernaut/kubernaut/internal/redact"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
-// maxLogBytes bounds what is read of one container's log.
-const maxLogBytes = 16 << 10
+const (
+	// maxRead bounds what is read of one container's log, in bytes.
+	maxRead = 64 << 10
+	// tailLines are read of one container's log, and keptLines of them kept.
+	tailLines = 200
+	keptLines = 50
+	// keptBytes of one log; maxLogs of them stay under 64 KiB together.
+	keptBytes = 8 << 10
+	maxLogs   = 6
+)
 
 // Logs reads the end of containers' logs.
 type Logs interface {
@@ -29,7 +43,7 @@ func NewLogs(client kubernetes.Interface) Logs {
 }
 
 func (l podLogs) Tail(ctx context.Context, namespace, pod, container string, previous bool, lines int64) ([]string, error) {
-	limit := int64(maxLogBytes)
+	limit := int64(maxRead)
 	stream, err := l.client.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{
 		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &limit,
 	}).Stream(ctx)
@@ -41,5 +55,99 @@ func (l podLogs) Tail(ctx context.Context, namespace, pod, container string, pre
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", container, pod, err)
 	}
+	if len(text) == 0 {
+		return nil, nil
+	}
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), nil
+}
+
+// readLogs reads the logs of containers that fail, the current and the previous
+// ones side by side.
+func (l *look) readLogs(ctx context.Context) {
+	wanted := wantedLogs(l.snapshot.Pods)
+	texts := make([][]string, len(wanted))
+	reads := make([]func(), len(wanted))
+	for i, w := range wanted {
+		reads[i] = func() { texts[i] = l.tail(ctx, w) }
+	}
+	atOnce(reads...)
+	for i, lines := range texts {
+		if len(lines) > 0 {
+			wanted[i].Lines = lines
+			l.snapshot.Logs = append(l.snapshot.Logs, wanted[i])
+		}
+	}
+}
+
+// tail reads one log, redacted and cut. A log that is not there (any more) is
+// not missing: a container that never ran has none.
+func (l *look) tail(ctx context.Context, of analysis.Log) []string {
+	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, of.Pod, of.Container, of.Previous, tailLines)
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsBadRequest(err):
+		return nil
+	case err != nil:
+		l.unread("log of "+of.Container+" in pod "+of.Pod, err, true)
+		return nil
+	}
+	return aroundError(strings.Split(redact.Text(strings.Join(lines, "\n")), "\n"))
+}
+
+// wantedLogs names the logs of containers that fail now, or did a moment ago:
+// those of two pods at most, for replicas fail alike.
+func wantedLogs(pods []corev1.Pod) []analysis.Log {
+	var wanted []analysis.Log
+	seen := 0
+	for i := range pods {
+		logs := failingLogs(&pods[i])
+		if len(logs) == 0 {
+			continue
+		}
+		wanted = append(wanted, logs...)
+		if seen++; seen == 2 {
+			break
+		}
+	}
+	return first(wanted, maxLogs)
+}
+
+func failingLogs(pod *corev1.Pod) []analysis.Log {
+	var logs []analysis.Log
+	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		failed := c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
+		if !failed && (c.Ready || c.RestartCount == 0) {
+			continue
+		}
+		if c.RestartCount > 0 {
+			logs = append(logs, analysis.Log{Pod: pod.Name, Container: c.Name, Previous: true})
+		}
+		if c.State.Running != nil || failed {
+			logs = append(logs, analysis.Log{Pod: pod.Name, Container: c.Name})
+		}
+	}
+	return logs
+}
+
+var errorLine = regexp.MustCompile(`(?i)error|exception|fatal|panic|traceback|denied|refused|killed|cannot|can't|no such|not found`)
+
+// aroundError keeps the lines that end a little after the last one that speaks
+// of an error, or else the last lines.
+func aroundError(lines []string) []string {
+	end := len(lines)
+	for i := len(lines) - 1; i >= 0; i-- {
+		if errorLine.MatchString(lines[i]) {
+			end = min(len(lines), i+11)
+			break
+		}
+	}
+	start := max(0, end-keptLines)
+	size := 0
+	for i := end - 1; i >= start; i-- {
+		lines[i] = redact.Cut(lines[i], 1024)
+		if size += len(lines[i]); size > keptBytes {
+			start = i + 1
+			break
+		}
+	}
+	return lines[start:end]
 }

@@ -1,7 +1,6 @@
 package evidence
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
 // ErrNoTarget means that an alert names nothing, or nothing that exists. An
@@ -96,35 +96,26 @@ var climbable = map[string]bool{
 	"batch/v1 CronJob":    true,
 }
 
-// kinds that labels name, the one that says most first: an alert about a
-// Deployment often carries the pod and the Service of whoever measured it.
-var kinds = []struct {
-	label, apiVersion, kind string
-	clusterScoped           bool
-}{
-	{label: "deployment", apiVersion: "apps/v1", kind: "Deployment"},
-	{label: "statefulset", apiVersion: "apps/v1", kind: "StatefulSet"},
-	{label: "daemonset", apiVersion: "apps/v1", kind: "DaemonSet"},
-	{label: "replicaset", apiVersion: "apps/v1", kind: "ReplicaSet"},
-	{label: "job_name", apiVersion: "batch/v1", kind: "Job"},
-	{label: "persistentvolumeclaim", apiVersion: "v1", kind: "PersistentVolumeClaim"},
-	{label: "pod", apiVersion: "v1", kind: "Pod"},
-	{label: "node", apiVersion: "v1", kind: "Node", clusterScoped: true},
-	{label: "service", apiVersion: "v1", kind: "Service"},
+// apiVersions of the kinds that labels name.
+var apiVersions = map[string]string{
+	"Deployment":            "apps/v1",
+	"StatefulSet":           "apps/v1",
+	"DaemonSet":             "apps/v1",
+	"ReplicaSet":            "apps/v1",
+	"Job":                   "batch/v1",
+	"PersistentVolumeClaim": "v1",
+	"Pod":                   "v1",
+	"Node":                  "v1",
+	"Service":               "v1",
 }
 
-// subjectOf returns the object that labels name in a namespace.
+// subjectOf returns the object that labels name. Labels that speak of another
+// namespace than the one that asks name nothing here: a remediation is about its
+// own namespace.
 func subjectOf(namespace string, labels map[string]string) (v1alpha1.ObjectReference, bool) {
-	for _, k := range kinds {
-		name := cmp.Or(labels["exported_"+k.label], labels[k.label])
-		if name == "" {
-			continue
-		}
-		ref := v1alpha1.ObjectReference{APIVersion: k.apiVersion, Kind: k.kind, Namespace: namespace, Name: name}
-		if k.clusterScoped {
-			ref.Namespace = ""
-		}
-		return ref, true
+	object, ok := alert.Subject(labels)
+	if !ok || apiVersions[object.Kind] == "" || object.Namespace != "" && object.Namespace != namespace {
+		return v1alpha1.ObjectReference{}, false
 	}
-	return v1alpha1.ObjectReference{}, false
+	return v1alpha1.ObjectReference{APIVersion: apiVersions[object.Kind], Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}, true
 }

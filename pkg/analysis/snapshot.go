@@ -75,6 +75,8 @@ type Missing struct {
 	Why string `json:"why"`
 	// Forbidden is true when the operator lacks the right.
 	Forbidden bool `json:"forbidden,omitempty"`
+	// Transient is true when it may well be readable the next time.
+	Transient bool `json:"transient,omitempty"`
 	// Detail is true for logs and events: they explain, but whether the target is well shows without them.
 	Detail bool `json:"detail,omitempty"`
 }

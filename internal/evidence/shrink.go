@@ -1,0 +1,208 @@
+package evidence
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/redact"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
+)
+
+// keptAnnotations are the only ones a snapshot keeps: others hold whole
+// manifests, and whatever people put there.
+var keptAnnotations = []string{
+	revisionAnnotation,
+	"kubectl.kubernetes.io/restartedAt",
+	v1alpha1.RestartAnnotation,
+}
+
+// redactSnapshot takes out of a snapshot what no diagnosis needs, and what
+// nobody should read.
+func redactSnapshot(s *analysis.Snapshot) {
+	e := envValues{}
+	for i := range s.Deployments {
+		d := &s.Deployments[i]
+		shrinkMeta(&d.ObjectMeta)
+		e.shrinkTemplate(&d.Spec.Template)
+		for j := range d.Status.Conditions {
+			d.Status.Conditions[j].Message = redact.Line(d.Status.Conditions[j].Message, 300)
+		}
+	}
+	for i := range s.StatefulSets {
+		shrinkMeta(&s.StatefulSets[i].ObjectMeta)
+		e.shrinkTemplate(&s.StatefulSets[i].Spec.Template)
+		s.StatefulSets[i].Spec.VolumeClaimTemplates = nil
+	}
+	for i := range s.DaemonSets {
+		shrinkMeta(&s.DaemonSets[i].ObjectMeta)
+		e.shrinkTemplate(&s.DaemonSets[i].Spec.Template)
+	}
+	for i := range s.ReplicaSets {
+		shrinkMeta(&s.ReplicaSets[i].ObjectMeta)
+		e.shrinkTemplate(&s.ReplicaSets[i].Spec.Template)
+	}
+	for i := range s.Pods {
+		shrinkMeta(&s.Pods[i].ObjectMeta)
+		e.shrinkPodSpec(&s.Pods[i].Spec)
+		shrinkPodStatus(&s.Pods[i].Status)
+	}
+	for i := range s.Services {
+		shrinkMeta(&s.Services[i].ObjectMeta)
+	}
+	for i := range s.EndpointSlices {
+		shrinkSlice(&s.EndpointSlices[i])
+	}
+	for i := range s.Events {
+		shrinkEvent(&s.Events[i])
+	}
+}
+
+func shrinkMeta(m *metav1.ObjectMeta) {
+	m.ManagedFields = nil
+	m.ResourceVersion = ""
+	m.SelfLink = ""
+	m.Finalizers = nil
+	maps.DeleteFunc(m.Annotations, func(key, _ string) bool { return !slices.Contains(keptAnnotations, key) })
+	if len(m.Annotations) == 0 {
+		m.Annotations = nil
+	}
+}
+
+// envValues numbers the values of environment variables, so that a snapshot
+// shows which ones differ between revisions and none of them.
+type envValues map[string]int
+
+func (e envValues) hide(value string) string {
+	if value == "" {
+		return ""
+	}
+	n, known := e[value]
+	if !known {
+		n = len(e) + 1
+		e[value] = n
+	}
+	return fmt.Sprintf("[redacted %d]", n)
+}
+
+func (e envValues) shrinkTemplate(t *corev1.PodTemplateSpec) {
+	shrinkMeta(&t.ObjectMeta)
+	e.shrinkPodSpec(&t.Spec)
+}
+
+// shrinkPodSpec keeps the containers and where they run.
+func (e envValues) shrinkPodSpec(spec *corev1.PodSpec) {
+	*spec = corev1.PodSpec{
+		InitContainers:                e.containers(spec.InitContainers),
+		Containers:                    e.containers(spec.Containers),
+		RestartPolicy:                 spec.RestartPolicy,
+		NodeName:                      spec.NodeName,
+		TerminationGracePeriodSeconds: spec.TerminationGracePeriodSeconds,
+	}
+}
+
+func (e envValues) containers(all []corev1.Container) []corev1.Container {
+	var kept []corev1.Container
+	for _, c := range all {
+		kept = append(kept, corev1.Container{
+			Name: c.Name, Image: c.Image, Command: hideArgs(c.Command), Args: hideArgs(c.Args),
+			Env: e.env(c.Env), EnvFrom: c.EnvFrom, Ports: c.Ports, Resources: c.Resources,
+			LivenessProbe: shrinkProbe(c.LivenessProbe), ReadinessProbe: shrinkProbe(c.ReadinessProbe), StartupProbe: shrinkProbe(c.StartupProbe),
+			RestartPolicy: c.RestartPolicy,
+		})
+	}
+	return kept
+}
+
+// hideArgs redacts the words of a command line, each cut. A word after a flag is
+// that flag's value.
+func hideArgs(words []string) []string {
+	var kept []string
+	flag := ""
+	for _, word := range first(words, 32) {
+		kept = append(kept, redact.Cut(redact.Field(flag, word), 256))
+		flag = ""
+		if strings.HasPrefix(word, "-") && !strings.Contains(word, "=") {
+			flag = strings.TrimLeft(word, "-")
+		}
+	}
+	return kept
+}
+
+func (e envValues) env(all []corev1.EnvVar) []corev1.EnvVar {
+	var kept []corev1.EnvVar
+	for _, v := range all {
+		kept = append(kept, corev1.EnvVar{Name: v.Name, Value: e.hide(v.Value), ValueFrom: v.ValueFrom})
+	}
+	return kept
+}
+
+func shrinkProbe(p *corev1.Probe) *corev1.Probe {
+	if p == nil {
+		return nil
+	}
+	kept := *p
+	if kept.Exec != nil {
+		kept.Exec = &corev1.ExecAction{Command: hideArgs(kept.Exec.Command)}
+	}
+	if kept.HTTPGet != nil {
+		kept.HTTPGet = &corev1.HTTPGetAction{Path: redact.Line(kept.HTTPGet.Path, 256), Port: kept.HTTPGet.Port, Scheme: kept.HTTPGet.Scheme}
+	}
+	return &kept
+}
+
+func shrinkPodStatus(status *corev1.PodStatus) {
+	*status = corev1.PodStatus{
+		Phase: status.Phase, Reason: status.Reason, Message: redact.Line(status.Message, 300),
+		Conditions: status.Conditions, StartTime: status.StartTime,
+		InitContainerStatuses: shrinkContainers(status.InitContainerStatuses),
+		ContainerStatuses:     shrinkContainers(status.ContainerStatuses),
+	}
+	for i := range status.Conditions {
+		status.Conditions[i].Message = redact.Line(status.Conditions[i].Message, 300)
+	}
+}
+
+func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {
+	var kept []corev1.ContainerStatus
+	for _, c := range all {
+		kept = append(kept, corev1.ContainerStatus{
+			Name: c.Name, Ready: c.Ready, RestartCount: c.RestartCount, Started: c.Started,
+			State: shrinkState(c.State), LastTerminationState: shrinkState(c.LastTerminationState),
+		})
+	}
+	return kept
+}
+
+func shrinkState(s corev1.ContainerState) corev1.ContainerState {
+	if s.Waiting != nil {
+		s.Waiting.Message = redact.Line(s.Waiting.Message, 300)
+	}
+	if s.Terminated != nil {
+		s.Terminated.Message = redact.Line(s.Terminated.Message, 300)
+		s.Terminated.ContainerID = ""
+	}
+	return s
+}
+
+func shrinkSlice(slice *discoveryv1.EndpointSlice) {
+	shrinkMeta(&slice.ObjectMeta)
+	for i, e := range slice.Endpoints {
+		slice.Endpoints[i] = discoveryv1.Endpoint{Addresses: []string{}, Conditions: e.Conditions, TargetRef: e.TargetRef}
+	}
+}
+
+func shrinkEvent(e *corev1.Event) {
+	*e = corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace},
+		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID},
+		Reason:         e.Reason, Message: redact.Line(e.Message, 300), Type: e.Type,
+		FirstTimestamp: e.FirstTimestamp, LastTimestamp: e.LastTimestamp, EventTime: e.EventTime, Series: e.Series, Count: e.Count,
+	}
+}

@@ -1,0 +1,89 @@
+package evidence
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// deployment gathers a Deployment, its ReplicaSets, their pods and what was said
+// about them.
+func (l *look) deployment(ctx context.Context) {
+	var d appsv1.Deployment
+	if !l.target(ctx, &d) {
+		return
+	}
+	l.changed(&d, "spec", "template")
+	var replicaSets appsv1.ReplicaSetList
+	var pods corev1.PodList
+	var events []corev1.Event
+	atOnce(
+		func() { l.selected(ctx, "ReplicaSets of "+l.snapshot.Target.String(), &replicaSets, d.Spec.Selector) },
+		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, d.Spec.Selector) },
+		func() { events = l.warnings(ctx) },
+	)
+	s := l.snapshot
+	s.Deployments = []appsv1.Deployment{d}
+	s.ReplicaSets = ownedBy(replicaSets.Items, map[types.UID]bool{d.UID: true})
+	s.Pods = ownedBy(pods.Items, uids(s.ReplicaSets))
+	s.Events = about(s, events)
+}
+
+func (l *look) statefulSet(ctx context.Context) {
+	var set appsv1.StatefulSet
+	if !l.target(ctx, &set) {
+		return
+	}
+	l.snapshot.StatefulSets = []appsv1.StatefulSet{set}
+	l.changed(&set, "spec", "template")
+	l.podsOf(ctx, set.UID, set.Spec.Selector)
+}
+
+func (l *look) daemonSet(ctx context.Context) {
+	var set appsv1.DaemonSet
+	if !l.target(ctx, &set) {
+		return
+	}
+	l.snapshot.DaemonSets = []appsv1.DaemonSet{set}
+	l.changed(&set, "spec", "template")
+	l.podsOf(ctx, set.UID, set.Spec.Selector)
+}
+
+func (l *look) replicaSet(ctx context.Context) {
+	var set appsv1.ReplicaSet
+	if !l.target(ctx, &set) {
+		return
+	}
+	l.snapshot.ReplicaSets = []appsv1.ReplicaSet{set}
+	l.changed(&set, "spec", "template")
+	l.podsOf(ctx, set.UID, set.Spec.Selector)
+}
+
+// podsOf gathers the pods that a workload owns directly.
+func (l *look) podsOf(ctx context.Context, owner types.UID, selector *metav1.LabelSelector) {
+	var pods corev1.PodList
+	var events []corev1.Event
+	atOnce(
+		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, selector) },
+		func() { events = l.warnings(ctx) },
+	)
+	l.snapshot.Pods = ownedBy(pods.Items, map[types.UID]bool{owner: true})
+	l.snapshot.Events = about(l.snapshot, events)
+}
+
+func (l *look) pod(ctx context.Context) {
+	var pod corev1.Pod
+	var events []corev1.Event
+	atOnce(
+		func() {
+			if l.target(ctx, &pod) {
+				l.snapshot.Pods = []corev1.Pod{pod}
+			}
+		},
+		func() { events = l.warnings(ctx) },
+	)
+	l.snapshot.Events = about(l.snapshot, events)
+}
