@@ -1,0 +1,180 @@
+// Package lease holds the leases on targets: one live run a target, from its
+// first claim to the verdict. Only the run controller writes them; the gates ask
+// whether another run holds one.
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// Name returns the name of the lease on a target.
+func Name(uid types.UID) string { return "target-" + string(uid) }
+
+// Identity returns how a run signs a lease: namespace/name/uid.
+func Identity(run *v1alpha1.WorkflowRun) string {
+	return run.Namespace + "/" + run.Name + "/" + string(run.UID)
+}
+
+// Targets returns the uids a run must hold before it touches anything: its own
+// target and those of its steps, sorted, so that two runs can't wait for each other.
+func Targets(run *v1alpha1.WorkflowRun) []types.UID {
+	uids := map[types.UID]bool{run.Spec.Target.UID: true}
+	for _, step := range run.Spec.Steps {
+		uids[run.StepTarget(step).UID] = true
+	}
+	return slices.Sorted(maps.Keys(uids))
+}
+
+// Held reports who holds the lease on a target, and whether that keeps self (the
+// identity of a run; empty while planning) from it. A stale lease keeps nobody.
+func Held(ctx context.Context, reader client.Reader, namespace string, uid types.UID, self string) (holder string, busy bool, err error) {
+	lease := &coordinationv1.Lease{}
+	err = reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: Name(uid)}, lease)
+	if apierrors.IsNotFound(err) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", true, fmt.Errorf("reading lease %s: %w", Name(uid), err)
+	}
+	holder = ptr.Deref(lease.Spec.HolderIdentity, "")
+	asking, _, err := find(ctx, reader, self)
+	if err != nil {
+		return holder, true, err
+	}
+	state, err := observe(ctx, reader, holder)
+	if err != nil {
+		return holder, true, err
+	}
+	return holder, decide(state, self, asking) == theirs, nil
+}
+
+// Keeper takes and gives back leases in the operator's namespace.
+type Keeper struct {
+	client    client.Client
+	live      client.Reader
+	clock     clock.PassiveClock
+	namespace string
+}
+
+// New returns a keeper of the leases in a namespace. It reads live only: a
+// cached lease would let two runs believe that they hold it.
+func New(c client.Client, live client.Reader, clk clock.PassiveClock, namespace string) *Keeper {
+	return &Keeper{client: c, live: live, clock: clk, namespace: namespace}
+}
+
+// Acquire makes the run hold the leases on all its targets. It returns the
+// identity of the first other holder it has to wait for, or nothing.
+func (k *Keeper) Acquire(ctx context.Context, run *v1alpha1.WorkflowRun) (busy string, err error) {
+	for _, uid := range Targets(run) {
+		if busy, err = k.acquire(ctx, run, uid); busy != "" || err != nil {
+			return busy, err
+		}
+	}
+	return "", nil
+}
+
+func (k *Keeper) acquire(ctx context.Context, run *v1alpha1.WorkflowRun, uid types.UID) (busy string, err error) {
+	lease := &coordinationv1.Lease{}
+	err = k.live.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: Name(uid)}, lease)
+	if apierrors.IsNotFound(err) {
+		return "", k.create(ctx, run, uid)
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading lease %s: %w", Name(uid), err)
+	}
+	holder := ptr.Deref(lease.Spec.HolderIdentity, "")
+	state, err := observe(ctx, k.live, holder)
+	if err != nil {
+		return "", err
+	}
+	switch decide(state, Identity(run), run) {
+	case ours:
+		return "", nil
+	case theirs:
+		return holder, nil
+	}
+	return "", k.takeOver(ctx, run, lease)
+}
+
+// create fails where another run was faster; the next look tells whose it is.
+func (k *Keeper) create(ctx context.Context, run *v1alpha1.WorkflowRun, uid types.UID) error {
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: k.namespace,
+			Name:      Name(uid),
+			Labels:    map[string]string{"app.kubernetes.io/managed-by": "kubernaut"},
+		},
+		Spec: coordinationv1.LeaseSpec{
+			HolderIdentity: ptr.To(Identity(run)),
+			AcquireTime:    ptr.To(metav1.NewMicroTime(k.clock.Now())),
+		},
+	}
+	if err := k.client.Create(ctx, lease); err != nil {
+		return fmt.Errorf("taking lease %s: %w", lease.Name, err)
+	}
+	return nil
+}
+
+// takeOver replaces the holder of exactly the lease that was read: its
+// resourceVersion goes along, so of two that saw it stale only one succeeds.
+func (k *Keeper) takeOver(ctx context.Context, run *v1alpha1.WorkflowRun, lease *coordinationv1.Lease) error {
+	lease.Spec.HolderIdentity = ptr.To(Identity(run))
+	lease.Spec.AcquireTime = ptr.To(metav1.NewMicroTime(k.clock.Now()))
+	lease.Spec.LeaseTransitions = ptr.To(ptr.Deref(lease.Spec.LeaseTransitions, 0) + 1)
+	if err := k.client.Update(ctx, lease); err != nil {
+		return fmt.Errorf("taking over lease %s: %w", lease.Name, err)
+	}
+	return nil
+}
+
+// Release gives back every lease the run holds. What another run took over stays.
+func (k *Keeper) Release(ctx context.Context, run *v1alpha1.WorkflowRun) error {
+	var faults []error
+	for _, uid := range Targets(run) {
+		faults = append(faults, k.release(ctx, run, uid))
+	}
+	return errors.Join(faults...)
+}
+
+func (k *Keeper) release(ctx context.Context, run *v1alpha1.WorkflowRun, uid types.UID) error {
+	lease := &coordinationv1.Lease{}
+	err := k.live.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: Name(uid)}, lease)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading lease %s: %w", Name(uid), err)
+	}
+	if ptr.Deref(lease.Spec.HolderIdentity, "") != Identity(run) {
+		return nil
+	}
+	exactly := client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}
+	if err := k.client.Delete(ctx, lease, exactly); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("giving back lease %s: %w", lease.Name, err)
+	}
+	return nil
+}
+
+// split reads an identity; ok is false for what no run ever signed.
+func split(identity string) (key client.ObjectKey, uid types.UID, ok bool) {
+	parts := strings.Split(identity, "/")
+	if len(parts) != 3 || slices.Contains(parts, "") {
+		return client.ObjectKey{}, "", false
+	}
+	return client.ObjectKey{Namespace: parts[0], Name: parts[1]}, types.UID(parts[2]), true
+}
