@@ -63,7 +63,6 @@ const (
 type Alert struct {
 	// source says who noticed the trouble.
 	// +optional
-	// +default="Manual"
 	// +kubebuilder:default=Manual
 	Source AlertSource `json:"source,omitempty"`
 	// cluster named by the alert's cluster label, if any.
@@ -81,7 +80,6 @@ type Alert struct {
 	Name string `json:"name"`
 	// severity of the alert.
 	// +optional
-	// +default="unknown"
 	// +kubebuilder:default=unknown
 	Severity Severity `json:"severity,omitempty"`
 	// labels of the alert, redacted and cut.

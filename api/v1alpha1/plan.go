@@ -135,7 +135,7 @@ type Operation struct {
 	// object it is done to.
 	// +required
 	Object ObjectReference `json:"object"`
-	// subresource, for example scale; empty for the object itself.
+	// subresource it is done to, for example scale; empty for the object itself.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Subresource string `json:"subresource,omitempty"`
@@ -154,7 +154,7 @@ type Precondition struct {
 	// uid of the object; the operation is about this incarnation only.
 	// +optional
 	UID types.UID `json:"uid,omitempty"`
-	// absent: no object of this name exists (for create).
+	// absent means that no object of this name exists (for create).
 	// +optional
 	Absent bool `json:"absent,omitempty"`
 	// fields that must still have these values.

@@ -157,7 +157,7 @@ type WorkflowRunStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions: Succeeded is the root; Claimed, RolledBack.
+	// conditions are Succeeded, which is the root, Claimed and RolledBack.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
