@@ -94,6 +94,8 @@ const (
 	ReasonDryRunRejected = "DryRunRejected"
 	// ReasonAwaitingApproval (18): a person must approve exactly this plan.
 	ReasonAwaitingApproval = "AwaitingApproval"
+	// ReasonDiffTooLong (18): the diff is too long for a person to read, so it can't be approved.
+	ReasonDiffTooLong = "DiffTooLong"
 	// ReasonGuardMissing (19): one of the guards or its binding is missing or altered.
 	ReasonGuardMissing = "GuardMissing"
 	// ReasonUnreadable: what a gate needs could not be read; it is tried again.

@@ -1,0 +1,136 @@
+// Package clearance gathers what the gates look at, and asks internal/policy.
+// What can't be read is recorded, never guessed: the gate that needs it refuses.
+package clearance
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/policy"
+)
+
+type (
+	// Case is what is to be judged.
+	Case = policy.Case
+	// Step is one action of a case, with its operations.
+	Step = policy.Step
+)
+
+// Tenant asks the API server as the account that would act in a namespace.
+type Tenant interface {
+	// Review returns a *gate.Denied where the account may not do one of the operations.
+	Review(ctx context.Context, ops ...v1alpha1.Operation) error
+	// DryRun returns a *gate.Rejected where the API server does not accept the operation.
+	DryRun(ctx context.Context, op v1alpha1.Operation) error
+}
+
+// Alertmanager knows which alerts fire.
+type Alertmanager interface {
+	// Firing returns the labels of every alert of that name that fires, silenced or not.
+	Firing(ctx context.Context, alertName string) ([]map[string]string, error)
+}
+
+// Resolver finds the owner at the top of an object.
+type Resolver interface {
+	// Climb returns an error that wraps evidence.ErrNoTarget where the object is gone.
+	Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error)
+}
+
+// Deps are where a desk looks.
+type Deps struct {
+	// Client is cached; it reads policies, remediations and the emergency stop, and writes reservations.
+	Client client.Client
+	// Live reads past the cache.
+	Live client.Reader
+	// Open returns the tenant of a namespace.
+	Open func(namespace string) (Tenant, error)
+	// Guards returns a sentence for each guard that is not in force.
+	Guards func(ctx context.Context) ([]string, error)
+	// Alertmanager to ask; nil: none is configured, and the webhook's word counts.
+	Alertmanager Alertmanager
+	// Resolver of the objects that alerts name.
+	Resolver Resolver
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Namespace of the operator.
+	Namespace string
+	// Cluster is the name of this cluster; empty: it has none.
+	Cluster string
+	// ClusterLabel is the label in which alerts name their cluster.
+	ClusterLabel string
+	// Protected are the namespaces that configuration protects beside the built-in ones.
+	Protected []string
+}
+
+// Desk answers whether a plan may be carried out.
+type Desk struct {
+	Deps
+}
+
+// New returns a desk.
+func New(deps Deps) *Desk {
+	return &Desk{Deps: deps}
+}
+
+// patience is how long gathering the facts of one case may take: a source that
+// does not answer is one that could not be read.
+const patience = 20 * time.Second
+
+// Judge evaluates every gate that is about the case. The error is the caller's
+// own cancellation; a source that can't be read is a refusal.
+func (d *Desk) Judge(ctx context.Context, c Case) (policy.Judgement, error) {
+	bounded, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	facts := d.look(bounded, c)
+	d.ask(bounded, &facts)
+	if ctx.Err() != nil {
+		return policy.Judgement{}, context.Cause(ctx)
+	}
+	return policy.Judge(facts), nil
+}
+
+// JudgeEach evaluates the gates that are asked again before every operation: the
+// emergency stop and the pause.
+func (d *Desk) JudgeEach(ctx context.Context, c Case) []policy.Refusal {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return policy.JudgeEach(d.look(ctx, c))
+}
+
+// contention is how often a place is tried for while others write the same policy.
+var contention = wait.Backoff{Steps: 10, Duration: 5 * time.Millisecond, Factor: 1.6, Jitter: 0.5}
+
+// Reserve takes a place in the policy (namespace/name) for a run. Somebody
+// else's write in between makes it look again, so no place is given twice. A
+// *policy.RefusedError says that there is none; the same run gets its place once.
+func (d *Desk) Reserve(ctx context.Context, policyName string, wanted v1alpha1.Reservation) error {
+	namespace, name, ok := strings.Cut(policyName, "/")
+	if !ok {
+		return fmt.Errorf("reserving a place for %s: %q names no policy", wanted.Run, policyName)
+	}
+	err := retry.RetryOnConflict(contention, func() error {
+		var p v1alpha1.RemediationPolicy
+		if err := d.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &p); err != nil {
+			return err
+		}
+		places, taken, err := policy.Reserve(&p, wanted, d.Clock.Now())
+		if err != nil || !taken {
+			return err
+		}
+		p.Status.Reservations = places
+		return d.Client.Status().Update(ctx, &p)
+	})
+	if err != nil {
+		return fmt.Errorf("reserving a place for %s in RemediationPolicy %s: %w", wanted.Run, policyName, err)
+	}
+	return nil
+}

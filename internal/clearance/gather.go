@@ -1,0 +1,211 @@
+package clearance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/internal/policy"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// look gathers what is asked again before every operation: who stopped or
+// paused what, and which policies and objects there are.
+func (d *Desk) look(ctx context.Context, c Case) policy.Facts {
+	facts := policy.Facts{
+		Case: c, Now: d.Clock.Now(),
+		Operator: d.Namespace, Cluster: d.Cluster, Protected: d.Protected,
+	}
+	facts.EmergencyStop = d.emergencyStop(ctx)
+	facts.Policies = d.policies(ctx, c.Namespace())
+	facts.Default = d.defaultPolicy(ctx)
+	facts.Space = d.object(ctx, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: c.Namespace()})
+	for _, ref := range c.Touched() {
+		facts.Objects = append(facts.Objects, d.object(ctx, ref))
+	}
+	if subject := subject(c); subject != nil && !knows(facts.Objects, *subject) {
+		facts.Objects = append(facts.Objects, d.object(ctx, *subject))
+	}
+	return facts
+}
+
+// ask gathers the rest: the alert, and what the API server and the others say to
+// the operations.
+func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
+	if facts.Remediation != nil && !facts.Undo {
+		facts.AlertState = d.firing(ctx, facts.Remediation)
+	}
+	facts.Holder = d.holder(ctx, facts.Case)
+	facts.Denied, facts.Rejected = d.authority(ctx, facts.Case)
+	faults, err := d.Guards(ctx)
+	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: err}
+}
+
+// subject is the alert's object, which can be paused beside the one that is changed.
+func subject(c Case) *v1alpha1.ObjectReference {
+	if c.Remediation == nil || c.Remediation.Status.Target == nil {
+		return nil
+	}
+	return &c.Remediation.Status.Target.ObjectReference
+}
+
+func knows(objects []policy.Fact[policy.Object], ref v1alpha1.ObjectReference) bool {
+	for _, object := range objects {
+		if object.Value.Ref == ref {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Desk) emergencyStop(ctx context.Context) policy.Fact[bool] {
+	err := d.Client.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.EmergencyStopName}, &corev1.ConfigMap{})
+	if apierrors.IsNotFound(err) {
+		return policy.Fact[bool]{}
+	}
+	return policy.Fact[bool]{Value: err == nil, Err: err}
+}
+
+func (d *Desk) policies(ctx context.Context, namespace string) policy.Fact[[]v1alpha1.RemediationPolicy] {
+	var list v1alpha1.RemediationPolicyList
+	err := d.Client.List(ctx, &list, client.InNamespace(namespace))
+	return policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: err}
+}
+
+func (d *Desk) defaultPolicy(ctx context.Context) policy.Fact[*v1alpha1.RemediationPolicy] {
+	var found v1alpha1.RemediationPolicy
+	err := d.Client.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.DefaultPolicyName}, &found)
+	if apierrors.IsNotFound(err) {
+		return policy.Fact[*v1alpha1.RemediationPolicy]{}
+	}
+	return policy.Fact[*v1alpha1.RemediationPolicy]{Value: &found, Err: err}
+}
+
+// object reads what an object says about itself, live: a label that was set a
+// moment ago counts.
+func (d *Desk) object(ctx context.Context, ref v1alpha1.ObjectReference) policy.Fact[policy.Object] {
+	found := metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(ref.GroupVersionKind())
+	err := d.Live.Get(ctx, ref.NamespacedName(), &found)
+	if apierrors.IsNotFound(err) {
+		return policy.Fact[policy.Object]{Value: policy.Object{Ref: ref, Gone: true}}
+	}
+	return policy.Fact[policy.Object]{Err: err, Value: policy.Object{
+		Ref: ref, UID: found.UID, Generation: found.Generation,
+		Labels: found.Labels, Annotations: found.Annotations, ManagedFields: found.ManagedFields,
+	}}
+}
+
+// holder returns the other run that holds one of the targets. The run whose
+// verdict the remediation itself waits for, or takes back, is no other.
+func (d *Desk) holder(ctx context.Context, c Case) policy.Fact[string] {
+	self := ""
+	if c.Run != nil {
+		self = lease.Identity(c.Run)
+	}
+	for _, target := range c.Targets() {
+		holder, busy, err := lease.Held(ctx, d.Live, d.Namespace, target.UID, self)
+		if err != nil {
+			return policy.Fact[string]{Err: err}
+		}
+		run := holder[:max(strings.LastIndex(holder, "/"), 0)] // namespace/name of namespace/name/uid
+		if busy && run != predecessor(c) {
+			return policy.Fact[string]{Value: run}
+		}
+	}
+	return policy.Fact[string]{}
+}
+
+// predecessor is the run a remediation made before the one it plans, as namespace/name.
+func predecessor(c Case) string {
+	if c.Run != nil || c.Remediation == nil || c.Remediation.Status.RunRef == "" {
+		return ""
+	}
+	return c.Remediation.Namespace + "/" + c.Remediation.Status.RunRef
+}
+
+// authority asks the API server, as the tenant, whether it may do all of it and
+// take all of it back, and then whether it would accept what can be tried now.
+func (d *Desk) authority(ctx context.Context, c Case) (denied, rejected policy.Fact[string]) {
+	ops := c.Operations()
+	if len(ops) == 0 {
+		return denied, rejected
+	}
+	tenant, err := d.Open(c.Namespace())
+	if err != nil {
+		return policy.Fact[string]{Err: err}, rejected
+	}
+	if err := tenant.Review(ctx, withUndos(ops)...); err != nil {
+		return verdict(err)
+	}
+	for _, op := range independent(ops) {
+		if err := tenant.DryRun(ctx, op); err != nil {
+			denied, rejected = verdict(err)
+			if denied.Err != nil {
+				return policy.Fact[string]{}, policy.Fact[string]{Err: err}
+			}
+			return denied, rejected
+		}
+	}
+	return denied, rejected
+}
+
+// verdict tells a no of the API server from no answer.
+func verdict(err error) (denied, rejected policy.Fact[string]) {
+	var shut *gate.Denied
+	var refused *gate.Rejected
+	switch {
+	case errors.As(err, &shut):
+		return policy.Fact[string]{Value: shut.Error()}, rejected
+	case errors.As(err, &refused):
+		return denied, policy.Fact[string]{Value: refused.Error()}
+	}
+	return policy.Fact[string]{Err: err}, rejected
+}
+
+func withUndos(ops []action.Operation) []v1alpha1.Operation {
+	var all []v1alpha1.Operation
+	for _, op := range ops {
+		all = append(all, op.Operation)
+		if op.Undo != nil {
+			all = append(all, *op.Undo)
+		}
+	}
+	return all
+}
+
+// independent returns the operations that can be tried before any was done: the
+// first on each object. The others are tried just before their turn.
+func independent(ops []action.Operation) []v1alpha1.Operation {
+	var first []v1alpha1.Operation
+	seen := map[v1alpha1.ObjectReference]bool{}
+	for _, op := range ops {
+		if !seen[op.Object] {
+			seen[op.Object] = true
+			first = append(first, op.Operation)
+		}
+	}
+	return first
+}
+
+// AlertState tells whether any alert of that name fires for the target, and how that is known.
+func (d *Desk) AlertState(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
+	if d.Alertmanager == nil {
+		return d.heard(ctx, alertName, target)
+	}
+	state, err := d.asked(ctx, alertName, target)
+	if err != nil {
+		return v1alpha1.AlertUnknown, "", fmt.Errorf("asking whether %s fires for %s: %w", alertName, target, err)
+	}
+	return state, "Alertmanager says so", nil
+}

@@ -1,0 +1,36 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+const (
+	// maxReservations is what status.reservations holds.
+	maxReservations = 256
+	// keepReservations is how long a reservation stays at least, for people to see.
+	keepReservations = time.Hour
+)
+
+// Reserve returns the reservations of a policy with a place for one more run,
+// without those that no longer count; false when the run has its place already,
+// and keeps it as it is. A *RefusedError says why there is none.
+func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now time.Time) ([]v1alpha1.Reservation, bool, error) {
+	taken := p.Status.Reservations
+	if slices.ContainsFunc(taken, func(r v1alpha1.Reservation) bool { return r.Run == wanted.Run }) {
+		return taken, false, nil
+	}
+	nobody := func(string) bool { return false }
+	if other, ok := recent(p, wanted.TargetUID, nobody, now); ok {
+		return nil, false, &RefusedError{tooSoon(p, other, "The object with uid "+string(wanted.TargetUID))}
+	}
+	keep := max(Cooldown(p), keepReservations)
+	live := slices.DeleteFunc(slices.Clone(taken), func(r v1alpha1.Reservation) bool { return !now.Before(r.At.Add(keep)) })
+	if len(live) >= maxReservations {
+		return nil, false, &RefusedError{refusal(Waits, v1alpha1.ReasonCooldown,
+			"RemediationPolicy %s holds %d reservations that are younger than %s, and no more fit; the next place is free when the oldest has gone.", name(p), len(live), keep)}
+	}
+	return append(live, wanted), true, nil
+}
