@@ -42,12 +42,12 @@ func newLab(t *testing.T) lab {
 		t.Fatalf("building localcluster: %v\n%s", err, out)
 	}
 	// What is built is built before the clock runs.
-	l.run(t, t.Context(), "binaries")
+	l.run(t.Context(), t, "binaries")
 	return l
 }
 
 // run returns whether the command ended well; a killed one is no failure of the test.
-func (l lab) run(t *testing.T, ctx context.Context, args ...string) bool {
+func (l lab) run(ctx context.Context, t *testing.T, args ...string) bool {
 	t.Helper()
 	args = append(args, "--runtime-dir="+l.dir, "--name=down")
 	out, err := exec.CommandContext(ctx, l.program, args...).CombinedOutput()
@@ -100,14 +100,14 @@ func without(lines, others []string) []string {
 func TestDownLeavesTheMachineAsItWas(t *testing.T) {
 	l := newLab(t)
 	before := l.snapshot(t)
-	l.run(t, t.Context(), "up", "--monitoring")
+	l.run(t.Context(), t, "up", "--monitoring")
 	during := l.snapshot(t)
 	for _, kind := range []string{"process", "mount", "link", "route", "cgroup", "socket"} {
 		if !slices.ContainsFunc(without(during, before), func(line string) bool { return strings.HasPrefix(line, kind+" ") }) {
 			t.Errorf("a snapshot of a running cluster shows no %s of it", kind)
 		}
 	}
-	l.run(t, t.Context(), "down")
+	l.run(t.Context(), t, "down")
 	l.same(t, before)
 }
 
@@ -117,7 +117,7 @@ func TestDownCleansUpAfterAKill(t *testing.T) {
 	before := l.snapshot(t)
 	for range *rounds {
 		l.killed(t, random)
-		l.run(t, t.Context(), "down")
+		l.run(t.Context(), t, "down")
 		l.same(t, before)
 	}
 }
@@ -127,8 +127,8 @@ func TestUpCleansUpAfterAKill(t *testing.T) {
 	l := newLab(t)
 	before := l.snapshot(t)
 	l.killed(t, random)
-	l.run(t, t.Context(), "up")
-	l.run(t, t.Context(), "down")
+	l.run(t.Context(), t, "up")
+	l.run(t.Context(), t, "down")
 	l.same(t, before)
 }
 
@@ -138,7 +138,7 @@ func (l lab) killed(t *testing.T, random *rand.Rand) {
 	moment := time.Duration(random.Int64N(int64(14 * time.Second)))
 	ctx, cancel := context.WithTimeout(t.Context(), moment)
 	defer cancel()
-	finished := l.run(t, ctx, "up", "--monitoring")
+	finished := l.run(ctx, t, "up", "--monitoring")
 	t.Logf("killed after %s; it had finished: %t", moment, finished)
 }
 
@@ -146,7 +146,7 @@ func random(t *testing.T) *rand.Rand {
 	t.Helper()
 	s := *seed
 	if s == 0 {
-		s = rand.Uint64()
+		s = uint64(time.Now().UnixNano())
 	}
 	t.Logf("-seed %d", s)
 	return rand.New(rand.NewPCG(s, s))

@@ -96,7 +96,7 @@ func (m Module) hash(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("reading what is pinned: %w", err)
 		}
 		_, err = io.Copy(sum, f)
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			return "", fmt.Errorf("reading what is pinned: %w", err)
 		}
@@ -113,7 +113,7 @@ func (m Module) Dir(cache string) string { return filepath.Join(cache, m.Key(), 
 // Ensure builds what is missing, one after another, and reports progress. Without names it builds all.
 func (m Module) Ensure(ctx context.Context, cache string, only []string, progress io.Writer) error {
 	dir := m.Dir(cache)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("making cache: %w", err)
 	}
 	unlock, err := lock(ctx, filepath.Join(dir, ".lock"))
@@ -198,15 +198,15 @@ func lock(ctx context.Context, path string) (func(), error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return func() { _ = f.Close() }, nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			f.Close()
+			_ = f.Close()
 			return nil, fmt.Errorf("locking cache: %w", err)
 		}
 		select {
 		case <-ctx.Done():
-			f.Close()
+			_ = f.Close()
 			return nil, fmt.Errorf("waiting for another build: %w", context.Cause(ctx))
 		case <-time.After(200 * time.Millisecond):
 		}

@@ -12,7 +12,7 @@ import (
 
 func TestMissing(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "etcd"), nil, 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "etcd"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	rows := map[string]struct {

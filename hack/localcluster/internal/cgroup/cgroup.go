@@ -51,7 +51,7 @@ func Create(group string) error {
 		return err
 	}
 	for _, h := range hierarchies {
-		if err := os.MkdirAll(filepath.Join(h, group), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(h, group), 0o750); err != nil {
 			return fmt.Errorf("making control group: %w", err)
 		}
 	}
@@ -83,7 +83,8 @@ func inheritCPUSet(group string) error {
 		if err != nil {
 			return fmt.Errorf("reading control group: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(mount, "cpuset", group, file), b, 0o644); err != nil {
+		//nolint:gosec // the group's name is ours: letters, a digit and a dash
+		if err := os.WriteFile(filepath.Join(mount, "cpuset", group, file), b, 0o600); err != nil {
 			return fmt.Errorf("preparing control group: %w", err)
 		}
 	}
@@ -93,11 +94,11 @@ func inheritCPUSet(group string) error {
 // createUnified is untried, see the package comment.
 func createUnified(group string) error {
 	const controllers = "+cpu +cpuset +memory +pids +io"
-	if err := os.MkdirAll(filepath.Join(mount, group), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(mount, group), 0o750); err != nil {
 		return fmt.Errorf("making control group: %w", err)
 	}
 	for _, dir := range []string{mount, filepath.Join(mount, group)} {
-		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(controllers), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "cgroup.subtree_control"), []byte(controllers), 0o600); err != nil {
 			return fmt.Errorf("enabling controllers: %w", err)
 		}
 	}

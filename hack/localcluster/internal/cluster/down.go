@@ -128,7 +128,7 @@ func mountsBelow(dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing mounts: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var mounts []string
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {

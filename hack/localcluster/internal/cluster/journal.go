@@ -159,8 +159,8 @@ func flock(root, name string, how int) (func(), error) {
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
 	if err := syscall.Flock(int(f.Fd()), how); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
-	return func() { f.Close() }, nil
+	return func() { _ = f.Close() }, nil
 }

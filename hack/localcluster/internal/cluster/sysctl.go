@@ -75,7 +75,7 @@ func restoreSetting(path, want string) error {
 	if strings.TrimSpace(string(now)) == want {
 		return nil
 	}
-	if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
 		return fmt.Errorf("restoring kernel setting: %w", err)
 	}
 	return nil

@@ -24,7 +24,7 @@ var maintenance = []string{"debconf", "perl-base", "dpkg", "tar", "init-system-h
 // Fetch downloads the packages and their dependencies into a directory and returns the archives.
 func Fetch(ctx context.Context, dir string, packages ...string) ([]string, error) {
 	archives := filepath.Join(dir, "archives")
-	if err := os.MkdirAll(filepath.Join(archives, "partial"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(archives, "partial"), 0o750); err != nil {
 		return nil, fmt.Errorf("making %s: %w", archives, err)
 	}
 	args := append([]string{

@@ -1,3 +1,5 @@
+// Package image makes images without a registry, from one static program or from Debian
+// packages, keeps them in the cache and serves them to the nodes.
 package image
 
 import (

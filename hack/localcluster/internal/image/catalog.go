@@ -209,14 +209,14 @@ func (r recipe) make(ctx context.Context, store Store, base Tree) (v1.Image, err
 }
 
 func fromPackages(ctx context.Context, store Store, packages ...string) (Tree, error) {
-	if err := os.MkdirAll(store.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(store.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making cache: %w", err)
 	}
 	scratch, err := os.MkdirTemp(store.Dir, ".packages-")
 	if err != nil {
 		return nil, fmt.Errorf("making cache: %w", err)
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
 	debs, err := debian.Fetch(ctx, scratch, packages...)
 	if err != nil {
 		return nil, err

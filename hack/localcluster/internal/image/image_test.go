@@ -93,7 +93,7 @@ func TestStaticRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := filepath.Join(t.TempDir(), "text")
-	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o755); err != nil {
+	if err := os.WriteFile(text, []byte("#!/bin/sh\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{shell: "CGO_ENABLED=0", text: "not a Linux program", text + "x": "reading program"} {
@@ -126,7 +126,7 @@ func TestRegistryServesWhatIsListedAndNothingElse(t *testing.T) {
 	if err := store.save("s", map[string]v1.Hash{"docker.io/library/nginx:1.27": digest}); err != nil {
 		t.Fatal(err)
 	}
-	handler, err := newHandler(store, []string{"s"})
+	handler, err := newHandler(t.Context(), store, []string{"s"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestRegistryServesWhatIsListedAndNothingElse(t *testing.T) {
 			}
 		})
 	}
-	if _, err := newHandler(store, []string{"never-made"}); err == nil {
+	if _, err := newHandler(t.Context(), store, []string{"never-made"}); err == nil {
 		t.Error("a set that was never made is served")
 	}
 }

@@ -14,13 +14,12 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
 // Serve answers pulls for the images of the sets, and 404 for every other, until the context ends.
 func Serve(ctx context.Context, address string, store Store, sets []string) error {
-	handler, err := newHandler(store, sets)
+	handler, err := newHandler(ctx, store, sets)
 	if err != nil {
 		return err
 	}
@@ -33,7 +32,7 @@ func Serve(ctx context.Context, address string, store Store, sets []string) erro
 	return nil
 }
 
-func newHandler(store Store, sets []string) (http.Handler, error) {
+func newHandler(ctx context.Context, store Store, sets []string) (http.Handler, error) {
 	images := registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(store.blobs())), registry.Logger(log.New(io.Discard, "", 0)))
 	for _, set := range sets {
 		refs, ok, err := store.References(set)
@@ -44,7 +43,11 @@ func newHandler(store Store, sets []string) (http.Handler, error) {
 			return nil, fmt.Errorf("image set %s: not made yet", set)
 		}
 		for ref, digest := range refs {
-			if err := publish(images, store, ref, digest); err != nil {
+			manifest, err := os.ReadFile(store.blob(digest))
+			if err == nil {
+				err = publish(ctx, images, ref, manifest)
+			}
+			if err != nil {
 				return nil, fmt.Errorf("publishing %s: %w", ref, err)
 			}
 		}
@@ -53,17 +56,13 @@ func newHandler(store Store, sets []string) (http.Handler, error) {
 }
 
 // publish gives the registry a manifest; it keeps those in memory, while contents stay on disk.
-func publish(images http.Handler, store Store, reference string, digest v1.Hash) error {
+func publish(ctx context.Context, images http.Handler, reference string, manifest []byte) error {
 	tag, err := name.NewTag(reference, name.StrictValidation)
 	if err != nil {
 		return fmt.Errorf("reading reference: %w", err)
 	}
-	manifest, err := os.ReadFile(store.blob(digest))
-	if err != nil {
-		return fmt.Errorf("reading manifest: %w", err)
-	}
 	url := path.Join("/v2", tag.RegistryStr(), tag.RepositoryStr(), "manifests", tag.TagStr())
-	req, err := http.NewRequest(http.MethodPut, url, bytes.NewReader(manifest))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, url, bytes.NewReader(manifest))
 	if err != nil {
 		return fmt.Errorf("writing manifest: %w", err)
 	}

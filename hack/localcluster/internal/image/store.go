@@ -83,7 +83,7 @@ func (s Store) addLayer(l v1.Layer) error {
 	if err != nil {
 		return fmt.Errorf("reading layer: %w", err)
 	}
-	defer packed.Close()
+	defer func() { _ = packed.Close() }()
 	return writeAtomically(s.blob(digest), func(w io.Writer) error {
 		_, err := io.Copy(w, packed)
 		return err
@@ -102,14 +102,14 @@ func (s Store) addBytes(b []byte) (v1.Hash, error) {
 }
 
 func writeAtomically(path string, fill func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("making cache: %w", err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".partial-")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer os.Remove(f.Name()) // of no effect once renamed
+	defer func() { _ = os.Remove(f.Name()) }() // of no effect once renamed
 	err = errors.Join(fill(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

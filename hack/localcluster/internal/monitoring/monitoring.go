@@ -189,7 +189,7 @@ func Reload(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("reloading: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode == http.StatusOK {
 		return nil
 	}
@@ -210,7 +210,7 @@ func Ready(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("asking whether it is ready: %w", err)
 	}
-	resp.Body.Close()
+	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("asking %s: %s", url, resp.Status)
 	}

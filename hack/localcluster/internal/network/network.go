@@ -101,7 +101,7 @@ func nodeSettings() error {
 		"ip_forward":     "1",
 		"icmp_ratelimit": "0", // an address that can not be reached is reported each time, not once a second
 	} {
-		if err := os.WriteFile("/proc/sys/net/ipv4/"+setting, []byte(value), 0o644); err != nil {
+		if err := os.WriteFile("/proc/sys/net/ipv4/"+setting, []byte(value), 0o600); err != nil {
 			return fmt.Errorf("setting up the node's network: %w", err)
 		}
 	}
@@ -131,7 +131,7 @@ func rejectUnassigned(ctx context.Context, c topology.Cluster) error {
 
 // quiet turns IPv6 off for a link; a kernel without it has nothing to turn off.
 func quiet(link string) error {
-	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0o644)
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0o600)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("turning IPv6 off for %s: %w", link, err)
 	}

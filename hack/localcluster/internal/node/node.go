@@ -37,7 +37,7 @@ func PrepareAll(c topology.Cluster) error {
 		return err
 	}
 	// Pods that want the node's own resolver get the cluster's: the node knows no other.
-	if err := os.WriteFile(c.Path("resolv.conf"), []byte("nameserver "+c.DNS()+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(c.Path("resolv.conf"), []byte("nameserver "+c.DNS()+"\n"), 0o600); err != nil {
 		return fmt.Errorf("writing resolver configuration: %w", err)
 	}
 	return controlplane.WriteCertConfig(c, c.Path("pki", "kube-proxy.kubeconfig"), "kube-proxy")
@@ -74,7 +74,7 @@ func render(file, path string, v values) error {
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	if err := templates.ExecuteTemplate(f, file, v); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -88,7 +88,7 @@ func containerd(n topology.Node) string { return "containerd-" + n.Name }
 func privateMounts(n topology.Node) error {
 	const run = "/run/containerd"
 	for _, dir := range []string{run, "/var/lib/cni", "/var/log/containers"} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("making %s: %w", dir, err)
 		}
 		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {

@@ -26,7 +26,7 @@ func end(r Record) error {
 	if err != nil {
 		return fmt.Errorf("ending %s (pid %d): %w", r.Name, r.PID, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if !r.Alive() {
 		return nil
 	}

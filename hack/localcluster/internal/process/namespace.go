@@ -37,7 +37,7 @@ func enter(path string, kind int) error {
 	if err != nil {
 		return fmt.Errorf("opening namespace: %w", err)
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	if err := unix.Setns(int(ns.Fd()), kind); err != nil {
 		return fmt.Errorf("entering namespace %s: %w", path, err)
 	}
@@ -50,7 +50,7 @@ func NewNetns(path string) error {
 	if err != nil {
 		return fmt.Errorf("making network namespace: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return onOwnThread(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("making network namespace: %w", err)

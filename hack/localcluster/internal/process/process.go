@@ -65,7 +65,7 @@ func (t Table) Start(c Command) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening log of %s: %w", c.Name, err)
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.Dir, out, out
 	cmd.Env = t.environ()
