@@ -1,0 +1,125 @@
+package alertremediation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/policy"
+)
+
+// approve ensures that every gate lets exactly this plan through, and a person
+// too where the policy asks one. The plan is made anew from the live objects at
+// every look, so that what is approved is what is there.
+func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error) {
+	if settled(p.Obj, v1alpha1.Approved) {
+		return phase.Continue, nil
+	}
+	made, err := r.propose(ctx, p.Obj)
+	if refused, ok := refusal(err); ok {
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, refused.Reason, refused.Message)
+		return finish(p.Obj, v1alpha1.OutcomeRefused, "%s", refused.Message)
+	}
+	if err != nil {
+		return phase.Continue, err
+	}
+	if made.empty() {
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile, "nothing is left to be changed")
+		return finish(p.Obj, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
+	}
+	r.show(p.Obj, made)
+	ruling := rule(p.Obj, made.judgement, r.Clock.Now())
+	if ruling.wait > 0 {
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, ruling.reason, ruling.message)
+		return phase.Wait(ruling.wait), nil
+	}
+	if ruling.outcome != "" {
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, ruling.reason, ruling.message)
+		return finish(p.Obj, ruling.outcome, "%s", ruling.message)
+	}
+	set(p.Obj, v1alpha1.Approved, metav1.ConditionTrue, ruling.reason, ruling.message)
+	return phase.Continue, nil
+}
+
+// ruling is what the approve phase does next: wait, end with an outcome, or go on.
+type ruling struct {
+	reason, message string
+	outcome         v1alpha1.Outcome
+	wait            time.Duration
+}
+
+// rule decides about a plan from the mode in force, the gates' words and the
+// person's. It is pure.
+func rule(ar *v1alpha1.AlertRemediation, judgement policy.Judgement, now time.Time) ruling {
+	if refused, ok := first(judgement.Refusals, policy.Resolved); ok {
+		return ruling{reason: refused.Reason, message: refused.Message, outcome: v1alpha1.OutcomeResolvedItself}
+	}
+	switch judgement.Mode {
+	case v1alpha1.ModeObserve:
+		return ruling{reason: v1alpha1.ReasonModeRecommends, message: "the mode in force is Observe: " + ar.Status.Diagnosis.Summary, outcome: v1alpha1.OutcomeObserved}
+	case v1alpha1.ModeRecommend:
+		return ruling{reason: v1alpha1.ReasonModeRecommends, message: "the mode in force is Recommend: " + planned(*ar.Status.Plan), outcome: v1alpha1.OutcomeRecommended}
+	}
+	if refused, ok := first(judgement.Refusals, policy.Ends); ok {
+		return ruling{reason: refused.Reason, message: refused.Message, outcome: v1alpha1.OutcomeRefused}
+	}
+	if judgement.Mode == v1alpha1.ModeApprove {
+		if decided, ok := person(ar, now); ok {
+			return decided
+		}
+	}
+	if refused, ok := first(judgement.Refusals, policy.Waits); ok {
+		return ruling{reason: refused.Reason, message: refused.Message, wait: patience(ar, refused.Reason, now)}
+	}
+	switch judgement.Mode {
+	case v1alpha1.ModeApprove:
+		return ruling{reason: v1alpha1.ReasonPersonApproved, message: "approved by " + ar.Spec.Approval.By}
+	case v1alpha1.ModeAuto:
+		return ruling{reason: v1alpha1.ReasonPolicyAllows, message: "policy " + judgement.Policy + " allows it"}
+	}
+	return ruling{reason: v1alpha1.ReasonUnreadable, message: "which mode is in force is not known", wait: unreadableRetry}
+}
+
+// person reports what a person, or their silence, has already decided against.
+func person(ar *v1alpha1.AlertRemediation, now time.Time) (ruling, bool) {
+	word, deadline := ar.Spec.Approval, ar.Status.Plan.ApproveBefore
+	if word != nil && word.Decision == v1alpha1.DecisionRejected && word.PlanDigest == ar.Status.Plan.Digest {
+		message := "rejected by " + word.By
+		if word.Reason != "" {
+			message += ": " + word.Reason
+		}
+		return ruling{reason: v1alpha1.ReasonRejected, message: message, outcome: v1alpha1.OutcomeRejected}, true
+	}
+	answered := word != nil && word.Decision == v1alpha1.DecisionApproved && word.PlanDigest == ar.Status.Plan.Digest
+	if !answered && !deadline.IsZero() && !now.Before(deadline.Time) {
+		message := fmt.Sprintf("nobody approved the plan before %s", deadline.UTC().Format(time.RFC3339))
+		return ruling{reason: v1alpha1.ReasonDeadlineExceeded, message: message, outcome: v1alpha1.OutcomeExpired}, true
+	}
+	return ruling{}, false
+}
+
+// patience is how long to wait until a gate is asked again.
+func patience(ar *v1alpha1.AlertRemediation, reason string, now time.Time) time.Duration {
+	switch reason {
+	case v1alpha1.ReasonUnreadable:
+		return unreadableRetry
+	case v1alpha1.ReasonAwaitingApproval: // the approval itself wakes us
+		left := ar.Status.Plan.ApproveBefore.Sub(now)
+		return min(max(left, time.Second), 30*time.Second)
+	}
+	return gateRetry
+}
+
+// first returns the first refusal of a kind.
+func first(refusals []policy.Refusal, kind policy.Kind) (policy.Refusal, bool) {
+	for _, refused := range refusals {
+		if refused.Kind == kind {
+			return refused, true
+		}
+	}
+	return policy.Refusal{}, false
+}

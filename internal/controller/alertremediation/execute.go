@@ -1,0 +1,166 @@
+package alertremediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/plan"
+	"github.com/kubernaut/kubernaut/internal/policy"
+)
+
+// execute ensures that one WorkflowRun carries the approved plan out, and learns
+// from it how that ended.
+func (r *Reconciler) execute(ctx context.Context, p *pass) (phase.Outcome, error) {
+	if settled(p.Obj, v1alpha1.Executed) {
+		return phase.Continue, nil
+	}
+	if p.Obj.Status.RunRef == "" {
+		if held, err := r.book(ctx, p); held || err != nil {
+			return phase.Wait(gateRetry), err
+		}
+	}
+	run, err := r.ensureRun(ctx, p, plan.Run(p.Obj, p.Obj.Status.Runs))
+	if run == nil || err != nil {
+		return phase.Wait(gateRetry), err
+	}
+	if !run.Finished() {
+		set(p.Obj, v1alpha1.Executed, metav1.ConditionUnknown, v1alpha1.ReasonRunMade, "WorkflowRun "+run.Name+" carries the plan out")
+		return phase.Wait(0), nil // the run's changes wake us
+	}
+	return r.executed(p, run)
+}
+
+// book takes the number of the next run, and with it a place in the policy's
+// budget. It reports true while the budget holds the plan back.
+func (r *Reconciler) book(ctx context.Context, p *pass) (bool, error) {
+	n, err := r.nextRun(ctx, p.Obj)
+	if err != nil {
+		return false, err
+	}
+	step := p.Obj.Status.Plan.Steps[0]
+	err = r.Desk.Reserve(ctx, p.Obj.Status.Plan.Policy, v1alpha1.Reservation{
+		Run:       p.Obj.Namespace + "/" + plan.RunName(p.Obj.Name, n),
+		TargetUID: step.Target.UID,
+		Action:    step.Action,
+		At:        metav1.NewTime(r.Clock.Now()),
+	})
+	var refused *policy.RefusedError
+	if errors.As(err, &refused) {
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, refused.Reason, refused.Message)
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reserving a place in the budget: %w", err)
+	}
+	p.Obj.Status.Runs, p.Obj.Status.Attempts = n, p.Obj.Status.Attempts+1
+	p.Obj.Status.RunRef = plan.RunName(p.Obj.Name, n)
+	return false, r.save(ctx, p)
+}
+
+// nextRun returns the first number whose name is free or already ours. A name
+// that somebody else took is left to them.
+func (r *Reconciler) nextRun(ctx context.Context, ar *v1alpha1.AlertRemediation) (int32, error) {
+	for n := ar.Status.Runs + 1; ; n++ {
+		var found v1alpha1.WorkflowRun
+		err := r.Live.Get(ctx, types.NamespacedName{Namespace: ar.Namespace, Name: plan.RunName(ar.Name, n)}, &found)
+		if apierrors.IsNotFound(err) {
+			return n, nil
+		}
+		if err != nil {
+			return 0, fmt.Errorf("reading WorkflowRun %s: %w", plan.RunName(ar.Name, n), err)
+		}
+		if owner := metav1.GetControllerOf(&found); owner != nil && owner.UID == ar.UID {
+			return n, nil
+		}
+		r.Events.Eventf(ar, &found, "Warning", v1alpha1.ReasonNameTaken, "MakeRun", "WorkflowRun %s exists and is not of this remediation; it is left alone", found.Name)
+	}
+}
+
+// ensureRun makes the run, or finds the one that was made before. It returns nil
+// once it has ended the remediation.
+func (r *Reconciler) ensureRun(ctx context.Context, p *pass, wanted *v1alpha1.WorkflowRun) (*v1alpha1.WorkflowRun, error) {
+	var run v1alpha1.WorkflowRun
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &run)
+	if apierrors.IsNotFound(err) {
+		if meta.FindStatusCondition(p.Obj.Status.Conditions, v1alpha1.Executed) != nil && p.Obj.Status.RunRef == wanted.Name && wanted.Spec.Undoes == "" {
+			set(p.Obj, v1alpha1.Executed, metav1.ConditionFalse, v1alpha1.ReasonTargetGone, "WorkflowRun "+wanted.Name+" was deleted")
+			_, err := finish(p.Obj, v1alpha1.OutcomeEscalated, "WorkflowRun %s was deleted before it ended; whether its change is in place is not known", wanted.Name)
+			return nil, err
+		}
+		err = r.Client.Create(ctx, wanted)
+		run = *wanted
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making WorkflowRun %s: %w", wanted.Name, err)
+	}
+	if err := plan.Ours(&run, wanted); err != nil {
+		_, done := finish(p.Obj, v1alpha1.OutcomeEscalated, "%s", err)
+		return nil, done
+	}
+	return &run, nil
+}
+
+// executed takes over how a run ended.
+func (r *Reconciler) executed(p *pass, run *v1alpha1.WorkflowRun) (phase.Outcome, error) {
+	ended := endOf(run)
+	set(p.Obj, v1alpha1.Executed, ended.status, ended.reason, ended.message)
+	if ended.outcome == "" {
+		return phase.Continue, nil
+	}
+	if ended.outcome == v1alpha1.OutcomeRefused {
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, ended.reason, ended.message)
+	}
+	return finish(p.Obj, ended.outcome, "%s", ended.message)
+}
+
+// ending is what a finished run means for its remediation; no outcome: go on and verify.
+type ending struct {
+	status          metav1.ConditionStatus
+	reason, message string
+	outcome         v1alpha1.Outcome
+}
+
+// endOf reads a finished run. It is pure.
+func endOf(run *v1alpha1.WorkflowRun) ending {
+	succeeded := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.Succeeded)
+	end := ending{status: metav1.ConditionFalse, reason: succeeded.Reason, message: succeeded.Message}
+	switch {
+	case succeeded.Status == metav1.ConditionTrue:
+		end.status = metav1.ConditionTrue
+	case succeeded.Reason == v1alpha1.ReasonCancelled && meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.RolledBack):
+		end.outcome = v1alpha1.OutcomeRolledBack
+	case succeeded.Reason == v1alpha1.ReasonCancelled:
+		end.outcome = v1alpha1.OutcomeEscalated
+	case len(applied(run)) > 0:
+		// Something is in place: whether it helps is for the verification to say.
+	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
+		end.outcome = v1alpha1.OutcomeResolvedItself
+	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed:
+		end.outcome = v1alpha1.OutcomeEscalated
+	default:
+		end.outcome = v1alpha1.OutcomeRefused
+	}
+	return end
+}
+
+// applied returns the operations of a run that are in place as far as it knows.
+func applied(run *v1alpha1.WorkflowRun) []v1alpha1.OperationStatus {
+	var ops []v1alpha1.OperationStatus
+	for _, step := range run.Status.Steps {
+		for _, op := range step.Operations {
+			if op.State == v1alpha1.OperationApplied {
+				ops = append(ops, op)
+			}
+		}
+	}
+	return ops
+}

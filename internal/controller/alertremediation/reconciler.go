@@ -1,0 +1,132 @@
+// Package alertremediation drives an alert from admission to a verified end:
+// admit, diagnosed, plan, approve, execute, verify, roll back. The conditions of
+// the object are the only memory.
+package alertremediation
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/clearance"
+	"github.com/kubernaut/kubernaut/internal/evidence"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/policy"
+	"github.com/kubernaut/kubernaut/pkg/action"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
+)
+
+// resolver finds what an alert is about.
+type resolver interface {
+	Resolve(ctx context.Context, namespace string, a v1alpha1.Alert) (evidence.Found, error)
+	Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error)
+}
+
+// gatherer sees how a target is.
+type gatherer interface {
+	Gather(ctx context.Context, subject v1alpha1.ObjectReference, target v1alpha1.TargetReference) *analysis.Snapshot
+}
+
+// desk knows what the gates say, and whether an alert fires.
+type desk interface {
+	Judge(ctx context.Context, c clearance.Case) (policy.Judgement, error)
+	Reserve(ctx context.Context, policy string, reservation v1alpha1.Reservation) error
+	AlertState(ctx context.Context, alert string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error)
+}
+
+// Config is what the reconciler is told about its surroundings.
+type Config struct {
+	// Namespace of the operator.
+	Namespace string
+	// Identity of this replica and its version, for status.observedBy.
+	Identity string
+	// Concurrency is how many remediations are driven at once.
+	Concurrency int
+}
+
+// Needs are the parts of the house this controller works with.
+type Needs struct {
+	Client   client.Client
+	Live     client.Reader // past the cache: for decisions that must not rest on a stale list
+	Clock    clock.PassiveClock
+	Resolver resolver
+	Gatherer gatherer
+	Desk     desk
+	Catalog  action.Catalog
+	History  action.History
+	Events   events.EventRecorder
+}
+
+// Reconciler drives AlertRemediations.
+type Reconciler struct {
+	Needs
+	config Config
+
+	// admission is held from the list of living remediations until one is
+	// admitted, so that two alerts of one target can't both be the first.
+	admission sync.Mutex
+}
+
+// New returns a reconciler.
+func New(needs Needs, config Config) *Reconciler {
+	return &Reconciler{Needs: needs, config: config}
+}
+
+// SetupWithManager registers the reconciler.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("alertremediation").
+		For(&v1alpha1.AlertRemediation{}).
+		Owns(&v1alpha1.WorkflowRun{}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency}).
+		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+}
+
+// Reconcile drives one alert from admission to a verified end.
+func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediation) (ctrl.Result, error) {
+	if !ar.DeletionTimestamp.IsZero() || ar.Finished() {
+		return ctrl.Result{}, nil
+	}
+	pass := phase.Begin(r.Client, ar)
+	outcome, err := phase.Run(ctx, pass, r.admit, r.diagnosed, r.plan, r.approve, r.execute, r.verify, r.rollBack)
+	if saved := r.save(ctx, pass); saved != nil {
+		return phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
+	}
+	r.announce(pass) // events: only what was saved
+	return phase.Result(outcome, err)
+}
+
+// pass is one reconcile of one remediation.
+type pass = phase.Pass[*v1alpha1.AlertRemediation]
+
+// save writes the status, with what is derived from it.
+func (r *Reconciler) save(ctx context.Context, p *pass) error {
+	derive(p.Obj, r.config.Identity, r.Clock.Now())
+	return p.Save(ctx)
+}
+
+// world is what an action may see while it plans for a step.
+func (r *Reconciler) world(stamp string) action.World {
+	return action.World{Objects: r.Live, History: r.History, Stamp: stamp}
+}
+
+// look reads what an operation's object is like now.
+func (r *Reconciler) look(ctx context.Context, op v1alpha1.Operation) (gate.Seen, error) {
+	return gate.Look(ctx, r.Live, op)
+}
+
+// How long a phase waits before it looks again, where nothing that is watched would wake it.
+const (
+	unreadableRetry = 2 * time.Second
+	gateRetry       = 5 * time.Second
+)
