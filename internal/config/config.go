@@ -1,0 +1,195 @@
+// Package config reads the operator's one configuration file: strictly, with
+// defaults, and with every fault at once.
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// accountNamespace is where the kubelet tells a pod its namespace.
+const accountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// maxFile is the largest configuration file; a larger one is some other file.
+const maxFile = 1 << 20
+
+// Config is all there is to configure. It is a value: nobody changes it after Load.
+type Config struct {
+	// Namespace of the operator. In a pod it is found; elsewhere it must be said.
+	Namespace string `json:"namespace"`
+	// Cluster is the name of this cluster. With it, alerts that name another one
+	// are not for us.
+	Cluster string `json:"cluster"`
+	// ClusterLabel is the label in which alerts name their cluster.
+	ClusterLabel string `json:"clusterLabel"`
+	// Intake is where Alertmanager posts.
+	Intake Intake `json:"intake"`
+	// Alertmanager is asked whether alerts still fire.
+	Alertmanager Alertmanager `json:"alertmanager"`
+	// Metrics are served here; address "0" switches them off.
+	Metrics Endpoint `json:"metrics"`
+	// Health is served here; address "0" switches it off.
+	Health Endpoint `json:"health"`
+	// LeaderElection among replicas.
+	LeaderElection LeaderElection `json:"leaderElection"`
+	// Diagnosis is the work of finding causes.
+	Diagnosis Diagnosis `json:"diagnosis"`
+	// Remediation is the work of taking alerts from admission to an end.
+	Remediation Remediation `json:"remediation"`
+	// Protected is never touched, whatever a policy says.
+	Protected Protected `json:"protected"`
+}
+
+// Intake is where Alertmanager posts.
+type Intake struct {
+	// Address to listen at.
+	Address string `json:"address"`
+	// Ignore names alerts that say nothing about a workload.
+	Ignore []string `json:"ignore"`
+}
+
+// Alertmanager is asked whether alerts still fire. Without it, the webhook's
+// last word counts.
+type Alertmanager struct {
+	// URL of its API, for example http://alertmanager.monitoring:9093.
+	URL string `json:"url"`
+}
+
+// Endpoint is an address to listen at.
+type Endpoint struct {
+	// Address as host:port; "0" for none.
+	Address string `json:"address"`
+}
+
+// LeaderElection among replicas.
+type LeaderElection struct {
+	// Enabled is needed as soon as there are two replicas.
+	Enabled bool `json:"enabled"`
+}
+
+// Diagnosis is the work of finding causes.
+type Diagnosis struct {
+	// Concurrency is how many causes are looked for at once.
+	Concurrency int `json:"concurrency"`
+	// Timeout of one diagnosis.
+	Timeout Duration `json:"timeout"`
+}
+
+// Remediation is the work of taking alerts from admission to an end.
+type Remediation struct {
+	// Concurrency is how many remediations, and how many runs, are driven at once.
+	Concurrency int `json:"concurrency"`
+}
+
+// Protected is never touched.
+type Protected struct {
+	// Namespaces beside the built-in ones; a name may end in *.
+	Namespaces []string `json:"namespaces"`
+}
+
+// Default returns the configuration of an empty file.
+func Default() Config {
+	return Config{
+		ClusterLabel: "cluster",
+		Intake:       Intake{Address: ":9094", Ignore: []string{"Watchdog", "InfoInhibitor"}},
+		Metrics:      Endpoint{Address: ":8080"},
+		Health:       Endpoint{Address: ":8081"},
+		Diagnosis:    Diagnosis{Concurrency: 4, Timeout: Duration{Duration: 30 * time.Second}},
+		Remediation:  Remediation{Concurrency: 4},
+	}
+}
+
+// Load reads the file at path, or takes the defaults if path is empty. The
+// error joins every fault, each with its path in the file.
+func Load(path string) (Config, error) {
+	return load(path, accountNamespace)
+}
+
+func load(path, namespaceFile string) (Config, error) {
+	cfg := Default()
+	if path != "" {
+		data, err := read(path)
+		if err != nil {
+			return Config{}, err
+		}
+		if err := decode(data, &cfg); err != nil {
+			return Config{}, fmt.Errorf("reading configuration %s: %w", path, err)
+		}
+	}
+	if err := cfg.locate(namespaceFile); err != nil {
+		return Config{}, err
+	}
+	if err := cfg.Validate(); err != nil {
+		return Config{}, fmt.Errorf("checking configuration %s: %w", path, err)
+	}
+	return cfg, nil
+}
+
+func read(path string) ([]byte, error) {
+	data, err := os.ReadFile(path) //nolint:gosec // the file that whoever starts the program names
+	if err != nil {
+		return nil, fmt.Errorf("reading configuration: %w", err)
+	}
+	if len(data) > maxFile {
+		return nil, fmt.Errorf("reading configuration %s: more than %d bytes", path, maxFile)
+	}
+	return data, nil
+}
+
+// decode refuses unknown and repeated fields, and names all of them.
+func decode(data []byte, into *Config) error {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil
+	}
+	asJSON, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return err
+	}
+	faults, err := kjson.UnmarshalStrict(asJSON, into)
+	return errors.Join(append(faults, err)...)
+}
+
+// locate fills in the namespace from where a pod finds it.
+func (c *Config) locate(namespaceFile string) error {
+	if c.Namespace != "" {
+		return nil
+	}
+	data, err := os.ReadFile(namespaceFile) //nolint:gosec // a constant, but in tests
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("checking configuration: namespace: required outside a cluster: the namespace of the operator's ServiceAccount")
+	}
+	if err != nil {
+		return fmt.Errorf("finding the operator's namespace: %w", err)
+	}
+	c.Namespace = strings.TrimSpace(string(data))
+	return nil
+}
+
+// Duration is written as in Go: 30s, 2m.
+type Duration struct {
+	time.Duration
+	unreadable string // what was written; Validate knows the path and complains
+}
+
+// UnmarshalJSON reads a duration and remembers what is none for Validate.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		text = string(data)
+	}
+	parsed, err := time.ParseDuration(text)
+	if err != nil {
+		d.unreadable = text
+	}
+	d.Duration = parsed
+	return nil
+}
