@@ -25,7 +25,7 @@ GINKGO := $(TOOLS)/ginkgo
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 
 MODULES := . hack/localcluster hack/localcluster/binaries
-LOCALCLUSTER := go -C hack/localcluster run -trimpath .
+LOCALCLUSTER := go -C hack/localcluster run .
 # envtest takes its API server from the same cache as the local cluster.
 ASSETS = $$($(LOCALCLUSTER) binaries --kubernetes $(KUBERNETES) --only kube-apiserver,etcd,kubectl)
 BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
@@ -36,12 +36,13 @@ help: ## Print this.
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: packages build ## Five incidents on a real cluster of this machine (KEEP=1 keeps it, CLUSTER=existing uses yours).
-	go run ./hack/demo --keep=$(or $(KEEP),0) --cluster=$(CLUSTER)
+	go run ./hack/demo --kubernetes=$(KUBERNETES) --keep=$(or $(KEEP),0) --cluster=$(CLUSTER)
 
 ##@ Build
 .PHONY: build generate manifests packages binaries
-build: ## Put kubernaut and kubectl-kubernaut into bin/.
+build: ## Put kubernaut and kubectl-kubernaut into bin/, and localcluster beside them.
 	$(BUILD) -o bin/ ./cmd/...
+	@CGO_ENABLED=0 go -C hack/localcluster build -trimpath -o ../../bin/ .
 
 # OUT is another tree while verify compares.
 OUT ?= .
@@ -71,6 +72,7 @@ e2e: packages build $(GINKGO) ## Break a real cluster and watch it heal; JUnit i
 	mkdir -p _output
 	KUBERNETES=$(KUBERNETES) CLUSTER=$(CLUSTER) $(GINKGO) run --tags=e2e --timeout=40m \
 	  --output-dir=_output --junit-report=e2e.xml ./test/e2e
+	go -C hack/localcluster test -count=1 -tags e2e -timeout 20m ./downtest
 
 lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml over both modules.
 	$(GOLANGCI_LINT) run
