@@ -85,10 +85,12 @@ type Alert struct {
 	// labels of the alert, redacted and cut.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.map(name, size(name) + size(self[name])).sum() <= 6144",message="the alert's labels have at most 6144 characters in all"
 	Labels map[string]string `json:"labels,omitempty"`
 	// annotations of the alert, redacted and cut.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule="self.map(name, size(name) + size(self[name])).sum() <= 6144",message="the alert's annotations have at most 6144 characters in all"
 	Annotations map[string]string `json:"annotations,omitempty"`
 	// startsAt is when the alert began to fire.
 	// +optional
@@ -291,6 +293,8 @@ type Verification struct {
 	Since metav1.Time `json:"since,omitzero"`
 	// window is how long it must be well before it counts.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	Window metav1.Duration `json:"window,omitzero"`
 	// deadline is when the verdict falls.
 	// +optional

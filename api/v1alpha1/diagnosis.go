@@ -78,6 +78,7 @@ type Remedy struct {
 	// parameters as the action's specification types them.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(name, size(name) <= 63 && size(self[name]) <= 1024)",message="a parameter's name has at most 63 characters, its value at most 1024"
 	Parameters map[string]string `json:"parameters,omitempty"`
 }
 

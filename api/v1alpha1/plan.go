@@ -70,6 +70,7 @@ type PlanStep struct {
 	// parameters of the action.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(name, size(name) <= 63 && size(self[name]) <= 1024)",message="a parameter's name has at most 63 characters, its value at most 1024"
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// target the action changes.
 	// +required
@@ -153,6 +154,8 @@ type Operation struct {
 type Precondition struct {
 	// uid of the object; the operation is about this incarnation only.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
 	UID types.UID `json:"uid,omitempty"`
 	// absent means that no object of this name exists (for create).
 	// +optional

@@ -34,6 +34,8 @@ type TargetReference struct {
 	ObjectReference `json:",inline"`
 	// uid of the object.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
 	UID types.UID `json:"uid,omitempty"`
 	// generation of the object when it was read; 0 for kinds without one.
 	// +optional

@@ -23,12 +23,15 @@ type RemediationPolicySpec struct {
 	Rules []PolicyRule `json:"rules,omitempty"`
 	// limits bound how often.
 	// +optional
+	// +kubebuilder:default={}
 	Limits PolicyLimits `json:"limits,omitzero"`
 	// approval says how long a plan waits for a person.
 	// +optional
+	// +kubebuilder:default={}
 	Approval PolicyApproval `json:"approval,omitzero"`
 	// verification says when a change counts as a success.
 	// +optional
+	// +kubebuilder:default={}
 	Verification PolicyVerification `json:"verification,omitzero"`
 	// pauseRequests hold everything this policy decides; any live one pauses.
 	// +optional
@@ -83,6 +86,8 @@ type PolicyLimits struct {
 	// cooldown between two remediations of one target uid.
 	// +optional
 	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('168h')",message="limits.cooldown is between 0s and 168h"
 	Cooldown *metav1.Duration `json:"cooldown,omitempty"`
 }
@@ -92,6 +97,8 @@ type PolicyApproval struct {
 	// deadline after which an unanswered plan ends as Expired.
 	// +optional
 	// +kubebuilder:default="4h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('168h')",message="approval.deadline is between 1s and 168h"
 	Deadline *metav1.Duration `json:"deadline,omitempty"`
 }
@@ -102,11 +109,15 @@ type PolicyVerification struct {
 	// window is how long the target must be well.
 	// +optional
 	// +kubebuilder:default="5m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="verification.window is between 1s and 24h"
 	Window *metav1.Duration `json:"window,omitempty"`
 	// deadline is when the verdict falls.
 	// +optional
 	// +kubebuilder:default="15m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="verification.deadline is between 1s and 24h"
 	Deadline *metav1.Duration `json:"deadline,omitempty"`
 }
@@ -147,6 +158,8 @@ type Reservation struct {
 	Run string `json:"run"`
 	// targetUID of the object that is changed.
 	// +required
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
 	TargetUID types.UID `json:"targetUID"`
 	// action that is taken.
 	// +required

@@ -8,7 +8,7 @@ import (
 // WorkflowRunSpec says what is to be done, step by step. Who does it is never a
 // field: it is always the ServiceAccount kubernaut-remediator of the namespace.
 // +kubebuilder:validation:XValidation:rule="has(self.undoes) != has(self.steps)",message="a run has either steps, or undoes: the run it takes back"
-// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && has(self.planDigest) == has(oldSelf.planDigest) && (!has(self.planDigest) || self.planDigest == oldSelf.planDigest) && has(self.undoes) == has(oldSelf.undoes) && (!has(self.undoes) || self.undoes == oldSelf.undoes) && has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps) && has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || self.timeout == oldSelf.timeout)",message="a run can't be changed but for paused and cancelled: create another one"
+// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && has(self.planDigest) == has(oldSelf.planDigest) && (!has(self.planDigest) || self.planDigest == oldSelf.planDigest) && has(self.undoes) == has(oldSelf.undoes) && (!has(self.undoes) || self.undoes == oldSelf.undoes) && has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps) && has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || duration(self.timeout) == duration(oldSelf.timeout))",message="a run can't be changed but for paused and cancelled: create another one"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancelled) && oldSelf.cancelled) || (has(self.cancelled) && self.cancelled)",message="a cancelled run stays cancelled: create another one"
 type WorkflowRunSpec struct {
 	// target the run acts on; one live run a target.
@@ -34,6 +34,8 @@ type WorkflowRunSpec struct {
 	// timeout for the whole run, from the first claim until the last step has settled.
 	// +optional
 	// +kubebuilder:default="10m"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="timeout is between 10s and 24h"
 	Timeout *metav1.Duration `json:"timeout,omitempty"`
 	// paused holds before the next effect.
@@ -67,6 +69,7 @@ type StepAction struct {
 	// parameters as the action's specification types them.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule="self.all(name, size(name) <= 63 && size(self[name]) <= 1024)",message="a parameter's name has at most 63 characters, its value at most 1024"
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// target of the action; absent: the run's.
 	// +optional
@@ -110,9 +113,9 @@ const (
 // OperationStatus records one operation: what, how far, and how it is taken back.
 type OperationStatus struct {
 	Operation `json:",inline"`
-	// state of the operation; empty before it is claimed.
-	// +required
-	State OperationState `json:"state"`
+	// state of the operation; absent before it is claimed.
+	// +optional
+	State OperationState `json:"state,omitempty"`
 	// claimedAt is when it was claimed.
 	// +optional
 	ClaimedAt metav1.MicroTime `json:"claimedAt,omitzero"`
