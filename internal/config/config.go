@@ -92,7 +92,7 @@ type Remediation struct {
 
 // Protected is never touched.
 type Protected struct {
-	// Namespaces beside the built-in ones; a name may end in *.
+	// Namespaces beside the built-in ones.
 	Namespaces []string `json:"namespaces"`
 }
 

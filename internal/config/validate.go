@@ -36,8 +36,7 @@ func (c Config) Validate() error {
 	f.duration("diagnosis.timeout", c.Diagnosis.Timeout, time.Second, 10*time.Minute)
 	f.between("remediation.concurrency", c.Remediation.Concurrency)
 	for i, name := range c.Protected.Namespaces {
-		f.check(namespaceForm.MatchString(strings.TrimSuffix(strings.TrimSuffix(name, "*"), "-")),
-			fmt.Sprintf("protected.namespaces[%d]", i), "%q is no name of a namespace, nor the beginning of one with * behind it", name)
+		f.check(namespaceForm.MatchString(name), fmt.Sprintf("protected.namespaces[%d]", i), "%q is no name of a namespace", name)
 	}
 	return errors.Join(f.found...)
 }

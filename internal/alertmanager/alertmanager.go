@@ -1,0 +1,121 @@
+// Package alertmanager asks Alertmanager which alerts fire. It reads and never
+// writes. An answer that is not understood is an error: taken for an empty one,
+// it would call a sick workload cured.
+package alertmanager
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	timeout   = 5 * time.Second
+	maxAnswer = 8 << 20
+)
+
+// Client asks one Alertmanager.
+type Client struct {
+	base string
+	http *http.Client
+}
+
+// New returns a client of the API at a base URL, for example
+// http://alertmanager.monitoring:9093.
+func New(baseURL string, hc *http.Client) *Client {
+	return &Client{base: strings.TrimRight(baseURL, "/"), http: hc}
+}
+
+// Firing returns the labels of every alert of that name that fires, be it
+// silenced, inhibited or neither.
+func (c *Client) Firing(ctx context.Context, alertName string) ([]map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	body, err := c.get(ctx, "/api/v2/alerts?"+query(alertName))
+	if err != nil {
+		return nil, fmt.Errorf("asking Alertmanager which alerts fire: %w", err)
+	}
+	firing, err := decode(body, alertName)
+	if err != nil {
+		return nil, fmt.Errorf("reading which alerts fire: %w", err)
+	}
+	return firing, nil
+}
+
+func query(alertName string) string {
+	q := url.Values{}
+	q.Set("filter", "alertname="+quoted(alertName))
+	for _, state := range []string{"active", "silenced", "inhibited", "unprocessed"} {
+		q.Set(state, "true")
+	}
+	return q.Encode()
+}
+
+// quoted writes a value as Alertmanager's matchers have it. strconv.Quote would
+// write escapes that they do not know.
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(s) + `"`
+}
+
+func (c *Client) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path, nil)
+	if err != nil {
+		return nil, errors.New("its URL is none")
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, withoutURL(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("it answered %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("its answer broke off: %w", err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("its answer has more than %d bytes", maxAnswer)
+	}
+	return body, nil
+}
+
+// withoutURL leaves the query out of the error: it repeats what an alert said.
+func withoutURL(err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		return outer.Err
+	}
+	return err
+}
+
+// decode refuses whatever is not a list of alerts with labels. Alerts of other
+// names are left out, should something on the way have dropped the filter.
+func decode(body []byte, alertName string) ([]map[string]string, error) {
+	var alerts []struct {
+		Labels map[string]string `json:"labels"`
+	}
+	if err := json.Unmarshal(body, &alerts); err != nil {
+		return nil, errors.New("it is no list of alerts in JSON")
+	}
+	if alerts == nil {
+		return nil, errors.New("it is null")
+	}
+	firing := make([]map[string]string, 0, len(alerts))
+	for i, a := range alerts {
+		switch a.Labels["alertname"] {
+		case "":
+			return nil, fmt.Errorf("[%d].labels: no alertname", i)
+		case alertName:
+			firing = append(firing, a.Labels)
+		}
+	}
+	return firing, nil
+}

@@ -1,0 +1,148 @@
+package httpd_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubernaut/kubernaut/internal/httpd"
+)
+
+// patience is how long a test waits for what must come; it is never waited out
+// in a test that passes.
+const patience = 20 * time.Second
+
+func TestServerServesUntilItIsStopped(t *testing.T) {
+	url, stop := started(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") }))
+	if got := fetched(t, url); got != "here" {
+		t.Errorf("answer is %q", got)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if resp, err := http.Get(url); err == nil { //nolint:gosec // our own server, which is down
+		_ = resp.Body.Close()
+		t.Error("it still serves")
+	}
+}
+
+func TestServerFinishesWhatIsUnderWay(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	broken := make(chan error, 1)
+	url, stop := started(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		<-release
+		broken <- r.Context().Err()
+		_, _ = io.WriteString(w, "done")
+	}))
+	answer := make(chan string, 1)
+	go func() { answer <- fetched(t, url) }()
+	await(t, entered)
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	refused(t, url) // it drains: no new connection is taken
+	close(release)
+	if err := await(t, broken); err != nil {
+		t.Errorf("the request was broken off: %v", err)
+	}
+	if got := await(t, answer); got != "done" {
+		t.Errorf("answer is %q", got)
+	}
+	if err := await(t, stopped); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerSaysWhichOneCanNotListen(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	err = httpd.New("intake", taken.Addr().String(), http.NotFoundHandler()).Start(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "listening for intake at "+taken.Addr().String()) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestServerRefusesEndlessHeaders(t *testing.T) {
+	url, stop := started(t, http.NotFoundHandler())
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	_, _ = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Much: %s\r\n\r\n", strings.Repeat("x", 64<<10))
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, "431") {
+		t.Errorf("answer is %q, %v", line, err)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServerRunsOnEveryReplica(t *testing.T) {
+	if httpd.New("intake", ":0", nil).NeedLeaderElection() {
+		t.Error("it waits to be elected")
+	}
+}
+
+// started returns the URL of a server, and what ends it and returns its error.
+func started(t *testing.T, handler http.Handler) (string, func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	t.Cleanup(cancel)
+	s := httpd.New("test", "127.0.0.1:0", handler)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Start(ctx) }()
+	return "http://" + await(t, s.Bound()).String(), func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+func fetched(t *testing.T, url string) string {
+	resp, err := http.Get(url) //nolint:gosec // our own server
+	if err != nil {
+		t.Error(err)
+		return ""
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return string(body)
+}
+
+// refused waits until nothing listens at the address any more.
+func refused(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+	}
+	t.Fatal("it still listens")
+}
+
+func await[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("waited in vain")
+		panic("unreachable")
+	}
+}
