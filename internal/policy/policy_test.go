@@ -1,0 +1,467 @@
+package policy
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/plan"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+const (
+	digest  = "v1:sha256:aaaa"
+	another = "v1:sha256:bbbb"
+)
+
+var (
+	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	errDown = errors.New("the API server is away")
+	web     = v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
+	server  = v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: "node-1"}
+)
+
+// sound is a case that no gate is against: an alert in the namespace shop, whose
+// policy lets Deployment/web be rolled back without asking.
+func sound() Facts {
+	target := v1alpha1.TargetReference{ObjectReference: web, UID: "web-1", Generation: 7}
+	return Facts{
+		Case: Case{
+			Remediation: remediation(target),
+			Steps: []Step{{
+				Name:   "remedy",
+				Action: action.Spec{Name: "RolloutUndo", Risk: v1alpha1.RiskMedium, Kinds: []schema.GroupKind{{Group: "apps", Kind: "Deployment"}}},
+				Target: target,
+				Plan: action.Plan{Operations: []action.Operation{{Operation: v1alpha1.Operation{
+					Verb: v1alpha1.VerbPatch, Object: web, Precondition: v1alpha1.Precondition{UID: "web-1"},
+				}}}},
+			}},
+			Digest:    digest,
+			DiffBytes: 400,
+		},
+		Now:        noon,
+		Operator:   "kubernaut-system",
+		AlertState: Fact[v1alpha1.AlertState]{Value: v1alpha1.AlertFiring},
+		Space:      Fact[Object]{Value: Object{Ref: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: "shop"}}},
+		Objects:    []Fact[Object]{{Value: Object{Ref: web, UID: "web-1", Generation: 7, Labels: map[string]string{"app": "web"}}}},
+		Policies:   Fact[[]v1alpha1.RemediationPolicy]{Value: []v1alpha1.RemediationPolicy{*written("shop", "auto", v1alpha1.ModeAuto)}},
+		Default:    Fact[*v1alpha1.RemediationPolicy]{Value: ceiling(v1alpha1.ModeAuto)},
+	}
+}
+
+func remediation(target v1alpha1.TargetReference) *v1alpha1.AlertRemediation {
+	return &v1alpha1.AlertRemediation{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1", CreationTimestamp: metav1.NewTime(noon.Add(-time.Minute))},
+		Spec:       v1alpha1.AlertRemediationSpec{Alert: v1alpha1.Alert{Name: "KubePodCrashLooping", Source: v1alpha1.SourceAlertmanager}},
+		Status: v1alpha1.AlertRemediationStatus{
+			Target:    &target,
+			Diagnosis: &v1alpha1.Diagnosis{Target: &target},
+		},
+	}
+}
+
+func written(namespace, name string, mode v1alpha1.Mode) *v1alpha1.RemediationPolicy {
+	return &v1alpha1.RemediationPolicy{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec:       v1alpha1.RemediationPolicySpec{Mode: mode},
+	}
+}
+
+func ceiling(mode v1alpha1.Mode) *v1alpha1.RemediationPolicy {
+	p := written("kubernaut-system", "default", v1alpha1.ModeRecommend)
+	p.Spec.Ceiling = mode
+	return p
+}
+
+// policyOf changes the policy of the namespace.
+func policyOf(f *Facts, change func(*v1alpha1.RemediationPolicy)) { change(&f.Policies.Value[0]) }
+
+func askPerson(f *Facts) { f.Policies.Value[0].Spec.Mode = v1alpha1.ModeApprove }
+
+func answered(f *Facts, decision v1alpha1.Decision, digest string) {
+	f.Remediation.Spec.Approval = &v1alpha1.Approval{Decision: decision, By: "ann", Reason: "looks right", PlanDigest: digest}
+}
+
+// begins makes it the case of the remediation's run that is about to begin.
+func begins(f *Facts) {
+	f.Run = &v1alpha1.WorkflowRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1-run-1"}}
+	f.Run.Spec.Target, f.Run.Spec.PlanDigest = f.Steps[0].Target, digest
+}
+
+// byHand makes it the case of a run that a person made.
+func byHand(f *Facts) {
+	begins(f)
+	f.Remediation, f.Run.Name, f.Run.Spec.PlanDigest = nil, "by-hand", ""
+}
+
+// onNode makes it a change of a Node, from the operator's namespace.
+func onNode(f *Facts) {
+	target := v1alpha1.TargetReference{ObjectReference: server, UID: "node-1"}
+	f.Remediation.Namespace = "kubernaut-system"
+	f.Remediation.Status.Diagnosis.Target, f.Remediation.Status.Target = &target, &target
+	f.Space.Value.Ref.Name = "kubernaut-system"
+	f.Steps = []Step{{Name: "remedy", Target: target}}
+	f.Objects = []Fact[Object]{{Value: Object{Ref: server, UID: "node-1"}}}
+}
+
+func reserved(run string, ago time.Duration) v1alpha1.Reservation {
+	return v1alpha1.Reservation{Run: run, TargetUID: "web-1", Action: "RolloutUndo", At: metav1.NewTime(noon.Add(-ago))}
+}
+
+func writtenBy(manager, subresource, fields string, at time.Time) metav1.ManagedFieldsEntry {
+	when := metav1.NewTime(at)
+	return metav1.ManagedFieldsEntry{Manager: manager, Subresource: subresource, Time: &when, FieldsV1: metav1.NewFieldsV1(fields)}
+}
+
+// writtenSince makes the object another generation than the diagnosis saw, by somebody's write.
+func writtenSince(f *Facts, entry metav1.ManagedFieldsEntry) {
+	f.Objects[0].Value.Generation = 8
+	f.Objects[0].Value.ManagedFields = []metav1.ManagedFieldsEntry{entry}
+}
+
+const (
+	wholeSpec    = `{"f:metadata":{},"f:spec":{"f:replicas":{},"f:template":{"f:spec":{}}}}`
+	onlyReplicas = `{"f:spec":{"f:replicas":{}}}`
+)
+
+// row of a gate's table: what differs from the sound case, and all that is refused then.
+type row struct {
+	given func(*Facts)
+	// want is "Reason Kind" of every refusal, in order; nothing: it is let through.
+	want []string
+	// says is part of the first message.
+	says string
+}
+
+func TestGates(t *testing.T) {
+	for gate, rows := range map[string]map[string]row{
+		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
+		"4 protected": isProtected, "5 scope": scope, "8 catalogue": catalogue,
+		"13 cooldown": cooldown, "13 changed meanwhile": changed,
+		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards,
+	} {
+		t.Run(gate, func(t *testing.T) {
+			for name, row := range rows {
+				t.Run(name, func(t *testing.T) { check(t, row) })
+			}
+		})
+	}
+}
+
+func check(t *testing.T, row row) {
+	t.Helper()
+	facts := sound()
+	if row.given != nil {
+		row.given(&facts)
+	}
+	judged := Judge(facts)
+	if got := reasons(judged.Refusals); !slices.Equal(got, row.want) {
+		t.Fatalf("refused %q, want %q\n%+v", got, row.want, judged.Refusals)
+	}
+	for _, r := range judged.Refusals {
+		if len(r.Message) > maxMessage || r.Message == "" {
+			t.Errorf("the message of %s has %d bytes", r.Reason, len(r.Message))
+		}
+	}
+	if row.says != "" && !strings.Contains(judged.Refusals[0].Message, row.says) {
+		t.Errorf("it says %q, not %q", judged.Refusals[0].Message, row.says)
+	}
+}
+
+func reasons(refusals []Refusal) []string {
+	var all []string
+	for _, r := range refusals {
+		all = append(all, r.Reason+" "+r.Kind.String())
+	}
+	return all
+}
+
+var rightCluster = map[string]row{
+	"lets an alert of this cluster through":            {given: func(f *Facts) { f.Cluster, f.Remediation.Spec.Alert.Cluster = "eu-1", "eu-1" }},
+	"refuses an alert of another cluster":              {given: func(f *Facts) { f.Cluster, f.Remediation.Spec.Alert.Cluster = "eu-1", "us-2" }, want: []string{"ForeignCluster Ends"}, says: `cluster "us-2"`},
+	"does not ask where this cluster has no name":      {given: func(f *Facts) { f.Remediation.Spec.Alert.Cluster = "us-2" }},
+	"does not ask for an undo: it was asked before it": {given: func(f *Facts) { f.Undo, f.Cluster, f.Remediation.Spec.Alert.Cluster = true, "eu-1", "us-2" }},
+}
+
+var killSwitch = map[string]row{
+	"refuses while the ConfigMap exists": {
+		given: func(f *Facts) { f.EmergencyStop.Value = true }, want: []string{"EmergencyStop Waits"},
+		says: "kubectl -n kubernaut-system delete configmap kubernaut-emergency-stop"},
+	"stops runs made by hand too": {given: func(f *Facts) { byHand(f); f.EmergencyStop.Value = true }, want: []string{"EmergencyStop Waits"}},
+	"stops undos too":             {given: func(f *Facts) { f.Undo, f.EmergencyStop.Value = true, true }, want: []string{"EmergencyStop Waits"}},
+	"refuses while nobody can tell whether it exists": {
+		given: func(f *Facts) { f.EmergencyStop.Err = errDown }, want: []string{"Unreadable Waits"},
+		says: "kubernaut-system/kubernaut-emergency-stop"},
+	"lets through when there is none": {},
+}
+
+func pausedUntil(until time.Time) func(*Facts) {
+	return func(f *Facts) {
+		policyOf(f, func(p *v1alpha1.RemediationPolicy) {
+			p.Spec.PauseRequests = []v1alpha1.PauseRequest{{By: "ann", Reason: "release\nnight", Until: metav1.NewTime(until)}}
+		})
+	}
+}
+
+var pause = map[string]row{
+	"holds for a pause request without an end":  {given: pausedUntil(time.Time{}), want: []string{"Paused Waits"}, says: "ann paused RemediationPolicy shop/auto until it is removed: release night"},
+	"holds until a pause request ends":          {given: pausedUntil(noon.Add(time.Second)), want: []string{"Paused Waits"}, says: "2026-03-01T12:00:01Z"},
+	"lets through once a pause request ended":   {given: pausedUntil(noon)},
+	"holds while the remediation is suspended":  {given: func(f *Facts) { f.Remediation.Spec.Suspend = true }, want: []string{"Paused Waits"}, says: "patch ar ar-1"},
+	"holds while the run is paused":             {given: func(f *Facts) { begins(f); f.Run.Spec.Paused = true }, want: []string{"Paused Waits"}, says: "patch wr ar-1-run-1"},
+	"holds while the object is annotated":       {given: func(f *Facts) { annotate(&f.Objects[0]) }, want: []string{"Paused Waits"}, says: "kubectl -n shop annotate Deployment/web kubernaut.io/pause-"},
+	"holds while the namespace is annotated":    {given: func(f *Facts) { annotate(&f.Space) }, want: []string{"Paused Waits"}, says: "kubectl annotate Namespace/shop kubernaut.io/pause-"},
+	"holds an undo too":                         {given: func(f *Facts) { f.Undo = true; annotate(&f.Space) }, want: []string{"Paused Waits"}},
+	"holds while the alert's object is paused":  {given: func(f *Facts) { alertAboutPod(f, Fact[Object]{}); annotate(&f.Objects[1]) }, want: []string{"Paused Waits"}, says: "Pod/web-x"},
+	"lets through where another policy pauses":  {given: otherPaused},
+	"holds while the object can't be read":      {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}, says: "Deployment/web in namespace shop"},
+	"holds while the namespace can't be read":   {given: func(f *Facts) { f.Space.Err = errDown }, want: []string{"Unreadable Waits"}, says: "Namespace/shop"},
+	"holds while the policies can't be read":    {given: func(f *Facts) { f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}, says: "RemediationPolicies of namespace shop"},
+	"holds while the alert's object can't be":   {given: func(f *Facts) { alertAboutPod(f, Fact[Object]{Err: errDown}) }, want: []string{"Unreadable Waits"}, says: "Pod/web-x"},
+	"lets an object through that nobody paused": {given: func(f *Facts) { f.Objects[0].Value.Annotations = map[string]string{"kubernaut.io/other": "x"} }},
+}
+
+func annotate(object *Fact[Object]) {
+	object.Value.Annotations = map[string]string{v1alpha1.PauseAnnotation: "being debugged"}
+}
+
+// alertAboutPod makes the alert's object another than the one that is changed.
+func alertAboutPod(f *Facts, pod Fact[Object]) {
+	pod.Value.Ref = v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: "shop", Name: "web-x"}
+	f.Objects = append(f.Objects, pod)
+}
+
+func otherPaused(f *Facts) {
+	other := written("shop", "batch", v1alpha1.ModeAuto)
+	other.Spec.Selectors.Kinds = []string{"Job"}
+	other.Spec.PauseRequests = []v1alpha1.PauseRequest{{By: "bob", Reason: "month end"}}
+	f.Policies.Value = append(f.Policies.Value, *other)
+}
+
+var stillFiring = map[string]row{
+	"lets through while it fires":                  {},
+	"ends when it resolved by itself":              {given: func(f *Facts) { f.AlertState.Value = v1alpha1.AlertResolved }, want: []string{"AlertResolved Resolved"}, says: "KubePodCrashLooping"},
+	"holds while nobody knows":                     {given: func(f *Facts) { f.AlertState.Value = v1alpha1.AlertUnknown }, want: []string{"Unreadable Waits"}, says: "whether alert KubePodCrashLooping still fires"},
+	"holds while Alertmanager can't be asked":      {given: func(f *Facts) { f.AlertState.Err = errDown }, want: []string{"Unreadable Waits"}, says: "whether alert KubePodCrashLooping still fires"},
+	"does not ask for an undo":                     {given: func(f *Facts) { f.Undo, f.AlertState.Value = true, v1alpha1.AlertResolved }},
+	"does not ask for a run that a person made":    {given: func(f *Facts) { byHand(f); f.AlertState.Err = errDown }},
+	"asks again when the remediation's run begins": {given: func(f *Facts) { begins(f); f.AlertState.Value = v1alpha1.AlertResolved }, want: []string{"AlertResolved Resolved"}},
+	"holds for a state that nobody has heard of":   {given: func(f *Facts) { f.AlertState.Value = "Flapping" }, want: []string{"Unreadable Waits"}},
+	"holds for an answer that says nothing at all": {given: func(f *Facts) { f.AlertState.Value = "" }, want: []string{"Unreadable Waits"}},
+}
+
+func labelled(object *Fact[Object], value string) {
+	object.Value.Labels = map[string]string{v1alpha1.ProtectedLabel: value}
+}
+
+// movedTo puts the whole case into another namespace.
+func movedTo(namespace string) func(*Facts) {
+	return func(f *Facts) {
+		f.Remediation.Namespace, f.Policies.Value[0].Namespace = namespace, namespace
+		f.Space.Value.Ref.Name = namespace
+		f.Steps[0].Target.Namespace = namespace
+		f.Steps[0].Plan.Operations[0].Object.Namespace = namespace
+		f.Objects[0].Value.Ref.Namespace = namespace
+		f.Remediation.Status.Diagnosis.Target = &f.Steps[0].Target
+	}
+}
+
+var isProtected = map[string]row{
+	"refuses a labelled object":                  {given: func(f *Facts) { labelled(&f.Objects[0], "true") }, want: []string{"Protected Ends"}, says: "kubectl -n shop label Deployment/web kubernaut.io/protected-"},
+	"refuses a labelled namespace":               {given: func(f *Facts) { labelled(&f.Space, "true") }, want: []string{"Protected Ends"}, says: "kubectl label Namespace/shop kubernaut.io/protected-"},
+	"refuses kube-system":                        {given: movedTo("kube-system"), want: []string{"Protected Ends"}, says: "Namespace kube-system is protected"},
+	"refuses kube-public":                        {given: movedTo("kube-public"), want: []string{"Protected Ends"}},
+	"refuses kube-node-lease":                    {given: movedTo("kube-node-lease"), want: []string{"Protected Ends"}},
+	"refuses OpenShift's own":                    {given: movedTo("openshift-monitoring"), want: []string{"Protected Ends"}},
+	"refuses the operator's own":                 {given: movedTo("kubernaut-system"), want: []string{"Protected Ends"}},
+	"refuses what configuration protects":        {given: func(f *Facts) { movedTo("payments")(f); f.Protected = []string{"payments"} }, want: []string{"Protected Ends"}},
+	"refuses an undo and a person's run there":   {given: func(f *Facts) { byHand(f); f.Undo = true; labelled(&f.Objects[0], "true") }, want: []string{"Protected Ends"}},
+	"lets another value of the label through":    {given: func(f *Facts) { labelled(&f.Objects[0], "false"); labelled(&f.Space, "no") }},
+	"lets a name through that only looks alike":  {given: movedTo("kube-system-tools")},
+	"lets a Node through: it is in no namespace": {given: onNode},
+	"refuses a labelled Node":                    {given: func(f *Facts) { onNode(f); labelled(&f.Objects[0], "true") }, want: []string{"Protected Ends"}, says: "kubectl label Node/node-1"},
+	"refuses when an operation reaches a protected object that is no target": {
+		given: func(f *Facts) { beside(f, "shop", map[string]string{v1alpha1.ProtectedLabel: "true"}) }, want: []string{"Protected Ends"}, says: "ConfigMap/web-config"},
+	"holds while the labels of the object can't be read":    {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}, says: "labels"},
+	"holds while the labels of the namespace can't be read": {given: func(f *Facts) { f.Space.Err = errDown }, want: []string{"Unreadable Waits"}, says: "labels"},
+	"holds when an object was not looked at at all":         {given: func(f *Facts) { f.Objects = nil }, want: []string{"Unreadable Waits"}, says: "Deployment/web"},
+}
+
+// beside adds an operation on a ConfigMap in a namespace.
+func beside(f *Facts, namespace string, labels map[string]string) {
+	ref := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "ConfigMap", Namespace: namespace, Name: "web-config"}
+	f.Steps[0].Plan.Operations = append(f.Steps[0].Plan.Operations, action.Operation{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbPatch, Object: ref}})
+	f.Objects = append(f.Objects, Fact[Object]{Value: Object{Ref: ref, UID: "c", Labels: labels}})
+}
+
+func selecting(change func(*v1alpha1.PolicySelectors)) func(*Facts) {
+	return func(f *Facts) { change(&f.Policies.Value[0].Spec.Selectors) }
+}
+
+var broken = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "app", Operator: "Sounds"}}}
+
+var scope = map[string]row{
+	"lets through what the policy is about": {given: selecting(func(s *v1alpha1.PolicySelectors) {
+		s.Alerts, s.Kinds, s.Labels = []string{"KubePodCrashLooping"}, []string{"Deployment"}, &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
+	})},
+	"refuses another alert": {given: selecting(func(s *v1alpha1.PolicySelectors) { s.Alerts = []string{"Other"} }), want: []string{"OutOfScope Ends"}, says: "No RemediationPolicy is about Deployment/web in namespace shop"},
+	"refuses another kind":  {given: selecting(func(s *v1alpha1.PolicySelectors) { s.Kinds = []string{"Service"} }), want: []string{"OutOfScope Ends"}},
+	"refuses another label": {given: selecting(func(s *v1alpha1.PolicySelectors) {
+		s.Labels = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}
+	}), want: []string{"OutOfScope Ends"}},
+	"refuses an undo there too":                            {given: func(f *Facts) { f.Undo = true; f.Policies.Value[0].Spec.Selectors.Kinds = []string{"Service"} }, want: []string{"OutOfScope Ends"}},
+	"lets a person's run through, which is about no alert": {given: func(f *Facts) { byHand(f); f.Policies.Value[0].Spec.Selectors.Alerts = []string{"Other"} }},
+	"refuses a person's run on another kind":               {given: func(f *Facts) { byHand(f); f.Policies.Value[0].Spec.Selectors.Kinds = []string{"Service"} }, want: []string{"OutOfScope Ends"}},
+	"refuses where no policy is at all":                    {given: func(f *Facts) { f.Policies.Value, f.Default.Value = nil, nil }, want: []string{"OutOfScope Ends"}},
+	"lets through where the operator's default applies":    {given: func(f *Facts) { f.Policies.Value = nil }},
+	"refuses what is in another namespace":                 {given: func(f *Facts) { beside(f, "billing", nil) }, want: []string{"OutOfScope Ends"}, says: "ConfigMap/web-config in namespace billing"},
+	"refuses a Node from a tenant's namespace":             {given: func(f *Facts) { onNode(f); f.Remediation.Namespace = "shop" }, want: []string{"OutOfScope Ends"}, says: "Node/node-1"},
+	"holds while the policies can't be read":               {given: func(f *Facts) { f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}, says: "RemediationPolicies"},
+	"holds while the ceiling can't be read":                {given: func(f *Facts) { f.Default.Err = errDown }, want: []string{"Unreadable Waits"}, says: "kubernaut-system/default"},
+	"holds while a selector can't be understood":           {given: selecting(func(s *v1alpha1.PolicySelectors) { s.Labels = broken }), want: []string{"Unreadable Waits"}, says: "RemediationPolicy shop/auto"},
+}
+
+var catalogue = map[string]row{
+	"lets an action through that knows the kind":      {},
+	"refuses an unknown action":                       {given: func(f *Facts) { f.Unplanned = errors.Join(action.ErrUnknownAction) }, want: []string{"UnknownAction Ends"}},
+	"refuses parameters that do not validate":         {given: func(f *Facts) { f.Unplanned = action.Spec{Name: "Escalate"}.Validate(action.Params{"x": "1"}) }, want: []string{"InvalidParameters Ends"}, says: `"x" is not a parameter of Escalate`},
+	"refuses when the action says it does not apply":  {given: func(f *Facts) { f.Unplanned = action.NotApplicable("there is only one revision") }, want: []string{"NotApplicable Ends"}, says: "there is only one revision"},
+	"refuses a kind that the action does not know":    {given: func(f *Facts) { f.Steps[0].Action.Kinds = []schema.GroupKind{{Kind: "Service"}} }, want: []string{"NotApplicable Ends"}, says: "RolloutUndo does not know how to change a Deployment"},
+	"refuses an undo and a person's run as well":      {given: func(f *Facts) { byHand(f); f.Undo, f.Unplanned = true, action.ErrUnknownAction }, want: []string{"UnknownAction Ends"}},
+	"lets a step through that takes another one back": {given: func(f *Facts) { f.Undo, f.Steps[0].Action = true, action.Spec{} }},
+	"holds while what the action needs can't be read": {given: func(f *Facts) { f.Unplanned = errDown }, want: []string{"Unreadable Waits"}, says: "what the action needs to be planned"},
+}
+
+func remembers(r ...v1alpha1.Reservation) func(*Facts) {
+	return func(f *Facts) { f.Policies.Value[0].Status.Reservations = r }
+}
+
+func both(changes ...func(*Facts)) func(*Facts) {
+	return func(f *Facts) {
+		for _, change := range changes {
+			change(f)
+		}
+	}
+}
+
+func otherTarget(r v1alpha1.Reservation) v1alpha1.Reservation {
+	r.TargetUID = "db-1"
+	return r
+}
+
+var cooldown = map[string]row{
+	"holds while the target was remediated a moment ago": {given: remembers(reserved("shop/ar-0-run-1", 9*time.Minute)), want: []string{"Cooldown Waits"}, says: "until 2026-03-01T12:01:00Z"},
+	"lets through once the cooldown is over":             {given: remembers(reserved("shop/ar-0-run-1", 10*time.Minute))},
+	"lets another target through":                        {given: remembers(otherTarget(reserved("shop/ar-0-run-1", 0)))},
+	"holds longer where the policy says so": {given: both(remembers(reserved("shop/ar-0-run-1", time.Hour)), func(f *Facts) {
+		f.Policies.Value[0].Spec.Limits.Cooldown = &metav1.Duration{Duration: 2 * time.Hour}
+	}), want: []string{"Cooldown Waits"}, says: "leaves 2h0m0s"},
+	"lets through where the policy wants none": {given: both(remembers(reserved("shop/ar-0-run-1", 0)), func(f *Facts) {
+		f.Policies.Value[0].Spec.Limits.Cooldown = &metav1.Duration{}
+	})},
+	"lets the run through that has the place":                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)))},
+	"holds a run beside the one that has the place":                 {given: both(begins, remembers(reserved("shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
+	"lets a plan through whose run has a place but was never made":  {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 0))},
+	"holds a second attempt of the same remediation":                {given: both(remembers(reserved("shop/ar-1-run-1", 0)), func(f *Facts) { f.Remediation.Status.Runs = 1 }), want: []string{"Cooldown Waits"}},
+	"holds where the name only begins like one of ours":             {given: remembers(reserved("shop/ar-1-run-1x", 0)), want: []string{"Cooldown Waits"}},
+	"holds a person's run too":                                      {given: both(byHand, remembers(reserved("shop/ar-0-run-1", 0))), want: []string{"Cooldown Waits"}},
+	"lets an undo through":                                          {given: both(remembers(reserved("shop/ar-0-run-1", 0)), func(f *Facts) { f.Undo = true })},
+	"holds while the policy with the reservations can't be read":    {given: func(f *Facts) { f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}},
+	"says nothing about a reservation that has long been of no use": {given: remembers(reserved("shop/ar-0-run-1", 24*time.Hour))},
+}
+
+var changed = map[string]row{
+	"lets a run through whose plan is still the same":      {given: begins},
+	"refuses a run whose plan is another one now":          {given: func(f *Facts) { begins(f); f.Digest = another }, want: []string{"ChangedMeanwhile Ends"}, says: another},
+	"lets a person's run through that has no plan yet":     {given: byHand},
+	"refuses a person's run that was bound to another":     {given: func(f *Facts) { byHand(f); f.Run.Status.PlanDigest = another }, want: []string{"ChangedMeanwhile Ends"}},
+	"lets a person's run through that was bound to this":   {given: func(f *Facts) { byHand(f); f.Run.Status.PlanDigest = digest }},
+	"refuses when the object is gone":                      {given: func(f *Facts) { f.Objects[0].Value = Object{Ref: web, Gone: true} }, want: []string{"ChangedMeanwhile Ends"}, says: "is gone"},
+	"refuses when it is another incarnation":               {given: func(f *Facts) { f.Objects[0].Value.UID = "web-2" }, want: []string{"ChangedMeanwhile Ends"}, says: "made anew"},
+	"does not ask for an undo, which tests what it undoes": {given: func(f *Facts) { f.Undo, f.Digest = true, another }},
+
+	"refuses when a person changed the spec since it was diagnosed": {
+		given: func(f *Facts) { writtenSince(f, writtenBy("kubectl-edit", "", wholeSpec, noon)) }, want: []string{"ChangedMeanwhile Ends"}, says: "changed by kubectl-edit at 2026-03-01T12:00:00Z"},
+	"refuses when nobody can tell what was changed": {
+		given: func(f *Facts) { writtenSince(f, writtenBy("odd", "", `[`, noon)) }, want: []string{"ChangedMeanwhile Ends"}},
+	"lets through when an autoscaler scaled it":      {given: func(f *Facts) { writtenSince(f, writtenBy("kube-controller-manager", "scale", onlyReplicas, noon)) }},
+	"lets through when a person only scaled it":      {given: func(f *Facts) { writtenSince(f, writtenBy("kubectl-edit", "", onlyReplicas, noon)) }},
+	"lets through what was written before the alert": {given: func(f *Facts) { writtenSince(f, writtenBy("kubectl-edit", "", wholeSpec, noon.Add(-time.Hour))) }},
+	"lets through what we wrote":                     {given: func(f *Facts) { writtenSince(f, writtenBy("kubernaut", "", wholeSpec, noon)) }},
+	"lets through where the generation did not move": {given: func(f *Facts) {
+		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon))
+		f.Objects[0].Value.Generation = 7
+	}},
+	"counts from the moment the alert was admitted": {given: func(f *Facts) {
+		admitted(f, noon)
+		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon.Add(-time.Second)))
+	}},
+	"holds while the object can't be read":                {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}},
+	"lets an object through that nobody wrote but status": {given: func(f *Facts) { writtenSince(f, writtenBy("kubelet", "status", `{"f:status":{}}`, noon)) }},
+}
+
+func admitted(f *Facts, at time.Time) {
+	f.Remediation.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Admitted, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(at)}}
+}
+
+var leases = map[string]row{
+	"lets through when nobody holds the target":      {},
+	"holds while another run does":                   {given: func(f *Facts) { f.Holder.Value = "shop/other" }, want: []string{"TargetBusy Waits"}, says: "Run shop/other holds the target"},
+	"holds an undo and a person's run too":           {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
+	"holds while nobody can tell whether it is held": {given: func(f *Facts) { f.Holder.Err = errDown }, want: []string{"Unreadable Waits"}, says: "whether another run holds the target"},
+}
+
+var authority = map[string]row{
+	"lets through what the account may do":                {},
+	"refuses what the account may not do, naming it":      {given: func(f *Facts) { f.Denied.Value = "the account may not patch deployments.apps" }, want: []string{"Forbidden Ends"}, says: "patch deployments.apps"},
+	"refuses an undo and a person's run too":              {given: func(f *Facts) { byHand(f); f.Undo, f.Denied.Value = true, "may not" }, want: []string{"Forbidden Ends"}},
+	"holds while nobody can tell what the account may do": {given: func(f *Facts) { f.Denied.Err = errDown }, want: []string{"Unreadable Waits"}, says: "kubernaut-remediator of namespace shop"},
+}
+
+var dryRun = map[string]row{
+	"lets through what the API server accepts": {},
+	"refuses what the API server rejects":      {given: func(f *Facts) { f.Rejected.Value = "patch of Deployment/web was rejected: quota" }, want: []string{"DryRunRejected Ends"}, says: "rejected: quota"},
+	"refuses an undo and a person's run too":   {given: func(f *Facts) { byHand(f); f.Undo, f.Rejected.Value = true, "no" }, want: []string{"DryRunRejected Ends"}},
+	"holds while the API server does not say":  {given: func(f *Facts) { f.Rejected.Err = errDown }, want: []string{"Unreadable Waits"}, says: "dry run"},
+}
+
+var mode = map[string]row{
+	"lets a run through in mode Auto":                            {given: begins},
+	"refuses a run where the mode only recommends by now":        {given: func(f *Facts) { begins(f); f.Policies.Value[0].Spec.Mode = v1alpha1.ModeRecommend }, want: []string{"ModeRecommends Ends"}, says: "RemediationPolicy shop/auto"},
+	"refuses a run where the ceiling was taken away":             {given: func(f *Facts) { begins(f); f.Default.Value = nil }, want: []string{"ModeRecommends Ends"}, says: "Observe"},
+	"says nothing while planning: the caller ends with the mode": {given: func(f *Facts) { f.Policies.Value[0].Spec.Mode = v1alpha1.ModeRecommend }},
+	"does not ask for an undo":                                   {given: func(f *Facts) { begins(f); f.Undo, f.Default.Value = true, nil }},
+	"does not ask for a run that a person made":                  {given: func(f *Facts) { byHand(f); f.Policies.Value[0].Spec.Mode = v1alpha1.ModeObserve }},
+	"holds a run while the ceiling can't be read":                {given: func(f *Facts) { begins(f); f.Default.Err = errDown }, want: []string{"Unreadable Waits"}},
+}
+
+var approval = map[string]row{
+	"holds until a person approved":                         {given: askPerson, want: []string{"AwaitingApproval Waits"}, says: digest},
+	"lets through once a person approved exactly this plan": {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionApproved, digest) }},
+	"holds when another plan was approved":                  {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionApproved, another) }, want: []string{"AwaitingApproval Waits"}, says: "ann decided is about plan " + another},
+	"holds when another plan was rejected":                  {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionRejected, another) }, want: []string{"AwaitingApproval Waits"}},
+	"hands a no to whoever asked":                           {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Waits"}, says: "ann rejected this plan: looks right"},
+	"ends a run whose approval became a no":                 {given: func(f *Facts) { begins(f); askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
+	"ends on a no although nobody asked":                    {given: func(f *Facts) { answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
+	"holds a run whose approval was taken back":             {given: func(f *Facts) { begins(f); askPerson(f) }, want: []string{"AwaitingApproval Waits"}},
+	"holds for a word that is none":                         {given: func(f *Facts) { askPerson(f); answered(f, "Maybe", digest) }, want: []string{"AwaitingApproval Waits"}},
+	"lets a diff of 16 KiB be approved":                     {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionApproved, digest); f.DiffBytes = 16 << 10 }},
+	"ends on a longer one, approved or not":                 {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionApproved, digest); f.DiffBytes = 16<<10 + 1 }, want: []string{"DiffTooLong Ends"}, says: "by hand"},
+	"does not mind a longer one in mode Auto":               {given: func(f *Facts) { f.DiffBytes = 1 << 20 }},
+	"does not ask for an undo":                              {given: func(f *Facts) { askPerson(f); f.Undo = true }},
+	"does not ask for a run that a person made":             {given: func(f *Facts) { askPerson(f); byHand(f) }},
+	"does not ask a person before the policies can be read": {given: func(f *Facts) { askPerson(f); f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}},
+}
+
+var guards = map[string]row{
+	"lets through while all are in force":                {},
+	"holds while one is missing":                         {given: func(f *Facts) { f.GuardFault.Value = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
+	"holds an undo and a person's run too":               {given: func(f *Facts) { byHand(f); f.Undo, f.GuardFault.Value = true, "missing" }, want: []string{"GuardMissing Waits"}},
+	"holds while nobody can tell whether they are there": {given: func(f *Facts) { f.GuardFault.Err = errDown }, want: []string{"Unreadable Waits"}, says: "guards"},
+}
