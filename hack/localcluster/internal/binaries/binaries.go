@@ -14,11 +14,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/mod/modfile"
 
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/lock"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/process"
 )
 
@@ -113,10 +113,7 @@ func (m Module) Dir(cache string) string { return filepath.Join(cache, m.Key(), 
 // Ensure builds what is missing, one after another, and reports progress. Without names it builds all.
 func (m Module) Ensure(ctx context.Context, cache string, only []string, progress io.Writer) error {
 	dir := m.Dir(cache)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("making cache: %w", err)
-	}
-	unlock, err := lock(ctx, filepath.Join(dir, ".lock"))
+	unlock, err := lock.Wait(ctx, filepath.Join(dir, ".lock"))
 	if err != nil {
 		return err
 	}
@@ -187,28 +184,4 @@ func (m Module) ldflags() string {
 	const variable = " -X k8s.io/component-base/version."
 	part := strings.SplitN(m.kubernetes, ".", 3)
 	return "-s -w" + variable + "gitVersion=v" + m.kubernetes + variable + "gitMajor=" + part[0] + variable + "gitMinor=" + part[1]
-}
-
-// lock waits for another build into the same directory. The kernel drops it when we die.
-func lock(ctx context.Context, path string) (func(), error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking cache: %w", err)
-	}
-	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			_ = f.Close()
-			return nil, fmt.Errorf("locking cache: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, fmt.Errorf("waiting for another build: %w", context.Cause(ctx))
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }

@@ -75,16 +75,20 @@ func v1Hierarchies() ([]string, error) {
 
 // inheritCPUSet gives the group its parent's CPUs: a new v1 cpuset is empty and takes no process.
 func inheritCPUSet(group string) error {
+	hierarchy, err := os.OpenRoot(filepath.Join(mount, "cpuset"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("opening control groups: %w", err)
+	}
+	defer func() { _ = hierarchy.Close() }()
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-		b, err := os.ReadFile(filepath.Join(mount, "cpuset", file))
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		}
+		b, err := hierarchy.ReadFile(file)
 		if err != nil {
 			return fmt.Errorf("reading control group: %w", err)
 		}
-		//nolint:gosec // the group's name is ours: letters, a digit and a dash
-		if err := os.WriteFile(filepath.Join(mount, "cpuset", group, file), b, 0o600); err != nil {
+		if err := hierarchy.WriteFile(filepath.Join(group, file), b, 0o600); err != nil {
 			return fmt.Errorf("preparing control group: %w", err)
 		}
 	}

@@ -129,7 +129,7 @@ func TestRemoveOfWhatWasNeverMade(t *testing.T) {
 
 func TestOneCommandAtATime(t *testing.T) {
 	root := t.TempDir()
-	unlock, err := lock(root, "lab")
+	unlock, err := claim(root, "lab")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 
 // Down removes a cluster, or what a crash left of it. It reports whether there was anything.
 func Down(ctx context.Context, root, name string) (bool, error) {
-	unlock, err := lock(root, name)
+	unlock, err := claim(root, name)
 	if err != nil {
 		return false, err
 	}
@@ -54,14 +54,14 @@ func remove(ctx context.Context, root, name string) (bool, error) {
 			return true, err
 		}
 	}
-	if err := forget(root, name); err != nil {
+	if err := forget(ctx, root, name); err != nil {
 		return true, err
 	}
 	return true, nil
 }
 
 // forget removes the directory, the journal last, and restores the kernel's settings after the last cluster.
-func forget(root, name string) error {
+func forget(ctx context.Context, root, name string) error {
 	dir := filepath.Join(root, name)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -75,7 +75,7 @@ func forget(root, name string) error {
 			return fmt.Errorf("removing cluster directory: %w", err)
 		}
 	}
-	unlock, err := lockShared(root)
+	unlock, err := claimShared(ctx, root)
 	if err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/controlplane"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/lock"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/monitoring"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/process"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/topology"
@@ -135,32 +135,16 @@ func place(ctx context.Context, root string, spec Spec, conflict conflictFinder)
 	return topology.Cluster{}, fmt.Errorf("placing cluster %s: every address range is taken, the last one by %s", spec.Name, reason)
 }
 
-// lock lets one command at a time work on a cluster.
-func lock(root, name string) (func(), error) {
-	unlock, err := flock(root, name, syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+// claim lets one command at a time work on a cluster.
+func claim(root, name string) (func(), error) {
+	unlock, err := lock.Try(filepath.Join(root, name+".lock"))
+	if errors.Is(err, lock.ErrHeld) {
 		return nil, fmt.Errorf("cluster %s: another localcluster command is at work on it", name)
 	}
 	return unlock, err
 }
 
-// lockShared guards what clusters share, for moments only, so that it can wait.
-func lockShared(root string) (func(), error) {
-	return flock(root, ".shared", syscall.LOCK_EX)
-}
-
-// flock takes a lock that the kernel drops when we die.
-func flock(root, name string, how int) (func(), error) {
-	if err := os.MkdirAll(root, 0o700); err != nil {
-		return nil, fmt.Errorf("making %s: %w", root, err)
-	}
-	f, err := os.OpenFile(filepath.Join(root, name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("locking %s: %w", name, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), how); err != nil {
-		_ = f.Close()
-		return nil, fmt.Errorf("locking %s: %w", name, err)
-	}
-	return func() { _ = f.Close() }, nil
+// claimShared guards what clusters share, for moments only, so that it can be waited for.
+func claimShared(ctx context.Context, root string) (func(), error) {
+	return lock.Wait(ctx, filepath.Join(root, ".shared.lock"))
 }

@@ -52,7 +52,7 @@ func Up(ctx context.Context, o Options) error {
 	if o.Pipeline, err = o.Pipeline.Absolute(); err != nil {
 		return err
 	}
-	unlock, err := lock(o.Root, o.Name)
+	unlock, err := claim(o.Root, o.Name)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (l *lift) start(ctx context.Context) error {
 }
 
 func (l *lift) plan(ctx context.Context) error {
-	unlock, err := lockShared(l.Root)
+	unlock, err := claimShared(ctx, l.Root)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func Load(ctx context.Context, root, name, tarball string) error {
 
 // Reload makes Prometheus and Alertmanager read their configuration again; what the change leaves empty stays.
 func Reload(ctx context.Context, root, name string, change monitoring.Config) error {
-	unlock, err := lock(root, name)
+	unlock, err := claim(root, name)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/debian"
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/lock"
 )
 
 // Images that the cluster itself runs. The domain can not exist, so nobody mistakes them for published ones.
@@ -123,10 +124,18 @@ func EnsureDebian(ctx context.Context, store Store, progress io.Writer) (string,
 	if err != nil {
 		return "", err
 	}
+	unlock, err := lock.Wait(ctx, store.lockFile())
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if _, ok, err := store.References(set); ok || err != nil {
 		return set, err
 	}
 	fmt.Fprintln(progress, "making images from Debian packages, once")
+	if err := store.removeScratch(); err != nil {
+		return "", err
+	}
 	refs := map[string]v1.Hash{}
 	base, err := baseTree(ctx, store)
 	if err != nil {
@@ -153,6 +162,11 @@ func EnsureDebian(ctx context.Context, store Store, progress io.Writer) (string,
 // EnsureOwn makes the images of the cluster's own pods from freshly built programs, unless the cache has them.
 func EnsureOwn(ctx context.Context, store Store, key, bin string) (string, error) {
 	set := "own-" + key
+	unlock, err := lock.Wait(ctx, store.lockFile())
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	if _, ok, err := store.References(set); ok || err != nil {
 		return set, err
 	}
@@ -209,10 +223,7 @@ func (r recipe) make(ctx context.Context, store Store, base Tree) (v1.Image, err
 }
 
 func fromPackages(ctx context.Context, store Store, packages ...string) (Tree, error) {
-	if err := os.MkdirAll(store.Dir, 0o750); err != nil {
-		return nil, fmt.Errorf("making cache: %w", err)
-	}
-	scratch, err := os.MkdirTemp(store.Dir, ".packages-")
+	scratch, err := os.MkdirTemp(store.Dir, scratchPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("making cache: %w", err)
 	}

@@ -22,6 +22,25 @@ func (s Store) blob(h v1.Hash) string { return filepath.Join(s.blobs(), h.Algori
 
 func (s Store) setFile(set string) string { return filepath.Join(s.Dir, "images-"+set+".json") }
 
+// lockFile is held by whoever makes images, so that none is made twice.
+func (s Store) lockFile() string { return filepath.Join(s.Dir, "images.lock") }
+
+const scratchPrefix = ".packages-"
+
+// removeScratch removes what one who was killed has downloaded. The lock must be held.
+func (s Store) removeScratch() error {
+	left, err := filepath.Glob(filepath.Join(s.Dir, scratchPrefix+"*"))
+	if err != nil {
+		return fmt.Errorf("cleaning cache: %w", err)
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("cleaning cache: %w", err)
+		}
+	}
+	return nil
+}
+
 // References returns the references of a complete set; ok is false if it has not been made.
 func (s Store) References(set string) (refs map[string]v1.Hash, ok bool, err error) {
 	b, err := os.ReadFile(s.setFile(set))
