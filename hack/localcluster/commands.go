@@ -133,9 +133,12 @@ func kubeconfigCommand(where *place) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := cluster.Kubeconfig(where.runtimeDir, where.name, user)
-			if err != nil || !content {
-				fmt.Fprintln(cmd.OutOrStdout(), path)
+			if err != nil {
 				return err
+			}
+			if !content {
+				fmt.Fprintln(cmd.OutOrStdout(), path)
+				return nil
 			}
 			b, err := os.ReadFile(path)
 			if err != nil {
