@@ -33,6 +33,11 @@ func random(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsDigit)
 }
 
+var digest = regexp.MustCompile(`[0-9a-f]{32}`)
+
+// minted is true for what a machine made up, and not for the name of a pod.
+func minted(s string) bool { return random(s) || digest.MatchString(s) }
+
 // has returns a test for any of the words, which are in lower case.
 func has(words ...string) func(string) bool {
 	return func(lower string) bool {

@@ -76,6 +76,7 @@ func TestTextKnowsSecretsByTheirShape(t *testing.T) {
 		"a bcrypt hash":                    "$2b$12$" + "R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
 		"a bootstrap token":                "07401b." + "f395accd246ae52d",
 		"a token of OpenShift":             "sha256~" + "sdfGHJ34567sdfghjSDFGHJ34567sdfghjk56789sdf",
+		"a token of lower case":            "sk-" + "0123456789abcdef0123456789abcdef",
 		"a long run of letters and digits": "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEYabcd12",
 	}
 	for name, secret := range rows {
@@ -90,18 +91,19 @@ func TestTextKnowsSecretsByTheirShape(t *testing.T) {
 
 func TestTextLeavesWhatPeopleNeedToRead(t *testing.T) {
 	rows := map[string]string{
-		"a missing Secret":          `Error: secret "db-credentials" not found`,
-		"a missing key":             `couldn't find key password in Secret shop/db-credentials`,
-		"the name of a Secret":      `secretName: db-credentials`,
-		"a path to a token":         `open tokenFile=/var/run/token: no such file`,
-		"a refused login":           `FATAL: password authentication failed for user "shop"`,
-		"a scheme that was refused": `basic authentication is not supported`,
-		"an image by digest":        `shop@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`,
-		"the name of a pod":         `pod shop-7d4b9c6f5d-x2x8q in namespace shop-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`,
-		"a uid":                     `uid 5a8f2d0e-7a9c-4b8e-9d59-2d7f8a4e1c33`,
-		"a URL without a user":      `Get "http://shop.shop.svc:8080/healthz": dial tcp 10.0.0.1:8080: connect: connection refused`,
-		"a stack trace":             "panic: nil map\n\tmain.go:42 +0x1d",
-		"other alphabets":           `Überlast, 过载`,
+		"a missing Secret":                  `Error: secret "db-credentials" not found`,
+		"a missing key":                     `couldn't find key password in Secret shop/db-credentials`,
+		"the name of a Secret":              `secretName: db-credentials`,
+		"a path to a token":                 `open tokenFile=/var/run/token: no such file`,
+		"a refused login":                   `FATAL: password authentication failed for user "shop"`,
+		"a scheme that was refused":         `basic authentication is not supported`,
+		"an image by digest":                `shop@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`,
+		"the name of a pod":                 `pod shop-7d4b9c6f5d-x2x8q in namespace shop-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`,
+		"a pod that is called like a token": `pod xapp-frontend-7d4b9c6f5d-x2x8q, pod sk-payments-production-0`,
+		"a uid":                             `uid 5a8f2d0e-7a9c-4b8e-9d59-2d7f8a4e1c33`,
+		"a URL without a user":              `Get "http://shop.shop.svc:8080/healthz": dial tcp 10.0.0.1:8080: connect: connection refused`,
+		"a stack trace":                     "panic: nil map\n\tmain.go:42 +0x1d",
+		"other alphabets":                   `Überlast, 过载`,
 	}
 	for name, text := range rows {
 		t.Run(name, func(t *testing.T) {

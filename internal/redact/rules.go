@@ -111,8 +111,14 @@ var lines = []rule{
 		pattern:     regexp.MustCompile(issued),
 		replacement: Marker,
 		when: has("akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_",
-			"glpat-", "glrt-", "gldt-", "glcbt-", "glptt-", "glsoat-", "xox", "xapp-", "aiza", "ya29.", "k_live_", "k_test_",
-			"whsec_", "sk-", "hf_", "npm_", "pypi-", "dop_v1_", "hvs.", "hvb.", "hvr.", "sg.", "sha256~", "glsa_", "age-secret-key-"),
+			"glpat-", "glrt-", "gldt-", "glcbt-", "glptt-", "glsoat-", "aiza", "ya29.", "k_live_", "k_test_",
+			"whsec_", "npm_", "dop_v1_", "hvs.", "hvb.", "hvr.", "sg.", "sha256~", "glsa_", "age-secret-key-"),
+	},
+	{ // tokens whose beginning may also be that of a name
+		pattern:     regexp.MustCompile(`\b(?P<secret>(?:xox[abeoprs]|xapp|sk|pypi)-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,})`),
+		replacement: Marker,
+		when:        has("xox", "xapp-", "sk-", "pypi-", "hf_"),
+		looks:       minted,
 	},
 	{ // a bootstrap token of Kubernetes
 		pattern:     regexp.MustCompile(`\b[a-z0-9]{6}\.(?P<secret>[a-z0-9]{16})\b`),
@@ -154,11 +160,9 @@ var lines = []rule{
 // in texts like ours.
 const issued = `\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b` +
 	`|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bgl(?:pat|rt|dt|cbt|ptt|soat)-[A-Za-z0-9_.-]{16,}` +
-	`|\bxox[abeoprs]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}` +
 	`|\bAIza[0-9A-Za-z_-]{30,}|\bya29\.[0-9A-Za-z_-]{16,}` +
 	`|\b[rs]k_(?:live|test)_[0-9A-Za-z]{10,}|\bwhsec_[0-9A-Za-z]{10,}` +
-	`|\bsk-[A-Za-z0-9_-]{20,}|\bhf_[A-Za-z0-9]{20,}` +
-	`|\bnpm_[A-Za-z0-9]{30,}|\bpypi-[A-Za-z0-9_-]{30,}|\bdop_v1_[a-f0-9]{32,}` +
+	`|\bnpm_[A-Za-z0-9]{30,}|\bdop_v1_[a-f0-9]{32,}` +
 	`|\bhv[sbr]\.[A-Za-z0-9_-]{20,}|\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}` +
 	`|\bsha256~[A-Za-z0-9_-]{40,}|\bglsa_[A-Za-z0-9_]{20,}|\bAGE-SECRET-KEY-1[0-9A-Z]{20,}`
 

@@ -62,6 +62,19 @@ func Subject(labels map[string]string) (Object, bool) {
 	return Object{}, false
 }
 
+// NamesObject is true for the labels that Subject and Namespace believe, if
+// the value is the name of an object.
+func NamesObject(label, value string) bool {
+	label = strings.TrimPrefix(label, "exported_")
+	for _, n := range named {
+		if label == n.label || label == "namespace" {
+			_, ok := valid(value)
+			return ok
+		}
+	}
+	return false
+}
+
 // Namespace returns the namespace an alert speaks of, or nothing. Where a scrape
 // renamed it, the one that is left is the exporter's.
 func Namespace(labels map[string]string) string {

@@ -111,17 +111,39 @@ func TestNamespace(t *testing.T) {
 		labels map[string]string
 		want   string
 	}{
-		"the namespace":                              {map[string]string{"namespace": "shop"}, "shop"},
-		"the one that was renamed":                   {map[string]string{"namespace": "monitoring", "exported_namespace": "shop"}, "shop"},
-		"none":                                       {map[string]string{"pod": "web-1"}, ""},
-		"a namespace has no dots":                    {map[string]string{"namespace": "shop.local"}, ""},
-		"a namespace has at most 63 characters":      {map[string]string{"namespace": strings.Repeat("a", 64)}, ""},
-		"the exporter's own does not stand in":       {map[string]string{"namespace": "monitoring", "exported_namespace": "Shop!"}, ""},
+		"the namespace":                         {map[string]string{"namespace": "shop"}, "shop"},
+		"the one that was renamed":              {map[string]string{"namespace": "monitoring", "exported_namespace": "shop"}, "shop"},
+		"none":                                  {map[string]string{"pod": "web-1"}, ""},
+		"a namespace has no dots":               {map[string]string{"namespace": "shop.local"}, ""},
+		"a namespace has at most 63 characters": {map[string]string{"namespace": strings.Repeat("a", 64)}, ""},
+		"the exporter's own does not stand in":  {map[string]string{"namespace": "monitoring", "exported_namespace": "Shop!"}, ""},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			if got := alert.Namespace(row.labels); got != row.want {
 				t.Errorf("Namespace = %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestNamesObject(t *testing.T) {
+	rows := map[string]struct {
+		label, value string
+		want         bool
+	}{
+		"a pod":                        {"pod", "web-1", true},
+		"a pod that was renamed":       {"exported_pod", "web-1", true},
+		"a namespace":                  {"namespace", "shop", true},
+		"a job that was scraped":       {"job", "web", false},
+		"a label that nobody believes": {"instance", "web-1", false},
+		"a value that is no name":      {"pod", "web 1", false},
+		"no value":                     {"pod", "", false},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := alert.NamesObject(row.label, row.value); got != row.want {
+				t.Errorf("NamesObject(%q, %q) = %v", row.label, row.value, got)
 			}
 		})
 	}
