@@ -103,7 +103,7 @@ var fences = []fence{
 	{"testing", []string{"internal/kubetest/...", "test/..."}, "what ships does not test itself"},
 	{module + "internal/kubetest/...", []string{"internal/kubetest/...", "test/..."}, "only tests import the harness"},
 	{module + "internal/app", []string{"cmd/...", "hack/...", "test/..."}, "everything meets there, so nothing may depend on it"},
-	{module + "internal/actions", []string{"internal/app", "cmd/...", "hack/...", "test/..."}, "actions are known by their contract, pkg/action"},
+	{module + "internal/actions", []string{"internal/app", "internal/cli", "cmd/...", "hack/...", "test/..."}, "actions are known by their contract, pkg/action"},
 	{module + "internal/controller/...", []string{"internal/app", "test/..."}, "controllers are wired, not called"},
 	{module + "cmd/...", nil, "programs are not libraries"},
 	{module + "hack/...", []string{"hack/...", "test/..."}, "what ships needs no tool of the workshop"},

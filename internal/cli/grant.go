@@ -1,0 +1,148 @@
+// Package cli is what the plugin kubectl-kubernaut prints. It reads no cluster:
+// what it prints is applied by whoever has the right to.
+package cli
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/actions"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// Levels of a grant; each includes those before it.
+var Levels = []action.Level{action.LevelRestart, action.LevelScale, action.LevelFull}
+
+// impersonates is the name of the Role that lets the operator act as the remediator.
+const impersonates = "kubernaut-impersonates-remediator"
+
+// Grant makes one namespace healable: its remediator with the rights of a level,
+// and the operator's right to act as that account there.
+type Grant struct {
+	Namespace string
+	Level     action.Level
+	Operator  Operator
+}
+
+// Operator is the ServiceAccount Kubernaut runs as.
+type Operator struct {
+	Namespace string
+	Account   string
+}
+
+// user is the operator's name to the API server.
+func (o Operator) user() string {
+	return "system:serviceaccount:" + o.Namespace + ":" + o.Account
+}
+
+func (o Operator) validate() error {
+	if faults := validation.IsDNS1123Label(o.Namespace); len(faults) > 0 {
+		return fmt.Errorf("--operator-namespace %q is not the name of a namespace: %s", o.Namespace, strings.Join(faults, "; "))
+	}
+	if faults := validation.IsDNS1123Subdomain(o.Account); len(faults) > 0 {
+		return fmt.Errorf("--operator-account %q is not the name of a ServiceAccount: %s", o.Account, strings.Join(faults, "; "))
+	}
+	return nil
+}
+
+func (g Grant) validate() error {
+	if faults := validation.IsDNS1123Label(g.Namespace); len(faults) > 0 {
+		return fmt.Errorf("%q is not the name of a namespace: %s", g.Namespace, strings.Join(faults, "; "))
+	}
+	if !slices.Contains(Levels, g.Level) {
+		return fmt.Errorf("--level %q is none of restart, scale, full", g.Level)
+	}
+	return g.Operator.validate()
+}
+
+// Print writes the grant as manifests, from the catalogue of actions.
+func (g Grant) Print(w io.Writer) error {
+	if err := g.validate(); err != nil {
+		return err
+	}
+	catalog, err := action.NewCatalog(actions.All()...)
+	if err != nil {
+		return err
+	}
+	granted := g.covers(catalog.Specs())
+	if len(granted) == 0 {
+		return fmt.Errorf("no action of this version needs level %s", g.Level)
+	}
+	return g.write(w, granted)
+}
+
+// covers returns the actions that the level lets run.
+func (g Grant) covers(specs []action.Spec) []action.Spec {
+	included := Levels[:slices.Index(Levels, g.Level)+1]
+	return slices.DeleteFunc(specs, func(s action.Spec) bool { return !slices.Contains(included, s.Level) })
+}
+
+func (g Grant) write(w io.Writer, granted []action.Spec) error {
+	var names []string
+	var rules []rbacv1.PolicyRule
+	for _, spec := range granted {
+		names = append(names, spec.Name)
+		rules = append(rules, spec.Rules...)
+	}
+	if _, err := fmt.Fprintf(w, "# Lets Kubernaut heal namespace %s, level %s: %s.\n"+
+		"# It acts there as the ServiceAccount %s and with no other rights.\n"+
+		"# Whoever may edit the namespace may act as that account too, as with every ServiceAccount of theirs.\n",
+		g.Namespace, g.Level, strings.Join(names, ", "), v1alpha1.RemediatorAccount); err != nil {
+		return err
+	}
+	for _, obj := range g.objects(merge(rules)) {
+		raw, err := yaml.Marshal(obj)
+		if err != nil {
+			return fmt.Errorf("encoding %T: %w", obj, err)
+		}
+		if _, err := fmt.Fprintf(w, "---\n%s", raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g Grant) objects(rules []rbacv1.PolicyRule) []any {
+	remediator := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount}
+	operator := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: g.Operator.Namespace, Name: g.Operator.Account}
+	actAs := []rbacv1.PolicyRule{{
+		APIGroups: []string{""}, Resources: []string{"serviceaccounts"},
+		ResourceNames: []string{v1alpha1.RemediatorAccount}, Verbs: []string{"impersonate"},
+	}}
+	return []any{
+		&corev1.ServiceAccount{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount},
+		},
+		role(g.Namespace, v1alpha1.RemediatorAccount, rules),
+		binding(g.Namespace, v1alpha1.RemediatorAccount, remediator),
+		role(g.Namespace, impersonates, actAs),
+		binding(g.Namespace, impersonates, operator),
+	}
+}
+
+func role(namespace, name string, rules []rbacv1.PolicyRule) *rbacv1.Role {
+	return &rbacv1.Role{
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Rules:      rules,
+	}
+}
+
+func binding(namespace, name string, subject rbacv1.Subject) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name},
+		Subjects:   []rbacv1.Subject{subject},
+	}
+}
