@@ -80,6 +80,8 @@ var rules = []rule{
 		because: "it carries out operations, whoever thought of them"},
 	{rooms: "internal/guard", own: []string{"internal/..."},
 		because: "it compares what guards us with what was shipped, and needs nothing else"},
+	{rooms: "internal/cli", own: []string{"internal/controller/...", "internal/gate", "internal/clearance"}, foreign: kubernetesClients,
+		because: "the plugin prints; who applies it has the right to"},
 	{rooms: "internal/lease", own: []string{"internal/..."},
 		because: "who holds a target is asked by all, so it may depend on none"},
 	{rooms: "internal/redact", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
