@@ -90,9 +90,10 @@ func changedMeanwhile(v view) []Refusal {
 	return all
 }
 
-// bound is the digest of the plan that the run must carry out.
+// bound is the digest of the plan that the run must carry out. What could not be
+// planned has none to compare.
 func (v view) bound() string {
-	if v.Run == nil {
+	if v.Run == nil || v.Unplanned != nil {
 		return ""
 	}
 	if v.Run.Spec.PlanDigest != "" {

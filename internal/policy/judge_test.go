@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
 func TestJudgeSaysEverythingAndTheFirstGateDecides(t *testing.T) {
@@ -24,11 +24,11 @@ func TestJudgeSaysEverythingAndTheFirstGateDecides(t *testing.T) {
 	labelled(&facts.Objects[0], "true")
 	facts.Policies.Value[0].Status.Reservations = []v1alpha1.Reservation{reserved("shop/other", 0)}
 	beside(&facts, "billing", nil)
-	facts.Unplanned = action.ErrUnknownAction
+	facts.Steps[0].Action.Kinds = []schema.GroupKind{{Kind: "Service"}}
 	facts.Holder.Value, facts.Denied.Value, facts.Rejected.Value, facts.GuardFault.Value = "shop/other", "may not", "no", "gone"
 	judged := Judge(facts)
 	want := []string{
-		"ForeignCluster", "EmergencyStop", "Paused", "AlertResolved", "Protected", "OutOfScope", "UnknownAction", "Cooldown",
+		"ForeignCluster", "EmergencyStop", "Paused", "AlertResolved", "Protected", "OutOfScope", "NotApplicable", "Cooldown",
 		"ChangedMeanwhile", "TargetBusy", "Forbidden", "DryRunRejected", "AwaitingApproval", "GuardMissing",
 	}
 	var got []string

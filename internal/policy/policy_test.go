@@ -379,6 +379,7 @@ var cooldown = map[string]row{
 var changed = map[string]row{
 	"lets a run through whose plan is still the same":      {given: begins},
 	"refuses a run whose plan is another one now":          {given: func(f *Facts) { begins(f); f.Digest = another }, want: []string{"ChangedMeanwhile Ends"}, says: another},
+	"does not compare what could not be planned":           {given: func(f *Facts) { begins(f); f.Digest, f.Unplanned = "", errDown }, want: []string{"Unreadable Waits"}},
 	"lets a person's run through that has no plan yet":     {given: byHand},
 	"refuses a person's run that was bound to another":     {given: func(f *Facts) { byHand(f); f.Run.Status.PlanDigest = another }, want: []string{"ChangedMeanwhile Ends"}},
 	"lets a person's run through that was bound to this":   {given: func(f *Facts) { byHand(f); f.Run.Status.PlanDigest = digest }},
