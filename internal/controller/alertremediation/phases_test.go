@@ -1,0 +1,195 @@
+package alertremediation_test
+
+import (
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+	"github.com/kubernaut/kubernaut/internal/policy"
+)
+
+var _ = Describe("Admission", func() {
+	It("lets one remediation live for a target, and names it in the others", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		first := build.Remediation(h.ns, "first").Obj()
+		second := build.Remediation(h.ns, "second").Obj()
+		server.Create(ctx, first, second)
+
+		h.driven(ctx, first)
+		Expect(first).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
+		Expect(first.Status.Target.UID).To(Equal(h.deploy.UID))
+
+		h.driven(ctx, second)
+		Expect(second).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeDuplicate)))
+		Expect(second.Status.DuplicateOf).To(Equal("first"))
+	})
+
+	It("refuses a target in another namespace", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := build.Remediation(h.ns, "elsewhere").Target(v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "other", Name: "shop"}).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget))
+		Expect(ar.Status.Target).To(BeNil())
+	})
+})
+
+var _ = Describe("A diagnosis", func() {
+	It("of nothing wrong ends the remediation with nothing done", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := build.Remediation(h.ns, "well").Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseHealthy}).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeNoActionNeeded)))
+		Expect(ar.Status.RunRef).To(BeEmpty())
+	})
+
+	It("without enough evidence is for a person", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := build.Remediation(h.ns, "dark").Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseNotEnoughEvidence}).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionFalse, string(v1alpha1.OutcomeEscalated)))
+	})
+
+	It("whose remedy is not in the catalogue is refused", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := build.Remediation(h.ns, "strange").Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{
+			Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Remedies: []v1alpha1.Remedy{{Action: "RunShell"}},
+		}).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionFalse, v1alpha1.ReasonUnknownAction))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRefused))
+	})
+})
+
+var _ = Describe("Approval", func() {
+	It("waits for a person with the plan in view, and goes on with their word", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.judgement.Mode = v1alpha1.ModeApprove
+		h.judgement.Refusals = []policy.Refusal{{Kind: policy.Waits, Refusal: v1alpha1.Refusal{Reason: v1alpha1.ReasonAwaitingApproval, Message: "a person"}}}
+		ar := h.driven(ctx, h.diagnosed(ctx, "asked"))
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionUnknown, v1alpha1.ReasonAwaitingApproval))
+		Expect(ar.Status.Phase).To(Equal(v1alpha1.PhaseAwaitingApproval))
+		Expect(ar.Status.Plan.Steps[0].Diff).To(ContainSubstring("spec.paused: true"))
+		Expect(ar.Status.Plan.Steps[0].Undo).NotTo(BeEmpty())
+		Expect(ar.Status.RunRef).To(BeEmpty())
+
+		ar.Spec.Approval = &v1alpha1.Approval{Decision: v1alpha1.DecisionApproved, By: "jane", PlanDigest: ar.Status.Plan.Digest}
+		Expect(server.Client.Update(ctx, ar)).To(Succeed())
+		h.judgement.Refusals = nil
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionTrue, v1alpha1.ReasonPersonApproved))
+		Expect(h.run(ctx, ar).Spec.PlanDigest).To(Equal(ar.Status.Plan.Digest))
+	})
+
+	It("never comes by silence", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.judgement.Mode = v1alpha1.ModeApprove
+		h.judgement.Refusals = []policy.Refusal{{Kind: policy.Waits, Refusal: v1alpha1.Refusal{Reason: v1alpha1.ReasonAwaitingApproval}}}
+		ar := h.driven(ctx, h.diagnosed(ctx, "silent"))
+		h.clock.Step(61 * time.Minute)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionFalse, string(v1alpha1.OutcomeExpired)))
+		Expect(ar.Status.RunRef).To(BeEmpty())
+	})
+
+	It("makes no run where the mode only recommends", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.judgement.Mode = v1alpha1.ModeRecommend
+		ar := h.driven(ctx, h.diagnosed(ctx, "shown"))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRecommended))
+		Expect(ar.Status.Plan.Digest).To(HavePrefix("v1:sha256:"))
+		Expect(ar.Status.RunRef).To(BeEmpty())
+	})
+})
+
+var _ = Describe("Execution", func() {
+	It("leaves a run alone that somebody else made under the decided name", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		squatter := build.Run(h.ns, "taken-run-1", h.deploy).Step("remedy", "RolloutRestart", nil).Obj()
+		server.Create(ctx, squatter)
+		ar := h.driven(ctx, h.diagnosed(ctx, "taken"))
+		Expect(ar.Status.RunRef).To(Equal("taken-run-2"))
+		Expect(h.told()).To(ContainElement(ContainSubstring(v1alpha1.ReasonNameTaken)))
+	})
+
+	It("takes a gate's late no for a refusal", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.diagnosed(ctx, "late"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionFalse, v1alpha1.ReasonForbidden)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonForbidden))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRefused))
+	})
+
+	It("says so when its run was deleted", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.diagnosed(ctx, "gone"))
+		Expect(server.Client.Delete(ctx, h.run(ctx, ar))).To(Succeed())
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+	})
+})
+
+var _ = Describe("Verification", func() {
+	type row struct {
+		alert         v1alpha1.AlertState
+		health        v1alpha1.Health
+		edited, fixed bool // the change was edited away; it has no undo
+		after         time.Duration
+		outcome       v1alpha1.Outcome
+		undo          bool
+	}
+	DescribeTable("the verdict", func(ctx SpecContext, r row) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.diagnosed(ctx, "verdict"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, !r.edited, !r.fixed))
+		h.health, h.state = r.health, r.alert
+		h.driven(ctx, ar)
+		if !r.edited {
+			Expect(ar).To(kubetest.HaveCondition(v1alpha1.Verified, metav1.ConditionUnknown, v1alpha1.ReasonObserving))
+		}
+		h.clock.Step(r.after)
+		h.driven(ctx, ar)
+		if r.undo {
+			run := h.run(ctx, ar)
+			Expect(run.Name).To(Equal("verdict-run-2"))
+			Expect(run.Spec.Undoes).To(Equal("verdict-run-1"))
+			h.ended(ctx, run, metav1.ConditionTrue, v1alpha1.ReasonCompleted)
+			h.driven(ctx, ar)
+		} else {
+			Expect(ar.Status.RunRef).To(Equal("verdict-run-1"), "nothing is undone")
+		}
+		Expect(ar.Status.Outcome).To(Equal(r.outcome), "%+v", ar.Status.Verification)
+		Expect(ar.Finished()).To(BeTrue())
+	},
+		Entry("resolved and healthy for the window: remediated", row{alert: v1alpha1.AlertResolved, health: v1alpha1.HealthHealthy, after: window + time.Second, outcome: v1alpha1.OutcomeRemediated}),
+		Entry("unhealthy at the deadline: undone in a run of its own", row{alert: v1alpha1.AlertFiring, health: v1alpha1.HealthUnhealthy, after: deadline, outcome: v1alpha1.OutcomeRolledBack, undo: true}),
+		Entry("unhealthy at the deadline although resolved: undone", row{alert: v1alpha1.AlertResolved, health: v1alpha1.HealthUnhealthy, after: deadline, outcome: v1alpha1.OutcomeRolledBack, undo: true}),
+		Entry("unhealthy at the deadline without an undo: a person", row{alert: v1alpha1.AlertFiring, health: v1alpha1.HealthUnhealthy, fixed: true, after: deadline, outcome: v1alpha1.OutcomeEscalated}),
+		Entry("firing at the deadline but healthy: never undone", row{alert: v1alpha1.AlertFiring, health: v1alpha1.HealthHealthy, after: deadline, outcome: v1alpha1.OutcomeEscalated}),
+		Entry("unknown alert, healthy: unknown is no success", row{alert: v1alpha1.AlertUnknown, health: v1alpha1.HealthHealthy, after: deadline, outcome: v1alpha1.OutcomeEscalated}),
+		Entry("unknown health at the deadline: a person", row{alert: v1alpha1.AlertResolved, health: v1alpha1.HealthUnknown, after: deadline, outcome: v1alpha1.OutcomeEscalated}),
+		Entry("the change edited away: never undone over the edit", row{alert: v1alpha1.AlertFiring, health: v1alpha1.HealthUnhealthy, edited: true, after: deadline, outcome: v1alpha1.OutcomeEscalated}),
+	)
+
+	It("calls an undo that did not work a failure", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.diagnosed(ctx, "stuck"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, true, true))
+		h.health = v1alpha1.HealthUnhealthy
+		h.driven(ctx, ar)
+		h.clock.Step(deadline)
+		h.driven(ctx, ar)
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile)
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeFailed))
+	})
+})
