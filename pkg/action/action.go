@@ -49,7 +49,7 @@ type Spec struct {
 	Name string
 	// Summary is one sentence for a person.
 	Summary string
-	// Kinds the action can change.
+	// Kinds the action can change; none: it is for any.
 	Kinds []schema.GroupKind
 	// Parameters it takes; any other is refused.
 	Parameters []Parameter

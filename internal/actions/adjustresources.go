@@ -1,0 +1,219 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+const (
+	// raise is the factor from the old limit to the new where none is given.
+	raise = 2
+	// ceiling is the factor that no raise, nor several together, goes beyond.
+	ceiling = 4
+)
+
+// adjustResources raises the memory limit of a container, within bounds.
+type adjustResources struct{}
+
+// Spec says what the action is.
+func (adjustResources) Spec() action.Spec {
+	return action.Spec{
+		Name:    "AdjustResources",
+		Summary: "Raises a container's memory limit: twice the old one, and never beyond four times what the oldest kept revision had.",
+		Kinds:   []schema.GroupKind{deployments, statefulSets, daemonSets},
+		Parameters: []action.Parameter{
+			{Name: "container", Type: action.TypeString, Required: true, Description: "The container whose limit is raised."},
+			{Name: "resource", Type: action.TypeString, Enum: []string{string(corev1.ResourceMemory)}, Description: "What is raised; memory unless something else is said."},
+			{Name: "limit", Type: action.TypeQuantity, Description: "The new limit; by default twice the old one, as far as the ceiling lets it."},
+		},
+		Risk:  v1alpha1.RiskMedium,
+		Level: action.LevelFull,
+		Rules: mayPatch("apps", "deployments", "statefulsets", "daemonsets"),
+	}
+}
+
+// Plan returns the patch of the limit, and of the request if that equalled it.
+func (a adjustResources) Plan(ctx context.Context, world action.World, target action.Target, params action.Params) (action.Plan, error) {
+	if err := a.Spec().Validate(params); err != nil {
+		return action.Plan{}, err
+	}
+	w, raw, err := readRollable(ctx, world, target, a.Spec().Kinds...)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	if w.unseen {
+		return action.Plan{}, fmt.Errorf("planning AdjustResources: the controller of %s has not seen its latest change yet", target)
+	}
+	revisions, err := world.History.Revisions(ctx, target.ObjectReference)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	limit, err := newLimit(target, w.template, revisions, params)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	after, err := withLimit(raw, params["container"], limit)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	if err := withinLimitRanges(ctx, world.Objects, target, after); err != nil {
+		return action.Plan{}, err
+	}
+	before, _ := jsonpatch.Lookup(raw.Object, podTemplate)
+	wanted, _ := jsonpatch.Lookup(after.Object, podTemplate)
+	op, err := patch(target, jsonpatch.Diff(podTemplate, before, wanted), true)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	return action.Plan{Operations: []action.Operation{op}, Pods: w.pods}, nil
+}
+
+// Settled reports whether every pod has the new limit and is available.
+func (adjustResources) Settled(ctx context.Context, world action.World, target action.Target, _ action.Plan) (action.Progress, error) {
+	return rolledOut(ctx, world, target)
+}
+
+// newLimit decides the limit. It is pure.
+func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []action.Revision, params action.Params) (resource.Quantity, error) {
+	none := resource.Quantity{}
+	name := params["container"]
+	old, found := memoryLimit(now, name)
+	switch {
+	case !found:
+		return none, action.NotApplicable("%s has no container %q", target, name)
+	case old.Sign() <= 0:
+		return none, action.NotApplicable("container %s of %s has no memory limit: nothing to raise", name, target)
+	case old.Value() > math.MaxInt64/(raise*ceiling):
+		return none, action.NotApplicable("the memory limit %s of container %s is no plausible one", old.String(), name)
+	}
+	first, err := firstLimit(target, revisions, name)
+	if err != nil {
+		return none, err
+	}
+	most := times(first, ceiling)
+	wanted := times(old, raise)
+	if wanted.Cmp(most) > 0 {
+		wanted = most
+	}
+	if given := params["limit"]; given != "" {
+		if wanted, err = resource.ParseQuantity(given); err != nil {
+			return none, fmt.Errorf("%w: limit: %w", action.ErrInvalidParameters, err)
+		}
+	}
+	switch {
+	case wanted.Cmp(most) > 0 || most.Cmp(old) <= 0:
+		return none, action.NotApplicable("container %s of %s has %s; its oldest kept revision had %s, and no more than %d times that is given unseen",
+			name, target, old.String(), first.String(), ceiling)
+	case wanted.Cmp(old) <= 0:
+		return none, action.NotApplicable("container %s of %s has %s: %s would not raise it", name, target, old.String(), wanted.String())
+	}
+	return wanted, nil
+}
+
+// firstLimit returns the limit in the oldest revision that has one: what was
+// there before Kubernaut's first change, as far as the cluster remembers.
+func firstLimit(target action.Target, revisions []action.Revision, container string) (resource.Quantity, error) {
+	now := current(revisions)
+	if now == nil {
+		return resource.Quantity{}, action.NotApplicable("no revision of %s keeps the template it asks for now", target)
+	}
+	if len(revisions) == 1 && now.Number > 1 {
+		return resource.Quantity{}, action.NotApplicable("%s keeps no revision before %d: nobody knows how often its limit was raised", target, now.Number)
+	}
+	for _, r := range slices.Backward(revisions) {
+		if limit, _ := memoryLimit(r.Template, container); limit.Sign() > 0 {
+			return limit, nil
+		}
+	}
+	return resource.Quantity{}, action.NotApplicable("no revision of %s has a memory limit for container %s", target, container)
+}
+
+// memoryLimit of a container, zero if it has none; false if there is no such container.
+func memoryLimit(template corev1.PodTemplateSpec, container string) (resource.Quantity, bool) {
+	for _, c := range slices.Concat(template.Spec.Containers, template.Spec.InitContainers) {
+		if c.Name == container {
+			return c.Resources.Limits[corev1.ResourceMemory], true
+		}
+	}
+	return resource.Quantity{}, false
+}
+
+func times(q resource.Quantity, factor int64) resource.Quantity {
+	return *resource.NewQuantity(q.Value()*factor, q.Format)
+}
+
+// withLimit returns the object with the new limit in its template.
+func withLimit(raw *unstructured.Unstructured, container string, limit resource.Quantity) (*unstructured.Unstructured, error) {
+	after := raw.DeepCopy()
+	for _, list := range []string{"containers", "initContainers"} {
+		elements, _ := jsonpatch.Lookup(after.Object, podTemplate.To("spec", list))
+		all, _ := elements.([]any)
+		for i := range all {
+			at := podTemplate.To("spec", list, strconv.Itoa(i))
+			if name, _ := jsonpatch.Lookup(after.Object, at.To("name")); name != container {
+				continue
+			}
+			resources, _ := jsonpatch.Lookup(after.Object, at.To("resources"))
+			if fields, ok := resources.(map[string]any); ok {
+				return after, setMemory(fields, limit)
+			}
+		}
+	}
+	return nil, fmt.Errorf("setting the memory limit: container %s is not in the template", container)
+}
+
+// setMemory sets the limit, and the request where that was the same.
+func setMemory(resources map[string]any, limit resource.Quantity) error {
+	memory := string(corev1.ResourceMemory)
+	old, _, _ := unstructured.NestedString(resources, "limits", memory)
+	request, asked, _ := unstructured.NestedString(resources, "requests", memory)
+	if asked && sameQuantity(old, request) {
+		if err := unstructured.SetNestedField(resources, limit.String(), "requests", memory); err != nil {
+			return fmt.Errorf("setting the memory request: %w", err)
+		}
+	}
+	if err := unstructured.SetNestedField(resources, limit.String(), "limits", memory); err != nil {
+		return fmt.Errorf("setting the memory limit: %w", err)
+	}
+	return nil
+}
+
+func sameQuantity(a, b string) bool {
+	x, err := resource.ParseQuantity(a)
+	y, alsoErr := resource.ParseQuantity(b)
+	return err == nil && alsoErr == nil && x.Cmp(y) == 0
+}
+
+// withinLimitRanges refuses a template whose pods the namespace's LimitRanges
+// would not let in: the API server judges pods only, so a dry run would not tell.
+func withinLimitRanges(ctx context.Context, reader client.Reader, target action.Target, after *unstructured.Unstructured) error {
+	ranges := &corev1.LimitRangeList{}
+	if err := reader.List(ctx, ranges, client.InNamespace(target.Namespace)); err != nil {
+		return fmt.Errorf("reading the LimitRanges of namespace %s: %w", target.Namespace, err)
+	}
+	template, err := decodeTemplate(after)
+	if err != nil {
+		return err
+	}
+	for _, lr := range ranges.Items {
+		for _, item := range lr.Spec.Limits {
+			if why := beyond(item, template.Spec); why != "" {
+				return action.NotApplicable("LimitRange/%s lets %s", lr.Name, why)
+			}
+		}
+	}
+	return nil
+}

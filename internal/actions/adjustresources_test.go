@@ -1,0 +1,140 @@
+package actions
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+func limited(memory string) corev1.PodTemplateSpec {
+	template := image("web:1")
+	if memory != "" {
+		template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memory)}
+	}
+	return template
+}
+
+// limits makes a history of these limits, newest first; the first is the current one.
+func limits(of ...string) []action.Revision {
+	var revisions []action.Revision
+	for i, memory := range of {
+		revisions = append(revisions, action.Revision{Number: int64(len(of) - i), Current: i == 0, Template: limited(memory)})
+	}
+	return revisions
+}
+
+func TestNewLimit(t *testing.T) {
+	rows := map[string]struct {
+		history   []action.Revision
+		container string
+		limit     string
+		want      string
+	}{
+		"twice the old one":                                          {history: limits("64Mi"), want: "128Mi"},
+		"twice the old one, up to the ceiling":                       {history: limits("96Mi", "32Mi"), want: "128Mi"},
+		"at the ceiling there is no more":                            {history: limits("128Mi", "64Mi", "32Mi")},
+		"above the ceiling there is no more":                         {history: limits("1Gi", "32Mi")},
+		"revisions from before the limit say nothing":                {history: limits("64Mi", "32Mi", ""), want: "128Mi"},
+		"what was asked for, in the API's own spelling":              {history: limits("512Mi"), limit: "1024Mi", want: "1Gi"},
+		"what was asked for, at the ceiling":                         {history: limits("64Mi"), limit: "256Mi", want: "256Mi"},
+		"what was asked for is beyond the ceiling":                   {history: limits("64Mi"), limit: "257Mi"},
+		"what was asked for would lower it":                          {history: limits("64Mi"), limit: "63Mi"},
+		"what was asked for is what it has":                          {history: limits("1Gi"), limit: "1024Mi"},
+		"no limit, nothing to raise":                                 {history: limits("")},
+		"no such container":                                          {history: limits("64Mi"), container: "sidecar"},
+		"a limit that no machine has":                                {history: limits("8Ei")},
+		"a history that was cut to the present tells of no first":    {history: []action.Revision{{Number: 5, Current: true, Template: limited("64Mi")}}},
+		"a template that no revision keeps":                          {history: []action.Revision{{Number: 5, Template: limited("64Mi")}}},
+		"plain bytes stay plain bytes, and thousands stay thousands": {history: limits("64M"), want: "128M"},
+	}
+	target := action.Target{ObjectReference: v1alpha1.ObjectReference{Kind: "Deployment", Name: "web"}}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			params := action.Params{"container": "web"}
+			if row.container != "" {
+				params["container"] = row.container
+			}
+			if row.limit != "" {
+				params["limit"] = row.limit
+			}
+			got, err := newLimit(target, row.history[0].Template, row.history, params)
+			if row.want == "" {
+				wantRefusal(t, err)
+				return
+			}
+			if err != nil || got.String() != row.want {
+				t.Errorf("limit %s, %v, want %s", got.String(), err, row.want)
+			}
+		})
+	}
+}
+
+func TestSetMemory(t *testing.T) {
+	rows := map[string]struct {
+		limit, request, want string
+	}{
+		"the request follows if it equalled the limit":             {limit: "64Mi", request: "64Mi", want: "128Mi"},
+		"the request follows if it equalled it in other words":     {limit: "64Mi", request: "65536Ki", want: "128Mi"},
+		"a smaller request stays":                                  {limit: "64Mi", request: "32Mi", want: "32Mi"},
+		"no request, none is made: the API server takes the limit": {limit: "64Mi"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			resources := map[string]any{"limits": map[string]any{"memory": row.limit, "cpu": "1"}}
+			if row.request != "" {
+				resources["requests"] = map[string]any{"memory": row.request}
+			}
+			if err := setMemory(resources, resource.MustParse("128Mi")); err != nil {
+				t.Fatal(err)
+			}
+			if got := resources["limits"].(map[string]any); got["memory"] != "128Mi" || got["cpu"] != "1" {
+				t.Errorf("limits are %v", got)
+			}
+			requests, _ := resources["requests"].(map[string]any)
+			if got, _ := requests["memory"].(string); got != row.want {
+				t.Errorf("request %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+func TestBeyondLimitRange(t *testing.T) {
+	memory := func(of string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(of)}
+	}
+	container := func(limit, request string) corev1.Container {
+		return corev1.Container{Name: "c", Resources: corev1.ResourceRequirements{Limits: memory(limit), Requests: memory(request)}}
+	}
+	always := corev1.ContainerRestartPolicyAlways
+	sidecar := container("64Mi", "64Mi")
+	sidecar.RestartPolicy = &always
+	two := corev1.PodSpec{Containers: []corev1.Container{container("128Mi", "64Mi"), container("128Mi", "128Mi")}}
+	rows := map[string]struct {
+		item   corev1.LimitRangeItem
+		pod    corev1.PodSpec
+		beyond bool
+	}{
+		"a container at the maximum":          {item: corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: memory("128Mi")}, pod: two},
+		"a container beyond it":               {item: corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, Max: memory("127Mi")}, pod: two, beyond: true},
+		"a pod at the maximum":                {item: corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: memory("256Mi")}, pod: two},
+		"a pod beyond it":                     {item: corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: memory("255Mi")}, pod: two, beyond: true},
+		"a limit in proportion":               {item: corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, MaxLimitRequestRatio: memory("2")}, pod: two},
+		"a limit out of proportion":           {item: corev1.LimitRangeItem{Type: corev1.LimitTypeContainer, MaxLimitRequestRatio: memory("1")}, pod: two, beyond: true},
+		"claims are not our matter":           {item: corev1.LimitRangeItem{Type: corev1.LimitTypePersistentVolumeClaim, Max: memory("1")}, pod: two},
+		"a maximum of something else":         {item: corev1.LimitRangeItem{Type: corev1.LimitTypeContainer}, pod: two},
+		"what runs before does not add up":    {item: corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: memory("256Mi")}, pod: corev1.PodSpec{Containers: two.Containers, InitContainers: []corev1.Container{container("256Mi", "1Mi")}}},
+		"what runs beside them does":          {item: corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: memory("256Mi")}, pod: corev1.PodSpec{Containers: two.Containers, InitContainers: []corev1.Container{sidecar}}, beyond: true},
+		"what runs before may be the biggest": {item: corev1.LimitRangeItem{Type: corev1.LimitTypePod, Max: memory("256Mi")}, pod: corev1.PodSpec{Containers: two.Containers, InitContainers: []corev1.Container{container("257Mi", "1Mi")}}, beyond: true},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if why := beyond(row.item, row.pod); (why != "") != row.beyond {
+				t.Errorf("says %q, want something: %t", why, row.beyond)
+			}
+		})
+	}
+}

@@ -1,0 +1,28 @@
+// Package actions holds the built-in actions, one file each. An action reads,
+// and returns a plan; it never writes.
+package actions
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// All returns every built-in action, in the order of the documents.
+func All() []action.Action {
+	return []action.Action{rolloutRestart{}, rolloutUndo{}, adjustResources{}, fixServiceSelector{}, escalate{}}
+}
+
+// The kinds that actions change.
+var (
+	deployments  = schema.GroupKind{Group: "apps", Kind: "Deployment"}
+	statefulSets = schema.GroupKind{Group: "apps", Kind: "StatefulSet"}
+	daemonSets   = schema.GroupKind{Group: "apps", Kind: "DaemonSet"}
+	services     = schema.GroupKind{Kind: "Service"}
+)
+
+// mayPatch is the rule that lets an account patch these resources of one group.
+func mayPatch(group string, resources ...string) []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{APIGroups: []string{group}, Resources: resources, Verbs: []string{"patch"}}}
+}

@@ -1,0 +1,165 @@
+package actions
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// came is when the current ReplicaSet of every row was created.
+var came = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+
+func since(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, after time.Duration) appsv1.DeploymentCondition {
+	return appsv1.DeploymentCondition{Type: kind, Status: status, LastTransitionTime: metav1.NewTime(came.Add(after))}
+}
+
+func TestServedUntil(t *testing.T) {
+	const available, progressing = appsv1.DeploymentAvailable, appsv1.DeploymentProgressing
+	const yes, no = corev1.ConditionTrue, corev1.ConditionFalse
+	rows := map[string]struct {
+		conditions []appsv1.DeploymentCondition
+		strategy   appsv1.DeploymentStrategyType
+		reused     bool
+		restarts   bool
+		want       bool
+	}{
+		"unavailable since after the new one came: the old one served until then": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second), since(progressing, yes, -time.Hour)}, want: true,
+		},
+		"unavailable since the very second the new one came": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, 0)}, want: true,
+		},
+		"available all along": {
+			conditions: []appsv1.DeploymentCondition{since(available, yes, -time.Hour)}, want: true,
+		},
+		"unavailable since before the new one came: the old one was broken too": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, -time.Minute)},
+		},
+		"the rollout before had run into its deadline": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second), since(progressing, yes, time.Second)},
+		},
+		"this rollout ran into its deadline": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second), since(progressing, no, 10*time.Minute)}, want: true,
+		},
+		"available only since the new one came, which runs: it is the cure": {
+			conditions: []appsv1.DeploymentCondition{since(available, yes, 5*time.Second)},
+		},
+		"available for a moment, of a new one that restarts again and again": {
+			conditions: []appsv1.DeploymentCondition{since(available, yes, 5*time.Second)}, restarts: true, want: true,
+		},
+		"recreated: the old pods went before the new ReplicaSet came": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, -20*time.Second)}, strategy: appsv1.RecreateDeploymentStrategyType, want: true,
+		},
+		"recreated, but unavailable long before": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, -10*time.Minute)}, strategy: appsv1.RecreateDeploymentStrategyType,
+		},
+		"a revision that was rolled back to has no known beginning": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second)}, reused: true,
+		},
+		"no condition, no witness": {},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			d := &appsv1.Deployment{Status: appsv1.DeploymentStatus{Conditions: row.conditions}}
+			d.Spec.Strategy.Type = row.strategy
+			rs := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(came)}}
+			if row.reused {
+				rs.Annotations = map[string]string{reusedAnnotation: "1"}
+			}
+			if got := servedUntil(d, rs, row.restarts); got != row.want {
+				t.Errorf("served until then: %t, want %t", got, row.want)
+			}
+		})
+	}
+}
+
+func image(name string) corev1.PodTemplateSpec {
+	return corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: name}}},
+	}
+}
+
+func replicaSet(name, revision, keeps string, ready int32) appsv1.ReplicaSet {
+	rs := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(came)}}
+	if revision != "" {
+		rs.Annotations = map[string]string{revisionAnnotation: revision}
+	}
+	rs.Spec.Template = image(keeps)
+	rs.Spec.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = name
+	rs.Status.ReadyReplicas = ready
+	return rs
+}
+
+func TestDeploymentRevisions(t *testing.T) {
+	d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: image("web:3")}}
+	d.Status.Conditions = []appsv1.DeploymentCondition{since(appsv1.DeploymentAvailable, corev1.ConditionFalse, time.Second)}
+	sets := []appsv1.ReplicaSet{
+		replicaSet("a", "1", "web:1", 0), replicaSet("b", "10", "web:3", 0), replicaSet("c", "9", "web:2", 0), replicaSet("d", "", "web:4", 0),
+	}
+	got := deploymentRevisions(d, sets, nil)
+	want := map[string]action.Revision{
+		"a": {Number: 1}, "b": {Number: 10, Current: true}, "c": {Number: 9, WasAvailable: true},
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d revisions, want %d: one without a number is not yet one", len(got), len(want))
+	}
+	for _, r := range got {
+		w := want[r.Name]
+		if r.Number != w.Number || r.Current != w.Current || r.WasAvailable != w.WasAvailable {
+			t.Errorf("%s is %+v, want %+v", r.Name, r, w)
+		}
+		if r.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != "" {
+			t.Errorf("%s keeps the controller's label", r.Name)
+		}
+	}
+}
+
+func TestChooseRevision(t *testing.T) {
+	bad := action.Revision{Number: 3, Current: true}
+	rows := map[string]struct {
+		revisions []action.Revision
+		asked     string
+		want      int64
+	}{
+		"the one before, if it served until then":                 {revisions: []action.Revision{bad, {Number: 2, WasAvailable: true}, {Number: 1}}, want: 2},
+		"an older one with a ready pod":                           {revisions: []action.Revision{bad, {Number: 2}, {Number: 1, ReadyPods: 1}}, want: 1},
+		"none that is known to have been healthy":                 {revisions: []action.Revision{bad, {Number: 2}, {Number: 1}}},
+		"a first revision has none before it":                     {revisions: []action.Revision{{Number: 1, Current: true}}},
+		"nothing keeps the template that is asked for":            {revisions: []action.Revision{{Number: 2, ReadyPods: 1}, {Number: 1, ReadyPods: 1}}},
+		"the one that was asked for, with a ready pod":            {revisions: []action.Revision{bad, {Number: 2, WasAvailable: true}, {Number: 1, ReadyPods: 1}}, asked: "1", want: 1},
+		"the one that was asked for, which was not healthy":       {revisions: []action.Revision{bad, {Number: 2, WasAvailable: true}, {Number: 1}}, asked: "1"},
+		"the one that was asked for is where it is":               {revisions: []action.Revision{bad, {Number: 2, WasAvailable: true}}, asked: "3"},
+		"the one that was asked for is not there":                 {revisions: []action.Revision{bad, {Number: 2, WasAvailable: true}}, asked: "7"},
+		"a newer one is no way back unless it was asked for":      {revisions: []action.Revision{{Number: 4, ReadyPods: 1}, bad}},
+		"a ready pod of the failing revision does not make it it": {revisions: []action.Revision{{Number: 3, Current: true, ReadyPods: 2}, {Number: 2, WasAvailable: true}}, want: 2},
+	}
+	target := action.Target{ObjectReference: v1alpha1.ObjectReference{Kind: "Deployment", Name: "web"}}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			got, err := chooseRevision(target, row.revisions, row.asked)
+			if row.want == 0 {
+				wantRefusal(t, err)
+				return
+			}
+			if err != nil || got.Number != row.want {
+				t.Errorf("revision %d, %v, want %d", got.Number, err, row.want)
+			}
+		})
+	}
+}
+
+func wantRefusal(t *testing.T, err error) {
+	t.Helper()
+	var refusal *action.NotApplicableError
+	if !errors.As(err, &refusal) {
+		t.Errorf("error %v, want a NotApplicableError", err)
+	}
+}

@@ -1,0 +1,55 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// read returns the target as the API server serves it, so that fields newer than
+// this program survive, and decodes it into obj, which decisions are made from.
+// It refuses another incarnation, and what is going or not its own master.
+func read(ctx context.Context, reader client.Reader, target action.Target, obj client.Object, kinds ...schema.GroupKind) (*unstructured.Unstructured, error) {
+	gvk := target.GroupVersionKind()
+	if !slices.Contains(kinds, gvk.GroupKind()) {
+		return nil, action.NotApplicable("it is not done to a %s", target.Kind)
+	}
+	raw, err := get(ctx, reader, target, obj)
+	if apierrors.IsNotFound(err) {
+		return nil, action.NotApplicable("%s is gone", target)
+	}
+	if err != nil {
+		return nil, err
+	}
+	owner := metav1.GetControllerOf(obj)
+	switch {
+	case target.UID == "" || obj.GetUID() != target.UID:
+		return nil, action.NotApplicable("%s is not the one that was diagnosed: its uid is %s, not %q", target, obj.GetUID(), target.UID)
+	case obj.GetDeletionTimestamp() != nil:
+		return nil, action.NotApplicable("%s is being deleted", target)
+	case owner != nil:
+		return nil, action.NotApplicable("%s is controlled by %s/%s, which would take the change back", target, owner.Kind, owner.Name)
+	}
+	return raw, nil
+}
+
+func get(ctx context.Context, reader client.Reader, target action.Target, obj client.Object) (*unstructured.Unstructured, error) {
+	raw := &unstructured.Unstructured{}
+	raw.SetGroupVersionKind(target.GroupVersionKind())
+	if err := reader.Get(ctx, target.NamespacedName(), raw); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", target, err)
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, obj); err != nil {
+		return nil, fmt.Errorf("decoding %s: %w", target, err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,120 @@
+package actions
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// rolloutUndo puts a Deployment's template back to a revision that served.
+type rolloutUndo struct{}
+
+// Spec says what the action is.
+func (rolloutUndo) Spec() action.Spec {
+	return action.Spec{
+		Name:    "RolloutUndo",
+		Summary: "Puts the pod template back to the last revision that was healthy.",
+		Kinds:   []schema.GroupKind{deployments},
+		Parameters: []action.Parameter{{
+			Name: "toRevision", Type: action.TypeInteger, Min: 1, Max: 1 << 31,
+			Description: "The revision to return to; by default the last one that was healthy.",
+		}},
+		Risk:  v1alpha1.RiskMedium,
+		Level: action.LevelFull,
+		Rules: mayPatch("apps", "deployments"),
+	}
+}
+
+// Plan returns the patch from the template that is there to the one that the revision keeps.
+func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action.Target, params action.Params) (action.Plan, error) {
+	if err := a.Spec().Validate(params); err != nil {
+		return action.Plan{}, err
+	}
+	w, raw, err := readRollable(ctx, world, target, deployments)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	if w.unseen {
+		return action.Plan{}, fmt.Errorf("planning RolloutUndo: the controller of %s has not seen its latest change yet", target)
+	}
+	revisions, err := world.History.Revisions(ctx, target.ObjectReference)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	to, err := chooseRevision(target, revisions, params["toRevision"])
+	if err != nil {
+		return action.Plan{}, err
+	}
+	template, err := storedTemplate(ctx, world, target, to)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	before, _ := jsonpatch.Lookup(raw.Object, podTemplate)
+	op, err := patch(target, jsonpatch.Diff(podTemplate, before, template), true)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	return action.Plan{Operations: []action.Operation{op}, Pods: max(0, w.pods-to.ReadyPods)}, nil
+}
+
+// Settled reports whether the rollout of the revision is complete.
+func (rolloutUndo) Settled(ctx context.Context, world action.World, target action.Target, _ action.Plan) (action.Progress, error) {
+	return rolledOut(ctx, world, target)
+}
+
+// chooseRevision returns the revision to return to: the newest healthy one before
+// the current, or the one that was asked for, if it was healthy. It is pure.
+func chooseRevision(target action.Target, revisions []action.Revision, asked string) (action.Revision, error) {
+	now := current(revisions)
+	switch {
+	case now == nil:
+		return action.Revision{}, action.NotApplicable("no revision of %s keeps the template it asks for now", target)
+	case now.Number <= 1:
+		return action.Revision{}, action.NotApplicable("%s is at its first revision: there is none to return to", target)
+	}
+	for _, r := range revisions {
+		if asked != "" && strconv.FormatInt(r.Number, 10) == asked {
+			return allowRevision(target, r)
+		}
+		if asked == "" && r.Number < now.Number && r.Healthy() {
+			return r, nil
+		}
+	}
+	if asked != "" {
+		return action.Revision{}, action.NotApplicable("%s has no revision %s", target, asked)
+	}
+	return action.Revision{}, action.NotApplicable("nothing shows that a revision of %s before %d was healthy", target, now.Number)
+}
+
+func allowRevision(target action.Target, r action.Revision) (action.Revision, error) {
+	switch {
+	case r.Current:
+		return r, action.NotApplicable("%s is at revision %d already", target, r.Number)
+	case !r.Healthy():
+		return r, action.NotApplicable("nothing shows that revision %d of %s was healthy", r.Number, target)
+	}
+	return r, nil
+}
+
+// storedTemplate returns the template that the revision's ReplicaSet keeps, as
+// the API server serves it, without the label that its controller added.
+func storedTemplate(ctx context.Context, world action.World, target action.Target, to action.Revision) (any, error) {
+	keeper := target
+	keeper.Kind, keeper.Name = "ReplicaSet", to.Name
+	rs := &appsv1.ReplicaSet{}
+	raw, err := get(ctx, world.Objects, keeper, rs)
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %d of %s: %w", to.Number, target, err)
+	}
+	unstructured.RemoveNestedField(raw.Object, "spec", "template", "metadata", "labels", appsv1.DefaultDeploymentUniqueLabelKey)
+	template, _ := jsonpatch.Lookup(raw.Object, podTemplate)
+	return template, nil
+}
