@@ -46,25 +46,17 @@ func (t *tour) audited(i incident, ar *v1alpha1.AlertRemediation, r *result) err
 	if t.auditLog == "" {
 		return nil
 	}
-	file, err := os.Open(t.auditLog)
-	if err != nil {
-		return fmt.Errorf("reading the audit log: %w", err)
-	}
-	defer func() { _ = file.Close() }() // read only
 	r.Changed = []string{}
 	var created time.Time
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 16<<20)
-	for lines.Scan() {
-		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) != nil || !e.wrote() || e.ObjectRef.Namespace != i.namespace {
-			continue
+	return eachEntry(t.auditLog, func(e entry) {
+		if !e.wrote() || e.ObjectRef.Namespace != i.namespace {
+			return
 		}
 		if e.changes() {
 			r.Changed = append(r.Changed, e.Verb+" "+e.ObjectRef.Resource+"/"+e.ObjectRef.Name)
 		}
-		if e.ObjectRef.Resource != "alertremediations" || e.ObjectRef.Name != ar.Name && !e.creates(ar) {
-			continue
+		if !e.about(ar) {
+			return
 		}
 		if e.Verb == "create" {
 			created = e.RequestReceivedTimestamp.Time
@@ -72,8 +64,30 @@ func (t *tour) audited(i incident, ar *v1alpha1.AlertRemediation, r *result) err
 		if r.Seconds.Decision == 0 && !created.IsZero() && e.decides() {
 			r.Seconds.Decision = e.StageTimestamp.Sub(created).Seconds()
 		}
+	})
+}
+
+// eachEntry reads an audit log that is still being written: its last line may be half there.
+func eachEntry(path string, visit func(entry)) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("reading the audit log: %w", err)
+	}
+	defer func() { _ = file.Close() }() // read only
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			visit(e)
+		}
 	}
 	return lines.Err()
+}
+
+// about reports whether the request is about this remediation.
+func (e entry) about(ar *v1alpha1.AlertRemediation) bool {
+	return e.ObjectRef.Resource == "alertremediations" && (e.ObjectRef.Name == ar.Name || e.creates(ar))
 }
 
 // wrote reports whether the request changed something in the API server.

@@ -29,8 +29,8 @@ const (
 
 // Logs reads the end of containers' logs.
 type Logs interface {
-	// Tail returns the last lines of a container's log, or of its previous incarnation's.
-	Tail(ctx context.Context, namespace, pod, container string, previous bool, lines int64) ([]string, error)
+	// Tail returns the last lines of the log that is named.
+	Tail(ctx context.Context, namespace string, of analysis.Log) ([]string, error)
 }
 
 type podLogs struct {
@@ -42,18 +42,18 @@ func NewLogs(client kubernetes.Interface) Logs {
 	return podLogs{client: client}
 }
 
-func (l podLogs) Tail(ctx context.Context, namespace, pod, container string, previous bool, lines int64) ([]string, error) {
-	limit := int64(maxRead)
-	stream, err := l.client.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{
-		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &limit,
+func (l podLogs) Tail(ctx context.Context, namespace string, of analysis.Log) ([]string, error) {
+	lines, limit := int64(tailLines), int64(maxRead)
+	stream, err := l.client.CoreV1().Pods(namespace).GetLogs(of.Pod, &corev1.PodLogOptions{
+		Container: of.Container, Previous: of.Previous, TailLines: &lines, LimitBytes: &limit,
 	}).Stream(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", container, pod, err)
+		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", of.Container, of.Pod, err)
 	}
 	defer func() { _ = stream.Close() }()
 	text, err := io.ReadAll(io.LimitReader(stream, limit))
 	if err != nil {
-		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", container, pod, err)
+		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", of.Container, of.Pod, err)
 	}
 	if len(text) == 0 {
 		return nil, nil
@@ -82,7 +82,7 @@ func (l *look) readLogs(ctx context.Context) {
 // tail reads one log, redacted and cut. A log that is not there (any more) is
 // not missing: a container that never ran has none.
 func (l *look) tail(ctx context.Context, of analysis.Log) []string {
-	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, of.Pod, of.Container, of.Previous, tailLines)
+	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, of)
 	switch {
 	case apierrors.IsNotFound(err), apierrors.IsBadRequest(err):
 		return nil

@@ -52,7 +52,7 @@ func show(out *strings.Builder, op v1alpha1.Operation) {
 		showPatch(out, op)
 	case v1alpha1.VerbCreate:
 		if op.Body != nil {
-			lines(out, "+ ", "", decode(op.Body.Raw), op.Object.Kind)
+			lines(out, "+ ", "", hide(decode(op.Body.Raw), op.Object.Kind))
 		}
 	case v1alpha1.VerbDelete, v1alpha1.VerbEvict:
 		// The head line says it all.
@@ -81,10 +81,10 @@ func showPatch(out *strings.Builder, op v1alpha1.Operation) {
 	for _, c := range changes {
 		label := readable(c.Path, before)
 		if old, tested := before[c.Path]; tested {
-			lines(out, "- ", label, mask(c.Path, op.Object.Kind, old), op.Object.Kind)
+			lines(out, "- ", label, hide(mask(c.Path, op.Object.Kind, old), op.Object.Kind))
 		}
 		if c.Op != "remove" {
-			lines(out, "+ ", label, mask(c.Path, op.Object.Kind, c.Value), op.Object.Kind)
+			lines(out, "+ ", label, hide(mask(c.Path, op.Object.Kind, c.Value), op.Object.Kind))
 		}
 	}
 }
@@ -109,8 +109,8 @@ func readable(pointer string, tested map[string]any) string {
 }
 
 // lines writes a value behind its label, each line with the prefix.
-func lines(out *strings.Builder, prefix, label string, value any, kind string) {
-	text := printed(hide(value, kind))
+func lines(out *strings.Builder, prefix, label string, value any) {
+	text := printed(value)
 	if label == "" {
 		for line := range strings.Lines(text) {
 			fmt.Fprintf(out, "%s%s", prefix, line)

@@ -83,15 +83,9 @@ func (p Parameter) check(value string) string {
 	}
 	switch p.Type {
 	case TypeInteger:
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || (p.Min != 0 || p.Max != 0) && (n < p.Min || n > p.Max) {
-			return fmt.Sprintf("is an integer from %d to %d", p.Min, p.Max)
-		}
+		return p.checkInteger(value)
 	case TypeQuantity:
-		q, err := resource.ParseQuantity(value)
-		if err != nil || q.Sign() <= 0 {
-			return "is a positive quantity, for example 256Mi"
-		}
+		return checkQuantity(value)
 	case TypeLabels:
 		if _, err := ParseLabels(value); err != nil {
 			return err.Error()
@@ -100,6 +94,23 @@ func (p Parameter) check(value string) string {
 		if value == "" || len(value) > 253 {
 			return "has 1 to 253 characters"
 		}
+	}
+	return ""
+}
+
+func checkQuantity(value string) string {
+	q, err := resource.ParseQuantity(value)
+	if err != nil || q.Sign() <= 0 {
+		return "is a positive quantity, for example 256Mi"
+	}
+	return ""
+}
+
+func (p Parameter) checkInteger(value string) string {
+	n, err := strconv.ParseInt(value, 10, 64)
+	bounded := p.Min != 0 || p.Max != 0
+	if err != nil || bounded && (n < p.Min || n > p.Max) {
+		return fmt.Sprintf("is an integer from %d to %d", p.Min, p.Max)
 	}
 	return ""
 }

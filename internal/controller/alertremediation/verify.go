@@ -156,17 +156,28 @@ type verdict struct {
 // decide is the table of verdicts of docs: alert, health and change decide. It is pure.
 func decide(seen v1alpha1.Verification, undoable bool, now time.Time) verdict {
 	well := seen.Health == v1alpha1.HealthHealthy
-	quiet := seen.Alert == v1alpha1.AlertResolved || seen.Alert == ""
 	whole := well && now.Sub(seen.Since.Time) >= seen.Window.Duration
 	due := !now.Before(seen.Deadline.Time)
 	switch {
 	case seen.Drift:
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonDrifted,
 			message: "the change is no longer in place, and nobody's edit is undone: " + seen.Drifted}
-	case quiet && whole:
+	case quiet(seen) && whole:
 		return verdict{outcome: v1alpha1.OutcomeRemediated, message: remediated(seen, now)}
 	case !due:
 		return verdict{wait: nextLook(seen, now), message: observing(seen)}
+	}
+	return atDeadline(seen, undoable, now)
+}
+
+// quiet reports whether no alert speaks against a success.
+func quiet(seen v1alpha1.Verification) bool {
+	return seen.Alert == v1alpha1.AlertResolved || seen.Alert == ""
+}
+
+// atDeadline decides about a change that is in place and was no success in time.
+func atDeadline(seen v1alpha1.Verification, undoable bool, now time.Time) verdict {
+	switch {
 	case seen.Health == v1alpha1.HealthUnhealthy && undoable:
 		return verdict{undo: true, message: "the target is unhealthy at the deadline: the change is taken back"}
 	case seen.Health == v1alpha1.HealthUnhealthy:
@@ -175,7 +186,7 @@ func decide(seen v1alpha1.Verification, undoable bool, now time.Time) verdict {
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonUnreadable, message: "whether the target is healthy could not be read by the deadline"}
 	case seen.Alert == v1alpha1.AlertFiring:
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonDeadlineExceeded, message: "the target is healthy but the alert still fires at the deadline; nothing is taken back"}
-	case !quiet:
+	case !quiet(seen):
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonUnreadable, message: "the target is healthy, but whether the alert fires could not be learnt by the deadline"}
 	}
 	return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonDeadlineExceeded,
