@@ -27,6 +27,9 @@ const (
 	maxLogs   = 6
 )
 
+// noLog begins what the kubelet says in place of a log that is gone.
+const noLog = "unable to retrieve container logs for "
+
 // Logs reads the end of containers' logs.
 type Logs interface {
 	// Tail returns the last lines of the log that is named.
@@ -55,7 +58,7 @@ func (l podLogs) Tail(ctx context.Context, namespace string, of analysis.Log) ([
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", of.Container, of.Pod, err)
 	}
-	if len(text) == 0 {
+	if len(text) == 0 || strings.HasPrefix(string(text), noLog) {
 		return nil, nil
 	}
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), nil

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,7 +27,7 @@ var keptAnnotations = []string{
 // redactSnapshot takes out of a snapshot what no diagnosis needs, and what
 // nobody should read.
 func redactSnapshot(s *analysis.Snapshot) {
-	e := envValues{}
+	e := numbers{}
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
 		shrinkMeta(&d.ObjectMeta)
@@ -46,7 +47,9 @@ func redactSnapshot(s *analysis.Snapshot) {
 	}
 	for i := range s.ReplicaSets {
 		shrinkMeta(&s.ReplicaSets[i].ObjectMeta)
+		whole := e.whole(&s.ReplicaSets[i].Spec.Template.Spec)
 		e.shrinkTemplate(&s.ReplicaSets[i].Spec.Template)
+		metav1.SetMetaDataAnnotation(&s.ReplicaSets[i].Spec.Template.ObjectMeta, analysis.PodSpecAnnotation, whole)
 	}
 	for i := range s.Pods {
 		shrinkMeta(&s.Pods[i].ObjectMeta)
@@ -67,7 +70,6 @@ func redactSnapshot(s *analysis.Snapshot) {
 func shrinkMeta(m *metav1.ObjectMeta) {
 	m.ManagedFields = nil
 	m.ResourceVersion = ""
-	m.SelfLink = ""
 	m.Finalizers = nil
 	maps.DeleteFunc(m.Annotations, func(key, _ string) bool { return !slices.Contains(keptAnnotations, key) })
 	if len(m.Annotations) == 0 {
@@ -75,11 +77,11 @@ func shrinkMeta(m *metav1.ObjectMeta) {
 	}
 }
 
-// envValues numbers the values of environment variables, so that a snapshot
-// shows which ones differ between revisions and none of them.
-type envValues map[string]int
+// numbers numbers what nobody should read, the values of environment variables
+// above all, so that a snapshot shows which ones differ and none of them.
+type numbers map[string]int
 
-func (e envValues) hide(value string) string {
+func (e numbers) hide(value string) string {
 	if value == "" {
 		return ""
 	}
@@ -91,13 +93,23 @@ func (e envValues) hide(value string) string {
 	return fmt.Sprintf("[redacted %d]", n)
 }
 
-func (e envValues) shrinkTemplate(t *corev1.PodTemplateSpec) {
+// whole numbers a pod spec as it was before it was shrunk, so that revisions
+// that differ in something the snapshot does not keep can be told apart.
+func (e numbers) whole(spec *corev1.PodSpec) string {
+	raw, err := json.Marshal(spec)
+	if err != nil {
+		return "" // no pod spec is unprintable
+	}
+	return e.hide(string(raw))
+}
+
+func (e numbers) shrinkTemplate(t *corev1.PodTemplateSpec) {
 	shrinkMeta(&t.ObjectMeta)
 	e.shrinkPodSpec(&t.Spec)
 }
 
 // shrinkPodSpec keeps the containers and where they run.
-func (e envValues) shrinkPodSpec(spec *corev1.PodSpec) {
+func (e numbers) shrinkPodSpec(spec *corev1.PodSpec) {
 	*spec = corev1.PodSpec{
 		InitContainers:                e.containers(spec.InitContainers),
 		Containers:                    e.containers(spec.Containers),
@@ -107,7 +119,7 @@ func (e envValues) shrinkPodSpec(spec *corev1.PodSpec) {
 	}
 }
 
-func (e envValues) containers(all []corev1.Container) []corev1.Container {
+func (e numbers) containers(all []corev1.Container) []corev1.Container {
 	var kept []corev1.Container
 	for _, c := range all {
 		kept = append(kept, corev1.Container{
@@ -135,7 +147,7 @@ func hideArgs(words []string) []string {
 	return kept
 }
 
-func (e envValues) env(all []corev1.EnvVar) []corev1.EnvVar {
+func (e numbers) env(all []corev1.EnvVar) []corev1.EnvVar {
 	var kept []corev1.EnvVar
 	for _, v := range all {
 		kept = append(kept, corev1.EnvVar{Name: v.Name, Value: e.hide(v.Value), ValueFrom: v.ValueFrom})

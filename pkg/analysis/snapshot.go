@@ -10,6 +10,10 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
+// PodSpecAnnotation, on the template of a ReplicaSet in a Snapshot, is equal
+// where the whole pod specs were, before they were shortened and redacted.
+const PodSpecAnnotation = "kubernaut.io/pod-spec"
+
 // Snapshot is what the cluster showed around one target at one moment: bounded,
 // redacted, and complete but for what Missing names. It can be serialised and
 // replayed.

@@ -1,0 +1,55 @@
+package rules
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// crashEvidence says how containers crash: one line a container, and what the
+// last one that ended had to say.
+func crashEvidence(sc *scene, failures []failure) []v1alpha1.Evidence {
+	var all []v1alpha1.Evidence
+	told := map[string]bool{}
+	for _, f := range failures {
+		if told[f.container] {
+			continue // replicas crash alike
+		}
+		told[f.container] = true
+		pod := podRef(f)
+		all = append(all, says(v1alpha1.EvidenceObject, pod, "container %s ended %d times, last with %s, and %s", f.container, f.crashes, f.ended(), f.now(sc.TakenAt)))
+		if line := sc.lastWords(f); line != "" {
+			all = append(all, says(v1alpha1.EvidenceLog, pod, "%s", line))
+		}
+		for i := range sc.Events {
+			if e := &sc.Events[i]; e.InvolvedObject.UID == f.pod.UID && e.Reason == "BackOff" {
+				all = append(all, says(v1alpha1.EvidenceEvent, pod, "%s: %s", e.Reason, e.Message))
+				break
+			}
+		}
+	}
+	return all
+}
+
+func podRef(f failure) v1alpha1.ObjectReference {
+	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: f.pod.Namespace, Name: f.pod.Name}
+}
+
+var speaksOfError = regexp.MustCompile(`(?i)error|exception|fatal|panic|denied|refused|cannot|can't|no such|not found|not set|missing|invalid`)
+
+// lastWords is the line of a container's log that speaks of an error, the last
+// of them; it explains, and decides nothing.
+func (sc *scene) lastWords(f failure) string {
+	for _, l := range sc.Logs {
+		if l.Pod != f.pod.Name || l.Container != f.container {
+			continue
+		}
+		for i := len(l.Lines) - 1; i >= 0; i-- {
+			if speaksOfError.MatchString(l.Lines[i]) {
+				return strings.TrimSpace(l.Lines[i])
+			}
+		}
+	}
+	return ""
+}

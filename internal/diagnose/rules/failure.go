@@ -1,0 +1,162 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// When a container that crashed counts as recovered: it is ready, and has run
+// half as long again as the time before, but at least leastRun and no longer
+// than mostRun. A container that always dies in its third minute has not
+// recovered in its first.
+const (
+	leastRun = 30 * time.Second
+	mostRun  = 5 * time.Minute
+)
+
+// loopCrashes is how many crashes make a loop; two, as for the alerts that
+// people use.
+const loopCrashes = 2
+
+// state of a container that ended at least once.
+type state int
+
+const (
+	crashing  state = iota // is down because it ended, or could not be started
+	unsettled              // runs again, not yet long enough
+	unready                // runs long enough, and is not ready
+	recovered              // runs long enough, and is ready
+)
+
+// failure is a container that ended when it should not have.
+type failure struct {
+	pod       *corev1.Pod
+	container string
+	revision  int64 // of its pod; 0 for other kinds than Deployments
+	state     state
+	crashes   int32
+	last      *corev1.ContainerStateTerminated // how it last ended; nil: it never began
+	remaining time.Duration                    // until an unsettled one counts as recovered
+}
+
+// failuresOf returns the containers of a pod that ended.
+func failuresOf(p *corev1.Pod, revision int64, now time.Time) []failure {
+	var all []failure
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if f, failed := failureOf(&c, now); failed {
+			f.pod, f.revision = p, revision
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func failureOf(c *corev1.ContainerStatus, now time.Time) (failure, bool) {
+	f := failure{container: c.Name, crashes: c.RestartCount, last: c.LastTerminationState.Terminated}
+	switch {
+	case c.State.Terminated != nil:
+		f.last, f.crashes = c.State.Terminated, c.RestartCount+1
+		return f, c.State.Terminated.ExitCode != 0
+	case c.State.Waiting != nil:
+		f.crashes = c.RestartCount + 1
+		return f, c.State.Waiting.Reason == "CrashLoopBackOff" || c.State.Waiting.Reason == "RunContainerError"
+	case c.State.Running == nil || c.RestartCount == 0 || f.last == nil:
+		return f, false
+	}
+	f.remaining = settling(f.last) - now.Sub(c.State.Running.StartedAt.Time)
+	switch {
+	case f.remaining > 0:
+		f.state = unsettled
+	case !c.Ready:
+		f.state = unready
+	default:
+		f.state = recovered
+	}
+	return f, true
+}
+
+// settling is how long a container has to run to count as recovered.
+func settling(last *corev1.ContainerStateTerminated) time.Duration {
+	ran := last.FinishedAt.Sub(last.StartedAt.Time)
+	return min(max(ran+ran/2, leastRun), mostRun)
+}
+
+// loops reports whether the container is in a crash loop: also in the moment in
+// which it runs, for it fell over twice and has not yet stood for long.
+func (f failure) loops() bool {
+	return f.crashes >= loopCrashes && (f.state == crashing || f.state == unsettled)
+}
+
+// outOfMemory reports whether the kernel killed it for reaching its own limit.
+func (f failure) outOfMemory() bool {
+	if f.last == nil {
+		return false
+	}
+	if _, limited := f.memoryLimit(); !limited {
+		return false // it was the node that had no memory left
+	}
+	return f.last.Reason == "OOMKilled" || strings.Contains(f.last.Message, "OOM-killed (memory limit too low?)")
+}
+
+func (f failure) memoryLimit() (resource.Quantity, bool) {
+	return memoryLimit(&f.pod.Spec, f.container)
+}
+
+func memoryLimit(spec *corev1.PodSpec, container string) (resource.Quantity, bool) {
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		if c.Name == container {
+			limit, ok := c.Resources.Limits[corev1.ResourceMemory]
+			return limit, ok
+		}
+	}
+	return resource.Quantity{}, false
+}
+
+// ended says how a container last ended.
+func (f failure) ended() string {
+	switch {
+	case f.last == nil:
+		return "it could not be started"
+	case f.last.Reason == "OOMKilled":
+		return "killed for its memory"
+	}
+	return fmt.Sprintf("exit code %d", f.last.ExitCode)
+}
+
+// now says how it is now.
+func (f failure) now(takenAt time.Time) string {
+	switch f.state {
+	case recovered:
+		return "has run since"
+	case unsettled:
+		return fmt.Sprintf("runs again since %s", ago(takenAt, f.last.FinishedAt.Time))
+	case unready:
+		return "runs, and is not ready"
+	}
+	return "is down"
+}
+
+// ago says how long ago something was.
+func ago(now, then time.Time) string {
+	return max(now.Sub(then), 0).Round(time.Second).String()
+}
+
+// loudest returns the failure with most crashes.
+func loudest(failures []failure) failure {
+	return slices.MaxFunc(failures, func(a, b failure) int { return int(a.crashes) - int(b.crashes) })
+}
+
+func filter(failures []failure, wanted func(failure) bool) []failure {
+	var kept []failure
+	for _, f := range failures {
+		if wanted(f) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}

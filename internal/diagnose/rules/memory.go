@@ -1,0 +1,45 @@
+package rules
+
+import (
+	"fmt"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// oomKilled finds a container that is killed, again and again, for reaching its
+// own memory limit. Where a new revision lowered that limit, and the one before
+// was healthy, going back is the first remedy; raising the limit is the second.
+func oomKilled(sc *scene, w *workload) *Finding {
+	killed := filter(w.failures, func(f failure) bool { return f.loops() && f.outOfMemory() })
+	if len(killed) == 0 {
+		return nil
+	}
+	worst := loudest(killed)
+	limit, _ := worst.memoryLimit()
+	f := &Finding{
+		Code: v1alpha1.CauseOOMKilled, Object: w.ref.ObjectReference, Target: &w.ref,
+		Message: fmt.Sprintf("container %s of %s was killed for its memory, after %d starts, at its own limit of %s",
+			worst.container, w.ref, worst.crashes, limit.String()),
+		Remedies:   []v1alpha1.Remedy{raiseMemory(worst.container)},
+		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
+		Evidence:   crashEvidence(sc, killed),
+		Confidence: percent(75 + min(5*int(worst.crashes-1), 15) - 10*sc.details()),
+	}
+	o, known := findOnset(sc, w, filter(w.failures, failure.loops))
+	if known && lowered(o, worst.container) {
+		f.Message += fmt.Sprintf(", which revision %d lowered; revision %d %s", o.bad.number, o.good.number, o.proof)
+		f.Remedies = append([]v1alpha1.Remedy{undo(o.good)}, f.Remedies...)
+		f.Explains = append(f.Explains, Ref{v1alpha1.CauseCrashBadRelease, w.ref.ObjectReference})
+		f.Evidence = append(f.Evidence, releaseEvidence(sc, w, o, differ(o.good, o.bad))...)
+	}
+	return f
+}
+
+// lowered reports whether the revision with which it began gave a container
+// less memory than the one before.
+func lowered(o onset, container string) bool {
+	now, limited := memoryLimit(&o.bad.set.Spec.Template.Spec, container)
+	was, before := memoryLimit(&o.good.set.Spec.Template.Spec, container)
+	_, existed := containerOf(&o.good.set.Spec.Template.Spec, container)
+	return existed && limited && (!before || now.Cmp(was) < 0)
+}

@@ -1,0 +1,106 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// rolloutStuck finds a rollout that passed its progress deadline. What holds it
+// up, where a rule knows it, explains this finding. Without that, going back is
+// a remedy only if there is a healthy revision to go back to.
+func rolloutStuck(sc *scene, w *workload) *Finding {
+	d := w.deployment
+	if d == nil || d.Spec.Paused || condition(d, appsv1.DeploymentProgressing).Reason != "ProgressDeadlineExceeded" {
+		return nil
+	}
+	current, ok := w.current()
+	if !ok {
+		return nil
+	}
+	f := &Finding{
+		Code: v1alpha1.CauseRolloutStuck, Object: w.ref.ObjectReference, Target: &w.ref,
+		Confidence: percent(70 - 10*sc.details()),
+		Message: fmt.Sprintf("rollout of revision %d of %s made no progress for %s: %d of %d pods of it are ready%s",
+			current.number, w.ref, deadlineOf(d), current.set.Status.ReadyReplicas, wanted(d), hindrance(w)),
+		Evidence: []v1alpha1.Evidence{
+			says(v1alpha1.EvidenceObject, w.ref.ObjectReference, "Progressing is False since %s: ProgressDeadlineExceeded",
+				condition(d, appsv1.DeploymentProgressing).LastTransitionTime.UTC().Format("2006-01-02T15:04:05Z")),
+		},
+	}
+	f.Evidence = append(f.Evidence, crashEvidence(sc, w.failures)...)
+	if failed := condition(d, appsv1.DeploymentReplicaFailure); failed.Status == corev1.ConditionTrue {
+		// No pod can be made at all, of any revision: a quota, for instance.
+		f.Message += fmt.Sprintf("; pods can't be created: %s", failed.Message)
+		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+		return f
+	}
+	o, known := lastGood(sc, w, onset{bad: current})
+	if !known || len(differ(o.good, current)) == 0 {
+		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+		return f
+	}
+	f.Confidence = percent(60 + o.weight - 10*sc.details())
+	f.Message += fmt.Sprintf("; revision %d %s", o.good.number, o.proof)
+	f.Remedies = []v1alpha1.Remedy{undo(o.good)}
+	return f
+}
+
+// underWay reports whether a rollout goes on and has time left.
+func underWay(w *workload) bool {
+	d := w.deployment
+	if d == nil || d.Spec.Paused || d.Spec.ProgressDeadlineSeconds == nil {
+		return false
+	}
+	progressing := condition(d, appsv1.DeploymentProgressing)
+	return d.Status.ObservedGeneration < d.Generation ||
+		progressing.Status == corev1.ConditionTrue && progressing.Reason != "NewReplicaSetAvailable"
+}
+
+func condition(d *appsv1.Deployment, kind appsv1.DeploymentConditionType) appsv1.DeploymentCondition {
+	for _, c := range d.Status.Conditions {
+		if c.Type == kind {
+			return c
+		}
+	}
+	return appsv1.DeploymentCondition{}
+}
+
+func deadlineOf(d *appsv1.Deployment) string {
+	if d.Spec.ProgressDeadlineSeconds == nil {
+		return "its deadline"
+	}
+	return fmt.Sprintf("its deadline of %ds", *d.Spec.ProgressDeadlineSeconds)
+}
+
+func wanted(d *appsv1.Deployment) int32 {
+	if d.Spec.Replicas == nil {
+		return 1
+	}
+	return *d.Spec.Replicas
+}
+
+// hindrance says what the pods of a workload wait for, each reason once.
+func hindrance(w *workload) string {
+	var reasons []string
+	for _, p := range w.pods {
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if c.State.Waiting != nil && c.State.Waiting.Reason != "" && c.State.Waiting.Reason != "PodInitializing" && !slices.Contains(reasons, c.State.Waiting.Reason) {
+				reasons = append(reasons, c.State.Waiting.Reason)
+			}
+		}
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && !slices.Contains(reasons, c.Reason) {
+				reasons = append(reasons, c.Reason)
+			}
+		}
+	}
+	if len(reasons) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s)", join(reasons))
+}

@@ -1,0 +1,270 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/vitals"
+)
+
+// How much each likeness of a workload to a Service counts.
+const (
+	samePair    = 3 // a label of the selector, key and value
+	sameName    = 3 // the Service's name is the workload's, or one of its labels
+	typo        = 3 // a value that differs from the selector's by a slip
+	ownLabel    = 2 // a label of the Service itself
+	movedValue  = 2 // a value of the selector under another key
+	sameKey     = 1 // a key of the selector with quite another value
+	servedElse  = 2 // against it: another Service selects it already
+	margin      = 2 // by how much the best must be ahead of the next
+	enough      = 2 // what the best must have, unless the selector is known to have been changed
+	justTouched = 1
+)
+
+// candidate is a workload a Service may have meant.
+type candidate struct {
+	*workload
+	points int
+	served bool // by another Service
+	why    []string
+}
+
+// selectorMismatch finds a Service that selects no pod, where exactly one
+// workload is what it should select: most like it by far, ready, and listening
+// where the Service sends.
+func selectorMismatch(sc *scene) *Finding {
+	svc := sc.service
+	if svc == nil || len(svc.Spec.Selector) == 0 || len(vitals.Selected(sc.Snapshot, svc)) > 0 || vitals.ReadyEndpoints(sc.Snapshot, svc.Name) > 0 {
+		return nil
+	}
+	if len(sc.workloads) > 0 {
+		return nil // the selector fits a workload: that this one has no pods is another matter
+	}
+	best := sc.meant(svc)
+	if best == nil || !isReady(best.workload) || !listens(best.template, svc) {
+		return nil
+	}
+	selector := sc.selectorFor(svc, best.workload)
+	if selector == nil {
+		return nil
+	}
+	target := sc.ref(svc, "v1", "Service")
+	f := &Finding{
+		Code: v1alpha1.CauseServiceSelectorMismatch, Object: target.ObjectReference, Target: &target,
+		Message: fmt.Sprintf("%s selects %s, which no pod has; %s, with all of its %d pods ready, has %s and is the only one it can mean (%s)",
+			target, labels.Set(svc.Spec.Selector), best.ref, readyPods(best.workload), labels.Set(selector), strings.Join(best.why, ", ")),
+		Remedies:   []v1alpha1.Remedy{{Action: fixServiceSelector, Parameters: map[string]string{"selector": labels.Set(selector).String()}}},
+		Confidence: percent(60 + 5*min(best.points, 6) - 10*sc.details()),
+		Evidence: []v1alpha1.Evidence{
+			says(v1alpha1.EvidenceObject, target.ObjectReference, "its selector %s matches no pod of the namespace, and it has no ready endpoint", labels.Set(svc.Spec.Selector)),
+			says(v1alpha1.EvidenceObject, best.ref.ObjectReference, "its pods carry %s, and %d of them are ready", labels.Set(selector), readyPods(best.workload)),
+			says(v1alpha1.EvidenceObject, best.ref.ObjectReference, "it listens where the Service sends: %s", ports(svc)),
+		},
+	}
+	if c := sc.changed(target.ObjectReference); c != nil {
+		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceObject, target.ObjectReference, "its selector was last written by %s at %s", c.By, c.At.UTC().Format("2006-01-02T15:04:05Z")))
+	}
+	return f
+}
+
+// meant returns the workload that a Service most likely means, or nothing if
+// two of them are about as likely. One that is not ready counts as well: better
+// no answer than the wrong one.
+func (sc *scene) meant(svc *corev1.Service) *candidate {
+	var all []candidate
+	for _, w := range sc.all() {
+		c := candidate{workload: w}
+		c.points, c.why = likeness(svc, w)
+		if c.served = sc.servedElsewhere(svc, w); c.served {
+			c.points -= servedElse
+		}
+		if c.points > 0 {
+			all = append(all, c)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.points, a.points) })
+	if len(all) == 0 || len(all) > 1 && all[0].points-all[1].points < margin {
+		return nil
+	}
+	if all[0].points >= enough || all[0].points >= justTouched && !all[0].served && sc.retouched(svc) {
+		return &all[0]
+	}
+	return nil
+}
+
+// likeness counts what speaks for a workload, and says it.
+func likeness(svc *corev1.Service, w *workload) (points int, why []string) {
+	has := w.template.Labels
+	add := func(n int, format string, args ...any) {
+		points += n
+		why = append(why, fmt.Sprintf(format, args...))
+	}
+	if w.ref.Name == svc.Name || slices.Contains(slices.Collect(maps.Values(has)), svc.Name) {
+		add(sameName, "it goes by the Service's name")
+	}
+	for _, key := range slices.Sorted(maps.Keys(svc.Spec.Selector)) {
+		wanted := svc.Spec.Selector[key]
+		value, shared := has[key]
+		switch {
+		case shared && value == wanted:
+			add(samePair, "it has %s=%s", key, value)
+		case shared && isSlip(wanted, value):
+			add(typo, "%s=%s differs by a slip", key, value)
+		case shared:
+			add(sameKey, "it has the label %s", key)
+		case slices.Contains(slices.Collect(maps.Values(has)), wanted):
+			add(movedValue, "it has the value %s under another key", wanted)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(svc.Labels)) {
+		if _, selected := svc.Spec.Selector[key]; !selected && has[key] == svc.Labels[key] {
+			add(ownLabel, "both carry %s=%s", key, has[key])
+			break
+		}
+	}
+	return points, why
+}
+
+// servedElsewhere reports whether another Service selects a workload.
+func (sc *scene) servedElsewhere(svc *corev1.Service, w *workload) bool {
+	return slices.ContainsFunc(sc.Services, func(other corev1.Service) bool {
+		return other.Name != svc.Name && len(other.Spec.Selector) > 0 &&
+			labels.SelectorFromSet(other.Spec.Selector).Matches(labels.Set(w.template.Labels))
+	})
+}
+
+// retouched reports whether somebody wrote the selector after the Service was
+// made: then it selected something before.
+func (sc *scene) retouched(svc *corev1.Service) bool {
+	c := sc.changed(sc.Target.ObjectReference)
+	return c != nil && c.At.After(svc.CreationTimestamp.Time)
+}
+
+// isReady reports whether every pod that a workload should have is there, of the
+// current revision, and ready.
+func isReady(w *workload) bool { return readyPods(w) > 0 }
+
+// readyPods is how many pods a workload has, if all of them are current and ready.
+func readyPods(w *workload) int32 {
+	if c := w.counts; c.seen && c.ready == c.wanted && c.updated == c.wanted && c.total == c.wanted {
+		return c.ready
+	}
+	return 0
+}
+
+// listens reports whether a workload's pods have every port a Service sends to.
+// A port number that no container declares may still be listened on; a name can't.
+func listens(template *corev1.PodTemplateSpec, svc *corev1.Service) bool {
+	declared := 0
+	for _, c := range template.Spec.Containers {
+		declared += len(c.Ports)
+	}
+	for _, p := range svc.Spec.Ports {
+		if p.TargetPort.Type == intstr.Int && declared == 0 {
+			continue
+		}
+		if !hasPort(template, p) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasPort(template *corev1.PodTemplateSpec, p corev1.ServicePort) bool {
+	target := p.TargetPort
+	if target == (intstr.IntOrString{}) {
+		target = intstr.FromInt32(p.Port)
+	}
+	for _, c := range slices.Concat(template.Spec.Containers, template.Spec.InitContainers) {
+		for _, port := range c.Ports {
+			if target.Type == intstr.String && port.Name == target.StrVal || target.Type == intstr.Int && port.ContainerPort == target.IntVal {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func ports(svc *corev1.Service) string {
+	var all []string
+	for _, p := range svc.Spec.Ports {
+		all = append(all, p.TargetPort.String())
+	}
+	return join(all)
+}
+
+// selectorFor returns the labels by which a Service selects a workload and no
+// other: under the keys it has, if those will do, or else the workload's own.
+func (sc *scene) selectorFor(svc *corev1.Service, w *workload) map[string]string {
+	same := map[string]string{}
+	for key := range svc.Spec.Selector {
+		if value, has := w.template.Labels[key]; has {
+			same[key] = value
+		}
+	}
+	for _, selector := range []map[string]string{same, w.selector} {
+		if len(selector) > 0 && sc.selectsOnly(selector, w) {
+			return selector
+		}
+	}
+	return nil
+}
+
+// selectsOnly reports whether a selector selects the pods of a workload and of
+// no other one.
+func (sc *scene) selectsOnly(selector map[string]string, w *workload) bool {
+	set := labels.SelectorFromSet(selector)
+	if !set.Matches(labels.Set(w.template.Labels)) {
+		return false
+	}
+	return !slices.ContainsFunc(sc.all(), func(other *workload) bool {
+		return other.ref != w.ref && set.Matches(labels.Set(other.template.Labels))
+	})
+}
+
+// isSlip reports whether two values differ by at most two keystrokes. Values
+// that differ in their numbers only are meant to be different.
+func isSlip(a, b string) bool {
+	if len(a) < 3 || len(b) < 3 || len(a) > 63 || len(b) > 63 || withoutDigits(a) == withoutDigits(b) {
+		return false
+	}
+	return distance(a, b) <= 2
+}
+
+func withoutDigits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// distance is how many keystrokes make one text the other (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diagonal := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			change := diagonal
+			if a[i-1] != b[j-1] {
+				change++
+			}
+			diagonal = row[j]
+			row[j] = min(change, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
