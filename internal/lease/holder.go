@@ -31,7 +31,7 @@ const (
 	theirs standing = iota
 	// ours: whoever asks holds it already.
 	ours
-	// stale: nobody needs it any more, or it is inherited by the undo.
+	// stale: nobody needs it any more, or whoever asks inherits it.
 	stale
 )
 
@@ -57,10 +57,11 @@ func decide(h holder, self string, asking *v1alpha1.WorkflowRun) standing {
 	return theirs
 }
 
-// inherits reports whether a run takes back what another did, for the same
-// remediation: the lease goes from the one to the other without a gap.
+// inherits reports whether a run goes on, for the same remediation, where an
+// ended one left off: it takes it back, or tries the next remedy. The lease goes
+// from the one to the other without a gap.
 func inherits(asking, held *v1alpha1.WorkflowRun) bool {
-	if asking == nil || asking.Spec.Undoes != held.Name || asking.Namespace != held.Namespace {
+	if asking == nil || asking.Namespace != held.Namespace {
 		return false
 	}
 	a, b := Remediation(asking), Remediation(held)

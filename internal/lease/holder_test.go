@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"slices"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,8 +76,8 @@ func TestDecide(t *testing.T) {
 		"an undo made by hand waits for the verdict": {
 			holder: held(run("a", ended, of("ar")), remediation(false)), asking: run("b", undoing("a")), want: theirs,
 		},
-		"an undo of another run inherits nothing": {
-			holder: held(run("a", ended, of("ar")), remediation(false)), asking: run("b", of("ar"), undoing("c")), want: theirs,
+		"the next attempt of the same remediation inherits it": {
+			holder: held(run("a", ended, of("ar")), remediation(false)), asking: run("b", of("ar")), want: stale,
 		},
 		"while planning, a live holder keeps it": {holder: held(run("a"), nil), want: theirs},
 	}
@@ -112,19 +111,5 @@ func TestSplit(t *testing.T) {
 				t.Errorf("signed is %t, want %t", signed, row.signed)
 			}
 		})
-	}
-}
-
-func TestTargets(t *testing.T) {
-	target := func(uid types.UID) v1alpha1.TargetReference { return v1alpha1.TargetReference{UID: uid} }
-	step := func(uid types.UID) v1alpha1.Step {
-		ref := target(uid)
-		return v1alpha1.Step{Action: v1alpha1.StepAction{Target: &ref}}
-	}
-	r := run("a")
-	r.Spec.Target = target("m")
-	r.Spec.Steps = []v1alpha1.Step{step("z"), {}, step("a"), step("z")}
-	if got, want := Targets(r), []types.UID{"a", "m", "z"}; !slices.Equal(got, want) {
-		t.Errorf("targets are %v, want %v", got, want)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -22,22 +21,15 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
+// prefix tells the leases on targets from the leader's.
+const prefix = "target-"
+
 // Name returns the name of the lease on a target.
-func Name(uid types.UID) string { return "target-" + string(uid) }
+func Name(uid types.UID) string { return prefix + string(uid) }
 
 // Identity returns how a run signs a lease: namespace/name/uid.
 func Identity(run *v1alpha1.WorkflowRun) string {
 	return run.Namespace + "/" + run.Name + "/" + string(run.UID)
-}
-
-// Targets returns the uids a run must hold before it touches anything: its own
-// target and those of its steps, sorted, so that two runs can't wait for each other.
-func Targets(run *v1alpha1.WorkflowRun) []types.UID {
-	uids := map[types.UID]bool{run.Spec.Target.UID: true}
-	for _, step := range run.Spec.Steps {
-		uids[run.StepTarget(step).UID] = true
-	}
-	return slices.Sorted(maps.Keys(uids))
 }
 
 // Held reports who holds the lease on a target, and whether that keeps self (the
@@ -77,10 +69,11 @@ func New(c client.Client, live client.Reader, clk clock.PassiveClock, namespace 
 	return &Keeper{client: c, live: live, clock: clk, namespace: namespace}
 }
 
-// Acquire makes the run hold the leases on all its targets. It returns the
-// identity of the first other holder it has to wait for, or nothing.
-func (k *Keeper) Acquire(ctx context.Context, run *v1alpha1.WorkflowRun) (busy string, err error) {
-	for _, uid := range Targets(run) {
+// Acquire makes the run hold the leases on these targets, sorted, so that no two
+// runs wait for each other. It returns the identity of the first other holder it
+// has to wait for, or nothing.
+func (k *Keeper) Acquire(ctx context.Context, run *v1alpha1.WorkflowRun, targets ...types.UID) (busy string, err error) {
+	for _, uid := range slices.Compact(slices.Sorted(slices.Values(targets))) {
 		if busy, err = k.acquire(ctx, run, uid); busy != "" || err != nil {
 			return busy, err
 		}
@@ -144,30 +137,22 @@ func (k *Keeper) takeOver(ctx context.Context, run *v1alpha1.WorkflowRun, lease 
 
 // Release gives back every lease the run holds. What another run took over stays.
 func (k *Keeper) Release(ctx context.Context, run *v1alpha1.WorkflowRun) error {
+	var leases coordinationv1.LeaseList
+	if err := k.live.List(ctx, &leases, client.InNamespace(k.namespace)); err != nil {
+		return fmt.Errorf("listing the leases on targets: %w", err)
+	}
 	var faults []error
-	for _, uid := range Targets(run) {
-		faults = append(faults, k.release(ctx, run, uid))
+	for i := range leases.Items {
+		lease := &leases.Items[i]
+		if !strings.HasPrefix(lease.Name, prefix) || ptr.Deref(lease.Spec.HolderIdentity, "") != Identity(run) {
+			continue
+		}
+		exactly := client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}
+		if err := k.client.Delete(ctx, lease, exactly); client.IgnoreNotFound(err) != nil {
+			faults = append(faults, fmt.Errorf("giving back lease %s: %w", lease.Name, err))
+		}
 	}
 	return errors.Join(faults...)
-}
-
-func (k *Keeper) release(ctx context.Context, run *v1alpha1.WorkflowRun, uid types.UID) error {
-	lease := &coordinationv1.Lease{}
-	err := k.live.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: Name(uid)}, lease)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading lease %s: %w", Name(uid), err)
-	}
-	if ptr.Deref(lease.Spec.HolderIdentity, "") != Identity(run) {
-		return nil
-	}
-	exactly := client.Preconditions{UID: &lease.UID, ResourceVersion: &lease.ResourceVersion}
-	if err := k.client.Delete(ctx, lease, exactly); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("giving back lease %s: %w", lease.Name, err)
-	}
-	return nil
 }
 
 // split reads an identity; ok is false for what no run ever signed.

@@ -1,0 +1,77 @@
+package workflowrun
+
+import (
+	"context"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/clearance"
+	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/internal/plan"
+)
+
+// binding is a plan made now, and the case it makes before the gates.
+type binding struct {
+	clearance.Case
+	steps []plan.Step
+}
+
+// bind plans the run and binds it to the digest of that plan. That the plan is
+// still the one the run was made for is for gate 13 to say, and what planning
+// failed with for gate 8.
+func (r *Reconciler) bind(ctx context.Context, run *v1alpha1.WorkflowRun) (binding, error) {
+	b := binding{Case: clearance.Case{Run: run, Undo: run.Spec.Undoes != ""}}
+	var err error
+	if b.Remediation, err = lease.Owner(ctx, r.Live, run); err != nil {
+		return b, err
+	}
+	if err := entitled(run, b.Remediation); err != nil {
+		return b, err
+	}
+	if b.Undo {
+		if b.steps, err = r.planUndo(ctx, run); err != nil {
+			return b, err
+		}
+	} else {
+		b.steps, b.Unplanned = r.planSteps(ctx, run)
+	}
+	if why := tooLarge(b.steps); why != "" {
+		return b, ends(v1alpha1.ReasonNotApplicable, "%s", why)
+	}
+	proposal, err := plan.New(b.steps...)
+	if err != nil {
+		return b, err
+	}
+	b.Steps, b.Digest, b.DiffBytes = cased(b.steps), proposal.Status.Digest, proposal.DiffBytes
+	if b.Unplanned == nil && run.Status.PlanDigest == "" {
+		run.Status.PlanDigest = b.Digest
+	}
+	return b, nil
+}
+
+// entitled refuses a run that may not begin, whatever it plans.
+func entitled(run *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) error {
+	owner := lease.Remediation(run)
+	switch {
+	case owner != nil && ar == nil:
+		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s is gone", owner.Name)
+	case ar != nil && ar.Finished():
+		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s has ended", ar.Name)
+	case ar != nil && run.Spec.PlanDigest == "" && run.Spec.Undoes == "":
+		return ends(v1alpha1.ReasonInvalidParameters, "a run of an AlertRemediation names the digest of the plan that was approved: make another one, with spec.planDigest")
+	}
+	for _, target := range targets(run) {
+		if target.UID == "" {
+			return ends(v1alpha1.ReasonInvalidParameters, "a run is about one incarnation of each target: make another one, with the uid of spec.target and of every step's target")
+		}
+	}
+	return nil
+}
+
+// targets of a run: its own, and those of its steps.
+func targets(run *v1alpha1.WorkflowRun) []v1alpha1.TargetReference {
+	all := []v1alpha1.TargetReference{run.Spec.Target}
+	for _, step := range run.Spec.Steps {
+		all = append(all, run.StepTarget(step))
+	}
+	return all
+}

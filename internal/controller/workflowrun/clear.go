@@ -1,0 +1,52 @@
+package workflowrun
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/clearance"
+	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/internal/policy"
+)
+
+// clear asks every gate, and returns the first no as a *policy.RefusedError. A
+// run made by hand takes its place in the budget here; a remediation took it
+// before it made the run, and an undo needs none.
+func (r *Reconciler) clear(ctx context.Context, c clearance.Case) error {
+	judgement, err := r.Desk.Judge(ctx, c)
+	if err != nil {
+		return fmt.Errorf("asking the gates: %w", err)
+	}
+	if refused, no := judgement.Decisive(); no {
+		return &policy.RefusedError{Refusal: refused}
+	}
+	if c.Unplanned != nil || c.Remediation != nil || c.Undo {
+		return c.Unplanned
+	}
+	return r.Desk.Reserve(ctx, judgement.Policy, v1alpha1.Reservation{
+		Run:       c.Run.Namespace + "/" + c.Run.Name,
+		TargetUID: c.Run.Spec.Target.UID,
+		Action:    c.Run.Spec.Steps[0].Action.Name,
+		At:        metav1.NewTime(r.Clock.Now()),
+	})
+}
+
+// held asks what is asked again before every single operation: the emergency
+// stop and the pause. A run whose remediation was deleted goes no further.
+func (r *Reconciler) held(ctx context.Context, run *v1alpha1.WorkflowRun) error {
+	c := clearance.Case{Run: run, Undo: run.Spec.Undoes != ""}
+	var err error
+	if c.Remediation, err = lease.Owner(ctx, r.Live, run); err != nil {
+		return err
+	}
+	if owner := lease.Remediation(run); owner != nil && c.Remediation == nil {
+		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s is gone", owner.Name)
+	}
+	if refusals := r.Desk.JudgeEach(ctx, c); len(refusals) > 0 {
+		return &policy.RefusedError{Refusal: refusals[0]}
+	}
+	return nil
+}

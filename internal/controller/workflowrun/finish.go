@@ -1,0 +1,36 @@
+package workflowrun
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/phase"
+)
+
+// finish ensures that a run whose steps have all ended is completed, and that
+// the run it took back knows.
+func (r *Reconciler) finish(ctx context.Context, p *pass) (phase.Outcome, error) {
+	done := fmt.Sprintf("%d operations are in place, done as %s", count(p.Obj, v1alpha1.OperationApplied), p.Obj.Status.Actor)
+	if p.Obj.Spec.Undoes != "" {
+		if err := r.markUndone(ctx, p.Obj); err != nil {
+			return phase.Continue, err
+		}
+		done = "took back run " + p.Obj.Spec.Undoes + ", as " + p.Obj.Status.Actor
+	}
+	end(p.Obj, r.Clock.Now(), verdict(v1alpha1.ReasonCompleted, "%s", done))
+	return phase.Finish(), nil
+}
+
+// count counts the operations of a run in a state.
+func count(run *v1alpha1.WorkflowRun, state v1alpha1.OperationState) int {
+	n := 0
+	for _, step := range run.Status.Steps {
+		for _, op := range step.Operations {
+			if op.State == state {
+				n++
+			}
+		}
+	}
+	return n
+}
