@@ -17,7 +17,7 @@ func (s *Server) Grant(ctx context.Context, namespace, user string, rules ...rba
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, GenerateName: "grant-"}, Rules: rules}
 	s.Create(ctx, role)
 	s.bind(ctx, namespace, user, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
-	s.awaitRight(ctx, namespace, user, rules[0])
+	s.AwaitRight(ctx, namespace, user, rules[0])
 }
 
 // GrantClusterRole gives a user the rights of a ClusterRole in a namespace, and
@@ -29,7 +29,7 @@ func (s *Server) GrantClusterRole(ctx context.Context, namespace, user, name str
 		s.tb.Fatalf("reading ClusterRole %s: %v", name, err)
 	}
 	s.bind(ctx, namespace, user, rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name})
-	s.awaitRight(ctx, namespace, user, role.Rules[0])
+	s.AwaitRight(ctx, namespace, user, role.Rules[0])
 }
 
 func (s *Server) bind(ctx context.Context, namespace, user string, ref rbacv1.RoleRef) {
@@ -40,9 +40,9 @@ func (s *Server) bind(ctx context.Context, namespace, user string, ref rbacv1.Ro
 	})
 }
 
-// awaitRight waits until the API server, which reads roles in the background,
+// AwaitRight waits until the API server, which reads roles in the background,
 // lets the user do what a rule says first.
-func (s *Server) awaitRight(ctx context.Context, namespace, user string, rule rbacv1.PolicyRule) {
+func (s *Server) AwaitRight(ctx context.Context, namespace, user string, rule rbacv1.PolicyRule) {
 	s.tb.Helper()
 	want := authorizationv1.ResourceAttributes{
 		Namespace: namespace, Verb: rule.Verbs[0], Group: rule.APIGroups[0], Resource: rule.Resources[0],

@@ -61,7 +61,7 @@ func (s *Server) ConfigWithToken(ctx context.Context, namespace, account string)
 // the rights that config/rbac ships and no others. It needs Install("config", "rbac") first.
 func (s *Server) OperatorConfig(ctx context.Context) *rest.Config {
 	s.tb.Helper()
-	s.awaitRight(ctx, "", OperatorUser, rbacv1.PolicyRule{
+	s.AwaitRight(ctx, "", OperatorUser, rbacv1.PolicyRule{
 		APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"alertremediations"}, Verbs: []string{"create"},
 	})
 	return s.ConfigWithToken(ctx, OperatorNamespace, OperatorAccount)

@@ -1,0 +1,134 @@
+package install_test
+
+import (
+	"os"
+	"path/filepath"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/config"
+	"github.com/kubernaut/kubernaut/internal/guard"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+)
+
+var _ = Describe("config/default", func() {
+	It("changes nothing out of the box, and lets namespaces go as far as they like", func(ctx SpecContext) {
+		policy := &v1alpha1.RemediationPolicy{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: kubetest.OperatorNamespace, Name: "default"}, policy)).To(Succeed())
+		Expect(policy.Spec.Mode).To(Equal(v1alpha1.ModeRecommend))
+		Expect(policy.Spec.Ceiling).To(Equal(v1alpha1.ModeAuto))
+	})
+
+	It("puts all guards in force", func(ctx SpecContext) {
+		faults, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(faults).To(BeEmpty())
+	})
+
+	It("runs the operator under the restricted Pod Security Standard", func(ctx SpecContext) {
+		deployment := &appsv1.Deployment{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: kubetest.OperatorNamespace, Name: "kubernaut"}, deployment)).To(Succeed())
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: kubetest.OperatorNamespace, Name: "probe"}, Spec: deployment.Spec.Template.Spec}
+		Expect(server.Client.Create(ctx, pod.DeepCopy(), client.DryRunAll)).To(Succeed())
+		pod.Spec.SecurityContext = nil
+		Expect(server.Client.Create(ctx, pod, client.DryRunAll)).To(MatchError(ContainSubstring(`violates PodSecurity "restricted`)))
+		Expect(*deployment.Spec.Template.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem).To(BeTrue())
+	})
+
+	It("gives the intake an address inside the cluster only", func(ctx SpecContext) {
+		var services corev1.ServiceList
+		Expect(server.Client.List(ctx, &services, client.InNamespace(kubetest.OperatorNamespace))).To(Succeed())
+		Expect(services.Items).To(HaveLen(2))
+		for _, service := range services.Items {
+			Expect(service.Spec.Type).To(Equal(corev1.ServiceTypeClusterIP), service.Name)
+		}
+	})
+
+	It("configures the operator with fields that exist", func() {
+		shipped, err := os.ReadFile(kubetest.Path("config", "manager", "config.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		path := filepath.Join(GinkgoT().TempDir(), "config.yaml")
+		Expect(os.WriteFile(path, append(shipped, []byte("namespace: kubernaut-system\n")...), 0o600)).To(Succeed())
+		cfg, err := config.Load(path)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(cfg.LeaderElection.Enabled).To(BeTrue())
+	})
+
+	It("tells the guards and the policy of another namespace and prefix", func(ctx SpecContext) {
+		dir := GinkgoT().TempDir()
+		Expect(os.CopyFS(dir, os.DirFS(kubetest.Path("config")))).To(Succeed())
+		file := filepath.Join(dir, "default", "operator", "kustomization.yaml")
+		edited := edit(file, map[string]any{"namespace": "ops", "namePrefix": "my-"})
+		Expect(os.WriteFile(file, edited, 0o600)).To(Succeed())
+
+		objs, err := kubetest.Decode(server.Render(ctx, filepath.Join(dir, "default")))
+		Expect(err).NotTo(HaveOccurred())
+		wanted, err := guard.Shipped("system:serviceaccount:ops:my-kubernaut")
+		Expect(err).NotTo(HaveOccurred())
+		for _, g := range wanted {
+			Expect(expressions(objs, g.Name)).To(Equal(g.Policy.Spec.Variables), g.Name)
+		}
+		for _, obj := range objs {
+			Expect(obj.GetNamespace()).To(BeElementOf("", "ops"), "%s %s", obj.GetKind(), obj.GetName())
+			if obj.GetKind() == "RemediationPolicy" {
+				Expect(obj.GetNamespace() + "/" + obj.GetName()).To(Equal("ops/default"))
+			}
+		}
+	})
+})
+
+// edit sets fields of a kustomization.
+func edit(file string, fields map[string]any) []byte {
+	raw, err := os.ReadFile(file)
+	Expect(err).NotTo(HaveOccurred())
+	kustomization := map[string]any{}
+	Expect(yaml.Unmarshal(raw, &kustomization)).To(Succeed())
+	for name, value := range fields {
+		kustomization[name] = value
+	}
+	edited, err := yaml.Marshal(kustomization)
+	Expect(err).NotTo(HaveOccurred())
+	return edited
+}
+
+// expressions returns the variables of one guard's policy among rendered objects.
+func expressions(objs []*unstructured.Unstructured, name string) []admissionv1.Variable {
+	for _, obj := range objs {
+		if obj.GetKind() != "ValidatingAdmissionPolicy" || obj.GetLabels()[guard.Label] != name {
+			continue
+		}
+		var policy admissionv1.ValidatingAdmissionPolicy
+		Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &policy)).To(Succeed())
+		return policy.Spec.Variables
+	}
+	Fail("no policy is rendered for guard " + name)
+	return nil
+}
+
+var _ = Describe("The examples", func() {
+	It("are taken by the API server, to the last field", func(ctx SpecContext) {
+		printed := string(server.Kubectl(ctx, nil, "apply", "--validate=strict", "-k", kubetest.Path("config", "samples")))
+		for _, kind := range []string{"alertremediation", "workflowrun", "remediationpolicy"} {
+			Expect(printed).To(ContainSubstring(kind + ".kubernaut.io/"))
+		}
+	})
+	It("for policies are taken in any namespace", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		presets, err := filepath.Glob(kubetest.Path("config", "policies", "phase-*.yaml"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(presets).NotTo(BeEmpty())
+		for _, preset := range presets {
+			server.Kubectl(ctx, nil, "apply", "--validate=strict", "-n", ns, "-f", preset)
+		}
+	})
+})
