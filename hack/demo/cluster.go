@@ -175,7 +175,7 @@ func (c *cluster) close(ctx context.Context) error {
 
 // apply sends manifests to the API server.
 func (c *cluster) apply(ctx context.Context, manifests []byte) error {
-	cmd := exec.CommandContext(ctx, c.kubectl, "--kubeconfig", c.kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", "-") //nolint:gosec // our own kubectl
+	cmd := exec.CommandContext(ctx, c.kubectl, "--kubeconfig", c.kubeconfig, "apply", "--server-side", "--force-conflicts", "-f", "-")
 	cmd.Stdin = bytes.NewReader(manifests)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("applying manifests: %w\n%s", err, out)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -85,12 +84,4 @@ func chosen(name string) []incident {
 		}
 	}
 	return incidents
-}
-
-// expected says in words what should happen.
-func (i incident) expected() string {
-	if i.untouched {
-		return fmt.Sprintf("%s, and nothing changed", i.outcome)
-	}
-	return string(i.outcome)
 }

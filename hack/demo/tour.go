@@ -127,7 +127,7 @@ func (t *tour) count(ctx context.Context) error {
 	if err := t.List(ctx, &nodes); err != nil {
 		return fmt.Errorf("listing the nodes: %w", err)
 	}
-	t.cluster.nodes = len(nodes.Items)
+	t.nodes = len(nodes.Items)
 	return nil
 }
 

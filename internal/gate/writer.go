@@ -23,7 +23,7 @@ func lastWriter(entries []metav1.ManagedFieldsEntry, tree any, at jsonpatch.Poin
 			continue
 		}
 		var owned map[string]any
-		if json.Unmarshal(entry.FieldsV1.Raw, &owned) == nil && owns(owned, tree, at) {
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &owned) == nil && owns(owned, tree, at) {
 			writer, when = entry.Manager, entry.Time.Time
 		}
 	}

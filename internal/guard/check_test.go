@@ -5,7 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/guard"
@@ -19,14 +19,14 @@ func faults(ctx context.Context) []string {
 	return found
 }
 
-func policyNamed(ctx context.Context, name string) *admissionv1.ValidatingAdmissionPolicy {
-	policy := &admissionv1.ValidatingAdmissionPolicy{}
+func policyNamed(ctx context.Context, name string) *admissionregistrationv1.ValidatingAdmissionPolicy {
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
 	Expect(server.Client.Get(ctx, client.ObjectKey{Name: name}, policy)).To(Succeed())
 	return policy
 }
 
-func bindingNamed(ctx context.Context, name string) *admissionv1.ValidatingAdmissionPolicyBinding {
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{}
+func bindingNamed(ctx context.Context, name string) *admissionregistrationv1.ValidatingAdmissionPolicyBinding {
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}
 	Expect(server.Client.Get(ctx, client.ObjectKey{Name: name}, binding)).To(Succeed())
 	return binding
 }
@@ -54,16 +54,16 @@ var _ = Describe("Check", Serial, func() {
 	})
 	It("names a guard that only audits any more", func(ctx SpecContext) {
 		binding := bindingNamed(ctx, "kubernaut-status")
-		binding.Spec.ValidationActions = []admissionv1.ValidationAction{admissionv1.Audit}
+		binding.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit}
 		Expect(server.Client.Update(ctx, binding)).To(Succeed())
 		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the binding of guard status is altered")))
 	})
 	It("names a guard that was narrowed to some namespaces", func(ctx SpecContext) {
 		binding := bindingNamed(ctx, "kubernaut-status")
-		binding.Spec.MatchResources = &admissionv1.MatchResources{ExcludeResourceRules: []admissionv1.NamedRuleWithOperations{{
-			RuleWithOperations: admissionv1.RuleWithOperations{
-				Operations: []admissionv1.OperationType{admissionv1.OperationAll},
-				Rule:       admissionv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*/*"}},
+		binding.Spec.MatchResources = &admissionregistrationv1.MatchResources{ExcludeResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+			RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+				Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.OperationAll},
+				Rule:       admissionregistrationv1.Rule{APIGroups: []string{"*"}, APIVersions: []string{"*"}, Resources: []string{"*/*"}},
 			},
 		}}}
 		Expect(server.Client.Update(ctx, binding)).To(Succeed())
@@ -80,7 +80,7 @@ var _ = Describe("Check", Serial, func() {
 	})
 	It("names a guard that lets through what it can't judge", func(ctx SpecContext) {
 		policy := policyNamed(ctx, "kubernaut-origin")
-		policy.Spec.FailurePolicy = new(admissionv1.Ignore)
+		policy.Spec.FailurePolicy = new(admissionregistrationv1.Ignore)
 		Expect(server.Client.Update(ctx, policy)).To(Succeed())
 		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the policy of guard origin is altered")))
 	})

@@ -7,7 +7,7 @@ import (
 	"context"
 	"fmt"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,11 +29,11 @@ func Check(ctx context.Context, reader client.Reader, operatorUser string) ([]st
 	if err != nil {
 		return nil, err
 	}
-	policies := &admissionv1.ValidatingAdmissionPolicyList{}
+	policies := &admissionregistrationv1.ValidatingAdmissionPolicyList{}
 	if err := reader.List(ctx, policies, client.HasLabels{Label}); err != nil {
 		return nil, fmt.Errorf("listing the guards' policies: %w", err)
 	}
-	bindings := &admissionv1.ValidatingAdmissionPolicyBindingList{}
+	bindings := &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}
 	if err := reader.List(ctx, bindings, client.HasLabels{Label}); err != nil {
 		return nil, fmt.Errorf("listing the guards' bindings: %w", err)
 	}
@@ -48,7 +48,7 @@ func Check(ctx context.Context, reader client.Reader, operatorUser string) ([]st
 
 // fault says what is wrong with one guard; "" if it is in force. An altered
 // copy beside a good one does no harm: policies can only refuse more.
-func (g Guard) fault(policies []admissionv1.ValidatingAdmissionPolicy, bindings []admissionv1.ValidatingAdmissionPolicyBinding) string {
+func (g Guard) fault(policies []admissionregistrationv1.ValidatingAdmissionPolicy, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) string {
 	state := "missing"
 	for _, policy := range policies {
 		if policy.Labels[Label] != g.Name {
@@ -68,7 +68,7 @@ func (g Guard) fault(policies []admissionv1.ValidatingAdmissionPolicy, bindings 
 }
 
 // bound says what is wrong with the binding of a guard's policy; "" if nothing is.
-func (g Guard) bound(policy string, bindings []admissionv1.ValidatingAdmissionPolicyBinding) string {
+func (g Guard) bound(policy string, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) string {
 	wanted := g.Binding.Spec.DeepCopy()
 	wanted.PolicyName = policy
 	state := "missing"
@@ -86,12 +86,12 @@ func (g Guard) bound(policy string, bindings []admissionv1.ValidatingAdmissionPo
 
 // defaulted fills in what the API server fills in, so that the shipped form can
 // be compared with the stored one.
-func defaulted(spec admissionv1.ValidatingAdmissionPolicySpec) admissionv1.ValidatingAdmissionPolicySpec {
+func defaulted(spec admissionregistrationv1.ValidatingAdmissionPolicySpec) admissionregistrationv1.ValidatingAdmissionPolicySpec {
 	match := spec.MatchConstraints
-	match.MatchPolicy = new(admissionv1.Equivalent)
+	match.MatchPolicy = new(admissionregistrationv1.Equivalent)
 	match.NamespaceSelector, match.ObjectSelector = &metav1.LabelSelector{}, &metav1.LabelSelector{}
 	for i := range match.ResourceRules {
-		match.ResourceRules[i].Scope = new(admissionv1.AllScopes)
+		match.ResourceRules[i].Scope = new(admissionregistrationv1.AllScopes)
 	}
 	return spec
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
@@ -15,8 +15,8 @@ import (
 // Guard is one policy with its binding, as shipped.
 type Guard struct {
 	Name    string
-	Policy  admissionv1.ValidatingAdmissionPolicy
-	Binding admissionv1.ValidatingAdmissionPolicyBinding
+	Policy  admissionregistrationv1.ValidatingAdmissionPolicy
+	Binding admissionregistrationv1.ValidatingAdmissionPolicyBinding
 }
 
 // order of the guards, as people number them.
