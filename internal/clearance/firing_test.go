@@ -1,0 +1,144 @@
+package clearance_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+)
+
+const crashLooping = "KubePodCrashLooping"
+
+var _ = Describe("Whether an alert fires for the target, by Alertmanager", func() {
+	DescribeTable("is told", func(ctx SpecContext, firing func(*scene, *corev1.Pod) []map[string]string, want v1alpha1.AlertState) {
+		s := set(ctx)
+		rs := build.ReplicaSetOf(s.web, 1)
+		server.Create(ctx, rs)
+		pod := build.PodOf(rs, "x")
+		other := build.Deployment(s.namespace, "other").Obj()
+		server.Create(ctx, pod, other)
+		s.deps.Alertmanager = says{alerts: firing(s, pod)}
+		s.deps.Cluster, s.deps.ClusterLabel = "eu-1", "cluster"
+		state, why, err := s.desk().AlertState(ctx, crashLooping, build.TargetOf(s.web, build.DeploymentKind))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(state).To(Equal(want))
+		Expect(why).NotTo(BeEmpty())
+	},
+		Entry("by an alert about it", func(s *scene, _ *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "deployment": "web"}}
+		}, v1alpha1.AlertFiring),
+		Entry("by an alert about any of its pods", func(s *scene, pod *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "pod": "web-gone"}, {"namespace": s.namespace, "pod": pod.Name}}
+		}, v1alpha1.AlertFiring),
+		Entry("by none about a pod that is gone", func(s *scene, _ *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "pod": "web-gone"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by none about another workload", func(s *scene, _ *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "deployment": "other"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by none about the same name in another namespace", func(*scene, *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": "default", "deployment": "web"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by none in another cluster", func(s *scene, _ *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "deployment": "web", "cluster": "us-2"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by none that names nothing", func(*scene, *corev1.Pod) []map[string]string {
+			return []map[string]string{{"severity": "critical"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by none where nothing fires", func(*scene, *corev1.Pod) []map[string]string { return nil }, v1alpha1.AlertResolved),
+	)
+
+	It("is unknown while what an alert is about can't be read", func(ctx SpecContext) {
+		s := set(ctx)
+		s.deps.Alertmanager = says{alerts: []map[string]string{{"namespace": s.namespace, "pod": "web-x"}}}
+		s.deps.Resolver = blind{}
+		state, _, err := s.desk().AlertState(ctx, crashLooping, build.TargetOf(s.web, build.DeploymentKind))
+		Expect(err).To(MatchError(errDown))
+		Expect(state).To(Equal(v1alpha1.AlertUnknown))
+	})
+})
+
+var _ = Describe("Whether an alert fires for the target, by the webhook's word", func() {
+	heard := func(s *scene, name, fingerprint string, state v1alpha1.AlertState) *v1alpha1.AlertRemediation {
+		return build.Remediation(s.namespace, name).FromAlertmanager(fingerprint).Admitted(build.TargetOf(s.web, build.DeploymentKind)).
+			With(func(ar *v1alpha1.AlertRemediation) { ar.Status.Alert = &v1alpha1.AlertStatus{State: state} }).Obj()
+	}
+	state := func(ctx context.Context, s *scene) v1alpha1.AlertState {
+		state, why, err := s.desk().AlertState(ctx, crashLooping, build.TargetOf(s.web, build.DeploymentKind))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(why).NotTo(BeEmpty())
+		return state
+	}
+	resolve := func(ctx context.Context, s *scene) {
+		s.ar.Status.Alert = &v1alpha1.AlertStatus{State: v1alpha1.AlertResolved}
+		Expect(server.Client.Status().Update(ctx, s.ar)).To(Succeed())
+	}
+
+	It("fires as long as nothing else was heard", func(ctx SpecContext) {
+		Expect(state(ctx, set(ctx))).To(Equal(v1alpha1.AlertFiring))
+	})
+
+	It("is resolved once that was heard of it", func(ctx SpecContext) {
+		s := set(ctx)
+		resolve(ctx, s)
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertResolved))
+	})
+
+	It("fires while another alert of that name fires for the same target", func(ctx SpecContext) {
+		s := set(ctx)
+		resolve(ctx, s)
+		server.Create(ctx, heard(s, "ar-2", "f2", v1alpha1.AlertFiring))
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertFiring))
+	})
+
+	It("is not kept firing by alerts of other names, or for other targets", func(ctx SpecContext) {
+		s := set(ctx)
+		resolve(ctx, s)
+		named := heard(s, "ar-2", "f2", v1alpha1.AlertFiring)
+		named.Spec.Alert.Name = "KubeDeploymentReplicasMismatch"
+		other := heard(s, "ar-3", "f3", v1alpha1.AlertFiring)
+		other.Status.Target.UID = "another"
+		server.Create(ctx, named, other)
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertResolved))
+	})
+
+	It("is unknown where nothing was ever heard of it", func(ctx SpecContext) {
+		s := set(ctx)
+		Expect(server.Client.Delete(ctx, s.ar)).To(Succeed())
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertUnknown))
+	})
+
+	It("counts a person's remediation only until it has ended", func(ctx SpecContext) {
+		s := set(ctx)
+		resolve(ctx, s)
+		manual := build.Remediation(s.namespace, "by-hand").Admitted(build.TargetOf(s.web, build.DeploymentKind)).Obj()
+		server.Create(ctx, manual)
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertFiring))
+		manual.Status.Conditions = append(manual.Status.Conditions, metav1.Condition{
+			Type: v1alpha1.Succeeded, Status: metav1.ConditionTrue, Reason: string(v1alpha1.OutcomeRemediated), LastTransitionTime: metav1.Now(),
+		})
+		Expect(server.Client.Status().Update(ctx, manual)).To(Succeed())
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertResolved))
+	})
+
+	It("judges a person's remediation by its own word, whatever Alertmanager knows", func(ctx SpecContext) {
+		s := set(ctx)
+		s.deps.Alertmanager = says{err: errDown}
+		s.ar.Spec.Alert.Source = v1alpha1.SourceManual
+		judged, err := s.desk().Judge(ctx, s.planned())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(judged.Refusals).To(BeEmpty())
+	})
+})
+
+// blind is a resolver to which the API server gives no answer.
+type blind struct{}
+
+func (blind) Climb(context.Context, v1alpha1.ObjectReference) (v1alpha1.TargetReference, error) {
+	return v1alpha1.TargetReference{}, errDown
+}
