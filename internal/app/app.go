@@ -1,0 +1,226 @@
+// Package app is where everything meets: one straight line from a configuration
+// to a running operator.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/actions"
+	"github.com/kubernaut/kubernaut/internal/alertmanager"
+	"github.com/kubernaut/kubernaut/internal/clearance"
+	"github.com/kubernaut/kubernaut/internal/config"
+	"github.com/kubernaut/kubernaut/internal/controller/alertremediation"
+	"github.com/kubernaut/kubernaut/internal/controller/diagnosis"
+	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
+	"github.com/kubernaut/kubernaut/internal/diagnose"
+	"github.com/kubernaut/kubernaut/internal/diagnose/rules"
+	"github.com/kubernaut/kubernaut/internal/evidence"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/guard"
+	"github.com/kubernaut/kubernaut/internal/httpd"
+	"github.com/kubernaut/kubernaut/internal/intake"
+	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+// Options are what the command line says.
+type Options struct {
+	// Kubeconfig to use instead of the one of the pod.
+	Kubeconfig string
+	// Version of the program.
+	Version string
+}
+
+// leaseName is the Lease that the leading replica holds.
+const leaseName = "kubernaut-leader"
+
+// Run runs the operator until the context ends.
+func Run(ctx context.Context, cfg config.Config, options Options) error {
+	rc, err := restConfig(options)
+	if err != nil {
+		return err
+	}
+	clients, err := kubernetes.NewForConfig(rc)
+	if err != nil {
+		return fmt.Errorf("building a client: %w", err)
+	}
+	if err := checkIdentity(ctx, clients, cfg); err != nil {
+		return err
+	}
+	scheme, err := newScheme()
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(rc, managerOptions(cfg, scheme))
+	if err != nil {
+		return fmt.Errorf("building the manager: %w", err)
+	}
+	catalog, err := action.NewCatalog(actions.All()...)
+	if err != nil {
+		return err
+	}
+
+	live, clk := mgr.GetAPIReader(), clock.RealClock{}
+	tenants := gate.New(rc, scheme, mgr.GetRESTMapper())
+	history := actions.NewHistory(live)
+	resolver := evidence.NewResolver(live)
+	gatherer := evidence.NewGatherer(live, evidence.NewLogs(clients), clk)
+	desk := newDesk(cfg, mgr, tenants, resolver)
+	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
+	recorder := mgr.GetEventRecorder("kubernaut")
+	hostname, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("reading the host name: %w", err)
+	}
+
+	err = errors.Join(
+		alertremediation.New(alertremediation.Needs{
+			Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Gatherer: gatherer, Desk: desk,
+			Catalog: catalog, History: history, Events: recorder,
+		}, alertremediation.Config{
+			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
+		}).SetupWithManager(mgr),
+		diagnosis.New(mgr.GetClient(), clk, gatherer, chain, metrics.Registry).SetupWithManager(mgr, controller.Options{
+			MaxConcurrentReconciles: cfg.Diagnosis.Concurrency, ReconciliationTimeout: cfg.Diagnosis.Timeout.Duration,
+		}),
+		workflowrun.New(workflowrun.Needs{
+			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
+			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
+		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
+		addIntake(cfg, mgr),
+		mgr.AddHealthzCheck("ping", healthz.Ping),
+		mgr.AddReadyzCheck("ping", healthz.Ping),
+	)
+	if err != nil {
+		return fmt.Errorf("wiring the operator: %w", err)
+	}
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running the operator: %w", err)
+	}
+	return nil
+}
+
+// restConfig returns how the API server is reached: by the kubeconfig that is
+// named, or else as the pod's ServiceAccount. KUBECONFIG is not looked at.
+func restConfig(options Options) (*rest.Config, error) {
+	rc, err := clientcmd.BuildConfigFromFlags("", options.Kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("finding the API server (--kubeconfig FILE outside a cluster): %w", err)
+	}
+	rc.QPS, rc.Burst = 100, 200
+	rc.UserAgent = "kubernaut/" + options.Version
+	rc.WarningHandler = rest.NoWarnings{}
+	return rc, nil
+}
+
+// checkIdentity refuses to run as anybody but the operator's own account: the
+// guards let only that one write a status, and with a greater one's rights the
+// promises of the roles would mean nothing.
+func checkIdentity(ctx context.Context, clients kubernetes.Interface, cfg config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	review, err := clients.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("asking the API server who we are: %w", err)
+	}
+	if got, want := review.Status.UserInfo.Username, operatorUser(cfg); got != want {
+		return fmt.Errorf("running as %q, but namespace %q in the configuration makes the operator %q: use a kubeconfig with that ServiceAccount's token, or set the namespace it is in", got, cfg.Namespace, want)
+	}
+	return nil
+}
+
+// operatorUser is the user name of the operator's own ServiceAccount.
+func operatorUser(cfg config.Config) string {
+	return "system:serviceaccount:" + cfg.Namespace + ":kubernaut"
+}
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("building the scheme: %w", err)
+	}
+	return scheme, nil
+}
+
+func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
+	stop := fields.OneTermEqualSelector("metadata.name", v1alpha1.EmergencyStopName)
+	return ctrl.Options{
+		Scheme:                        scheme,
+		Metrics:                       metricsserver.Options{BindAddress: cfg.Metrics.Address},
+		HealthProbeBindAddress:        cfg.Health.Address,
+		LeaderElection:                cfg.LeaderElection.Enabled,
+		LeaderElectionID:              leaseName,
+		LeaderElectionNamespace:       cfg.Namespace,
+		LeaderElectionReleaseOnCancel: true,
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				// The one ConfigMap the operator may read.
+				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: stop}}},
+				// The guards are compared whole.
+				&admissionv1.ValidatingAdmissionPolicy{}:        {Transform: keep},
+				&admissionv1.ValidatingAdmissionPolicyBinding{}: {Transform: keep},
+			},
+		},
+	}
+}
+
+// newDesk wires what the gates look at.
+func newDesk(cfg config.Config, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
+	live := mgr.GetAPIReader()
+	deps := clearance.Deps{
+		Client: mgr.GetClient(),
+		Live:   live,
+		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
+		Guards: func(ctx context.Context) ([]string, error) {
+			return guard.Check(ctx, mgr.GetClient(), operatorUser(cfg))
+		},
+		Resolver: resolver, Clock: clock.RealClock{},
+		Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
+	}
+	if cfg.Alertmanager.URL != "" {
+		deps.Alertmanager = alertmanager.New(cfg.Alertmanager.URL, &http.Client{})
+	}
+	return clearance.New(deps)
+}
+
+// addIntake serves Alertmanager's webhook on every replica.
+func addIntake(cfg config.Config, mgr ctrl.Manager) error {
+	handler := intake.New(
+		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake")},
+		clock.RealClock{},
+		intake.Settings{Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore},
+		metrics.Registry,
+	)
+	mux := http.NewServeMux()
+	mux.Handle(intake.Path, handler)
+	return mgr.Add(httpd.New("intake", cfg.Intake.Address, mux))
+}
+
+// keep is the transform that changes nothing.
+func keep(obj any) (any, error) { return obj, nil }
