@@ -57,6 +57,10 @@ const (
 	DecisionRejected Decision = "Rejected"
 )
 
+// MaxAlertText is how many characters the labels of an alert may have in all,
+// names and values together, and how many its annotations.
+const MaxAlertText = 6144
+
 // Alert is what fired. Labels and annotations come from outside: they are data
 // to show and to match, never instructions.
 // +kubebuilder:validation:XValidation:rule="self.source == 'Manual' || has(self.fingerprint)",message="an alert from Alertmanager has a fingerprint"
@@ -82,12 +86,12 @@ type Alert struct {
 	// +optional
 	// +kubebuilder:default=unknown
 	Severity Severity `json:"severity,omitempty"`
-	// labels of the alert, redacted and cut.
+	// labels of the alert, redacted and cut: MaxAlertText characters in all.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	// +kubebuilder:validation:XValidation:rule="self.map(name, size(name) + size(self[name])).sum() <= 6144",message="the alert's labels have at most 6144 characters in all"
 	Labels map[string]string `json:"labels,omitempty"`
-	// annotations of the alert, redacted and cut.
+	// annotations of the alert, redacted and cut: MaxAlertText characters in all.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.map(name, size(name) + size(self[name])).sum() <= 6144",message="the alert's annotations have at most 6144 characters in all"

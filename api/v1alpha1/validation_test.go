@@ -36,8 +36,8 @@ type row struct {
 
 // created makes a row of two objects to be created.
 func created(breaks, passes func(ns string) client.Object) row {
-	create := func(make func(string) client.Object) func(context.Context, string) error {
-		return func(ctx context.Context, ns string) error { return server.Client.Create(ctx, make(ns)) }
+	create := func(obj func(string) client.Object) func(context.Context, string) error {
+		return func(ctx context.Context, ns string) error { return server.Client.Create(ctx, obj(ns)) }
 	}
 	return row{breaks: create(breaks), passes: create(passes)}
 }
@@ -142,10 +142,12 @@ var rules = map[string]row{
 		func(ar *v1alpha1.AlertRemediation) { ar.Spec.Suspend = true },
 	),
 	"AlertRemediation.spec.alert.labels: the alert's labels have at most 6144 characters in all": created(
-		labelled(map[string]string{"pod": strings.Repeat("x", 6142)}), labelled(map[string]string{"pod": strings.Repeat("x", 6141)}),
+		labelled(map[string]string{"pod": strings.Repeat("x", v1alpha1.MaxAlertText-2)}),
+		labelled(map[string]string{"pod": strings.Repeat("x", v1alpha1.MaxAlertText-3)}),
 	),
 	"AlertRemediation.spec.alert.annotations: the alert's annotations have at most 6144 characters in all": created(
-		annotated(strings.Repeat("x", 6134)), annotated(strings.Repeat("x", 6133)),
+		annotated(strings.Repeat("x", v1alpha1.MaxAlertText-len("description")+1)),
+		annotated(strings.Repeat("x", v1alpha1.MaxAlertText-len("description"))),
 	),
 	"AlertRemediation.status.diagnosis.remedies[].parameters: " + longName: observed(
 		func(s *v1alpha1.AlertRemediationStatus) { s.Diagnosis = remedied(strings.Repeat("x", 1025)) },

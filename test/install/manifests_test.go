@@ -6,7 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -102,12 +102,12 @@ func edit(file string, fields map[string]any) []byte {
 }
 
 // expressions returns the variables of one guard's policy among rendered objects.
-func expressions(objs []*unstructured.Unstructured, name string) []admissionv1.Variable {
+func expressions(objs []*unstructured.Unstructured, name string) []admissionregistrationv1.Variable {
 	for _, obj := range objs {
 		if obj.GetKind() != "ValidatingAdmissionPolicy" || obj.GetLabels()[guard.Label] != name {
 			continue
 		}
-		var policy admissionv1.ValidatingAdmissionPolicy
+		var policy admissionregistrationv1.ValidatingAdmissionPolicy
 		Expect(runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &policy)).To(Succeed())
 		return policy.Spec.Variables
 	}
