@@ -6,8 +6,8 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,15 +113,14 @@ func (t *Tenant) review(ctx context.Context, need authorizationv1.ResourceAttrib
 	return nil
 }
 
-// shutOut says which right is missing when not even the question is allowed:
-// every account may ask about itself, so it is the impersonation, unless the API
-// server names the review.
+// shutOut says which right is missing when not even the question is allowed.
+// Every account may ask about itself, so it is the operator that may not act as
+// it, unless the API server names the account as the one that may not ask.
 func (t *Tenant) shutOut(err error) error {
 	need := authorizationv1.ResourceAttributes{
 		Namespace: t.namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: v1alpha1.RemediatorAccount,
 	}
-	var status apierrors.APIStatus
-	if errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == "selfsubjectaccessreviews" {
+	if strings.Contains(err.Error(), fmt.Sprintf("User %q cannot", t.Actor())) {
 		need = authorizationv1.ResourceAttributes{Verb: "create", Group: authorizationv1.GroupName, Resource: "selfsubjectaccessreviews"}
 	}
 	return &Denied{Actor: t.Actor(), Need: need, Reason: bounded(err.Error())}

@@ -271,14 +271,14 @@ func TestLastWriter(t *testing.T) {
 		entries []metav1.ManagedFieldsEntry
 		want    string
 	}{
-		"the one who owns it":                  {[]metav1.ManagedFieldsEntry{{Manager: "kubectl-edit", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(image)}}}, "kubectl-edit"},
-		"the later of two who own it":          {[]metav1.ManagedFieldsEntry{{Manager: "b", Time: at(2), FieldsV1: &metav1.FieldsV1{Raw: []byte(image)}}, {Manager: "a", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(image)}}}, "b"},
-		"who owns all above it owns it":        {[]metav1.ManagedFieldsEntry{{Manager: "argo", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(whole)}}}, "argo"},
-		"who owns something else does not":     {[]metav1.ManagedFieldsEntry{{Manager: "hpa", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:spec":{"f:replicas":{}}}`)}}}, ""},
-		"another element's owner does not":     {[]metav1.ManagedFieldsEntry{{Manager: "x", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(strings.ReplaceAll(image, "app", "sidecar"))}}}, ""},
-		"who owns nothing at all does not":     {[]metav1.ManagedFieldsEntry{{Manager: "x", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(`{}`)}}}, ""},
-		"what can't be read names nobody":      {[]metav1.ManagedFieldsEntry{{Manager: "x", Time: at(1), FieldsV1: &metav1.FieldsV1{Raw: []byte(`[`)}}}, ""},
-		"without a time nobody was the latest": {[]metav1.ManagedFieldsEntry{{Manager: "x", FieldsV1: &metav1.FieldsV1{Raw: []byte(image)}}}, ""},
+		"the one who owns it":                  {[]metav1.ManagedFieldsEntry{{Manager: "kubectl-edit", Time: at(1), FieldsV1: metav1.NewFieldsV1(image)}}, "kubectl-edit"},
+		"the later of two who own it":          {[]metav1.ManagedFieldsEntry{{Manager: "b", Time: at(2), FieldsV1: metav1.NewFieldsV1(image)}, {Manager: "a", Time: at(1), FieldsV1: metav1.NewFieldsV1(image)}}, "b"},
+		"who owns all above it owns it":        {[]metav1.ManagedFieldsEntry{{Manager: "argo", Time: at(1), FieldsV1: metav1.NewFieldsV1(whole)}}, "argo"},
+		"who owns something else does not":     {[]metav1.ManagedFieldsEntry{{Manager: "hpa", Time: at(1), FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)}}, ""},
+		"another element's owner does not":     {[]metav1.ManagedFieldsEntry{{Manager: "x", Time: at(1), FieldsV1: metav1.NewFieldsV1(strings.ReplaceAll(image, "app", "sidecar"))}}, ""},
+		"who owns nothing at all does not":     {[]metav1.ManagedFieldsEntry{{Manager: "x", Time: at(1), FieldsV1: metav1.NewFieldsV1(`{}`)}}, ""},
+		"what can't be read names nobody":      {[]metav1.ManagedFieldsEntry{{Manager: "x", Time: at(1), FieldsV1: metav1.NewFieldsV1(`[`)}}, ""},
+		"without a time nobody was the latest": {[]metav1.ManagedFieldsEntry{{Manager: "x", FieldsV1: metav1.NewFieldsV1(image)}}, ""},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

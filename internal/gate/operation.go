@@ -233,7 +233,8 @@ func (t *Tenant) delete(ctx context.Context, op v1alpha1.Operation, dry bool) er
 }
 
 // evict answers 429 while a PodDisruptionBudget would be broken, which is no
-// verdict: the caller waits.
+// verdict: the caller waits. An eviction of another incarnation is tried by the
+// API server again and again until our deadline: there the caller looks.
 func (t *Tenant) evict(ctx context.Context, op v1alpha1.Operation, dry bool) error {
 	eviction := &unstructured.Unstructured{}
 	eviction.SetGroupVersionKind(evictionKind)

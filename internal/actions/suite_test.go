@@ -1,0 +1,181 @@
+package actions_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/internal/actions"
+	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+	"github.com/kubernaut/kubernaut/pkg/action"
+)
+
+func TestActions(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "actions")
+}
+
+var (
+	server   *kubetest.Server
+	operator client.Client // reads with the operator's own rights
+	door     *gate.Gate
+	catalog  action.Catalog
+)
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	server = kubetest.Start(GinkgoTB())
+	server.Install(ctx, "config", "rbac")
+	operator = server.Operator(ctx)
+	door = gate.New(server.Config, server.Scheme, server.Client.RESTMapper())
+	var err error
+	catalog, err = action.NewCatalog(actions.All()...)
+	Expect(err).NotTo(HaveOccurred())
+})
+
+func find(name string) action.Action {
+	GinkgoHelper()
+	act, err := catalog.Find(name)
+	Expect(err).NotTo(HaveOccurred())
+	return act
+}
+
+func world() action.World {
+	return action.World{Objects: operator, History: actions.NewHistory(operator), Stamp: "ar-1/1/restart"}
+}
+
+// granted lets the remediator of the namespace do what the action says it needs, and opens it.
+func granted(ctx context.Context, ns string, act action.Action) *gate.Tenant {
+	GinkgoHelper()
+	server.Grant(ctx, ns, kubetest.RemediatorUser(ns), act.Spec().Rules...)
+	tenant, err := door.Open(ns)
+	Expect(err).NotTo(HaveOccurred())
+	return tenant
+}
+
+func planned(ctx context.Context, act action.Action, target action.Target, params action.Params) action.Plan {
+	GinkgoHelper()
+	plan, err := act.Plan(ctx, world(), target, params)
+	Expect(err).NotTo(HaveOccurred())
+	Expect(plan.Operations).To(HaveLen(1))
+	return plan
+}
+
+func digest(plan action.Plan) string {
+	GinkgoHelper()
+	text, err := action.Digest(plan)
+	Expect(err).NotTo(HaveOccurred())
+	return text
+}
+
+// spec returns the spec of an object, byte by byte, as the API server serves it.
+func spec(ctx context.Context, target action.Target) string {
+	GinkgoHelper()
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(target.GroupVersionKind())
+	Expect(server.Client.Get(ctx, target.NamespacedName(), obj)).To(Succeed())
+	raw, err := json.Marshal(obj.Object["spec"])
+	Expect(err).NotTo(HaveOccurred())
+	return string(raw)
+}
+
+// update changes an object as somebody else would.
+func update[T client.Object](ctx context.Context, obj T, change func(T)) {
+	GinkgoHelper()
+	Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj)).To(Succeed())
+	change(obj)
+	Expect(server.Client.Update(ctx, obj)).To(Succeed())
+}
+
+// observed writes a status as the object's controller would, which has seen its latest generation.
+func observed[T client.Object](ctx context.Context, obj T, change func(T)) {
+	GinkgoHelper()
+	Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj)).To(Succeed())
+	change(obj)
+	Expect(server.Client.Status().Update(ctx, obj)).To(Succeed())
+}
+
+// released is a Deployment at its second revision, whose first has a ready pod still.
+func released(ctx context.Context, ns string) *appsv1.Deployment {
+	GinkgoHelper()
+	d := build.Deployment(ns, "web").Replicas(2).MemoryLimit("64Mi").Obj()
+	server.Create(ctx, d)
+	first := build.ReplicaSetOf(d, 1)
+	first.Status = appsv1.ReplicaSetStatus{Replicas: 1, ReadyReplicas: 1}
+	server.Create(ctx, first)
+	update(ctx, d, release)
+	server.Create(ctx, build.ReplicaSetOf(d, 2))
+	observed(ctx, d, func(d *appsv1.Deployment) {
+		d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: 3, UpdatedReplicas: 2, ReadyReplicas: 1, AvailableReplicas: 1}
+	})
+	return d
+}
+
+// release changes many things at once, as releases do.
+func release(d *appsv1.Deployment) {
+	c := &d.Spec.Template.Spec.Containers[0]
+	c.Image = "example.test/web:2"
+	c.Command = []string{"/bin/web", "--new"}
+	c.Env = []corev1.EnvVar{{Name: "MODE", Value: "fast"}}
+	d.Spec.Template.Annotations = map[string]string{"example.test/config": "2"}
+	d.Spec.Template.Spec.NodeSelector = map[string]string{"kubernetes.io/os": "linux"}
+}
+
+func template(app string) corev1.PodTemplateSpec {
+	return build.Deployment("", app).MemoryLimit("64Mi").Obj().Spec.Template
+}
+
+// set is a StatefulSet or DaemonSet at its first revision.
+func statefulSet(ctx context.Context, ns string) *appsv1.StatefulSet {
+	GinkgoHelper()
+	s := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "db"},
+		Spec:       appsv1.StatefulSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}, Template: template("db")},
+	}
+	server.Create(ctx, s)
+	kept(ctx, s, appsv1.SchemeGroupVersion.WithKind("StatefulSet"), s.Spec.Template)
+	observed(ctx, s, func(s *appsv1.StatefulSet) {
+		s.Status = appsv1.StatefulSetStatus{ObservedGeneration: s.Generation, Replicas: 1, ReadyReplicas: 1}
+	})
+	return s
+}
+
+func daemonSet(ctx context.Context, ns string) *appsv1.DaemonSet {
+	GinkgoHelper()
+	d := &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "agent"},
+		Spec:       appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "agent"}}, Template: template("agent")},
+	}
+	server.Create(ctx, d)
+	kept(ctx, d, appsv1.SchemeGroupVersion.WithKind("DaemonSet"), d.Spec.Template)
+	observed(ctx, d, func(d *appsv1.DaemonSet) {
+		d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, NumberReady: 2}
+	})
+	return d
+}
+
+// kept keeps a template as a set's controller does.
+func kept(ctx context.Context, owner client.Object, kind schema.GroupVersionKind, template corev1.PodTemplateSpec) {
+	GinkgoHelper()
+	raw, err := json.Marshal(map[string]any{"spec": map[string]any{"template": template}})
+	Expect(err).NotTo(HaveOccurred())
+	server.Create(ctx, &appsv1.ControllerRevision{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: owner.GetNamespace(), Name: fmt.Sprintf("%s-1", owner.GetName()), Labels: template.Labels,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, kind)},
+		},
+		Data: runtime.RawExtension{Raw: raw}, Revision: 1,
+	})
+}
