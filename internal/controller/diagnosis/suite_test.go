@@ -1,0 +1,19 @@
+package diagnosis_test
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+)
+
+var server *kubetest.Server
+
+func TestDiagnosis(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Diagnosis controller")
+}
+
+var _ = BeforeSuite(func() { server = kubetest.Start(GinkgoTB()) })
