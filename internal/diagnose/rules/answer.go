@@ -46,7 +46,7 @@ func says(kind v1alpha1.EvidenceKind, object v1alpha1.ObjectReference, format st
 
 // percent bounds a confidence: a rule is never quite sure.
 func percent(points int) int32 {
-	return int32(min(max(points, 5), 95)) //nolint:gosec // within 5 and 95
+	return int32(min(max(points, 5), 95))
 }
 
 // The remedies, as the catalogue of actions names them.

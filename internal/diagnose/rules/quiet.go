@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,24 +101,28 @@ func (sc *scene) again(moving []failure) time.Duration {
 	if sc.blind() {
 		return nextLook
 	}
-	rolling := false
-	for _, w := range sc.workloads {
-		rolling = rolling || underWay(w)
+	if len(moving) > 0 {
+		return mayRecover(moving)
 	}
-	unsure := len(moving) > 0
-	var soonest time.Duration = nextLook
+	if slices.ContainsFunc(sc.workloads, underWay) {
+		return nextLook
+	}
+	return 0
+}
+
+// mayRecover is when the first of them should be well or worse; zero if one is
+// beyond hope.
+func mayRecover(moving []failure) time.Duration {
+	soonest := time.Duration(nextLook)
 	for _, f := range moving {
 		if f.crashes >= hopeless || f.state == unready {
-			unsure = false
+			return 0
 		}
 		if f.state == unsettled {
 			soonest = min(soonest, max(f.remaining, time.Second))
 		}
 	}
-	if unsure || rolling && len(moving) == 0 {
-		return soonest
-	}
-	return 0
+	return soonest
 }
 
 func join(words []string) string { return strings.Join(words, ", ") }

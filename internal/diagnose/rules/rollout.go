@@ -88,14 +88,9 @@ func wanted(d *appsv1.Deployment) int32 {
 func hindrance(w *workload) string {
 	var reasons []string
 	for _, p := range w.pods {
-		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-			if c.State.Waiting != nil && c.State.Waiting.Reason != "" && c.State.Waiting.Reason != "PodInitializing" && !slices.Contains(reasons, c.State.Waiting.Reason) {
-				reasons = append(reasons, c.State.Waiting.Reason)
-			}
-		}
-		for _, c := range p.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && !slices.Contains(reasons, c.Reason) {
-				reasons = append(reasons, c.Reason)
+		for _, reason := range waitsFor(p) {
+			if !slices.Contains(reasons, reason) {
+				reasons = append(reasons, reason)
 			}
 		}
 	}
@@ -103,4 +98,20 @@ func hindrance(w *workload) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%s)", join(reasons))
+}
+
+// waitsFor names the reasons that the kubelet and the scheduler give.
+func waitsFor(p *corev1.Pod) []string {
+	var reasons []string
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if c.State.Waiting != nil && c.State.Waiting.Reason != "" && c.State.Waiting.Reason != "PodInitializing" {
+			reasons = append(reasons, c.State.Waiting.Reason)
+		}
+	}
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+			reasons = append(reasons, c.Reason)
+		}
+	}
+	return reasons
 }

@@ -111,17 +111,8 @@ func likeness(svc *corev1.Service, w *workload) (points int, why []string) {
 		add(sameName, "it goes by the Service's name")
 	}
 	for _, key := range slices.Sorted(maps.Keys(svc.Spec.Selector)) {
-		wanted := svc.Spec.Selector[key]
-		value, shared := has[key]
-		switch {
-		case shared && value == wanted:
-			add(samePair, "it has %s=%s", key, value)
-		case shared && isSlip(wanted, value):
-			add(typo, "%s=%s differs by a slip", key, value)
-		case shared:
-			add(sameKey, "it has the label %s", key)
-		case slices.Contains(slices.Collect(maps.Values(has)), wanted):
-			add(movedValue, "it has the value %s under another key", wanted)
+		if n, says := pairLikeness(key, svc.Spec.Selector[key], has); n > 0 {
+			add(n, "%s", says)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(svc.Labels)) {
@@ -131,6 +122,22 @@ func likeness(svc *corev1.Service, w *workload) (points int, why []string) {
 		}
 	}
 	return points, why
+}
+
+// pairLikeness counts what speaks for labels that should have had one pair of a selector.
+func pairLikeness(key, wanted string, has map[string]string) (points int, says string) {
+	value, shared := has[key]
+	switch {
+	case shared && value == wanted:
+		return samePair, fmt.Sprintf("it has %s=%s", key, value)
+	case shared && isSlip(wanted, value):
+		return typo, fmt.Sprintf("%s=%s differs by a slip", key, value)
+	case shared:
+		return sameKey, "it has the label " + key
+	case slices.Contains(slices.Collect(maps.Values(has)), wanted):
+		return movedValue, fmt.Sprintf("it has the value %s under another key", wanted)
+	}
+	return 0, ""
 }
 
 // servedElsewhere reports whether another Service selects a workload.
