@@ -109,8 +109,8 @@ func TestGuardsAreForTheOperatorThatIsNamed(t *testing.T) {
 	if err := Guards(&out, Operator{Namespace: "ops", Account: "healer"}); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Count(out.String(), "'system:serviceaccount:' + 'ops' + ':' + 'healer'"); got != 2 {
-		t.Errorf("the operator is named %d times, want in the two guards that know it", got)
+	if got := strings.Count(out.String(), "'system:serviceaccount:' + 'ops' + ':' + 'healer'"); got != 3 {
+		t.Errorf("the operator is named %d times, want in the three guards that know it", got)
 	}
 	if strings.Contains(out.String(), "kubernaut-system") {
 		t.Error("the shipped namespace is still named")

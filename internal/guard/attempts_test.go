@@ -168,6 +168,23 @@ var _ = Describe("Guard 3, run", func() {
 	})
 })
 
+var _ = Describe("Guard 3, where a run acts", func() {
+	run := func(ns, name, target, step string) client.Object {
+		return build.Run(ns, name, build.DeploymentTarget(target, "web", "u")).Step("restart", "RolloutRestart", nil).
+			With(func(r *v1alpha1.WorkflowRun) {
+				of := build.DeploymentTarget(step, "web", "u")
+				r.Spec.Steps[0].Action.Target = &of
+			}).Obj()
+	}
+	It("keeps a run and each of its steps in its own namespace", func(ctx SpecContext) {
+		ns, elsewhere := server.Namespace(ctx), server.Namespace(ctx)
+		Expect(server.Client.Create(ctx, run(ns, "out", elsewhere, ns))).To(MatchError(ContainSubstring("spec.target must be in namespace " + ns)))
+		Expect(server.Client.Create(ctx, run(ns, "out", ns, elsewhere))).To(MatchError(ContainSubstring("the target of every step must be in namespace " + ns)))
+		Expect(server.Client.Create(ctx, run(ns, "in", ns, ns))).To(Succeed())
+		Expect(server.Client.Create(ctx, run(kubetest.OperatorNamespace, "in-"+ns, elsewhere, elsewhere))).To(Succeed())
+	})
+})
+
 func mayImpersonate(account string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{account}, Verbs: []string{"impersonate"}}
 }

@@ -87,7 +87,8 @@ var _ = Describe("Check", Serial, func() {
 	It("names the guards that trust another account than ours", func(ctx SpecContext) {
 		found, err := guard.Check(ctx, server.Client, "system:serviceaccount:elsewhere:kubernaut")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(found).To(ConsistOf(HavePrefix("the policy of guard status is altered"), HavePrefix("the policy of guard origin is altered")))
+		Expect(found).To(ConsistOf(HavePrefix("the policy of guard status is altered"),
+			HavePrefix("the policy of guard run is altered"), HavePrefix("the policy of guard origin is altered")))
 	})
 	It("refuses to check for somebody who is no service account", func(ctx SpecContext) {
 		_, err := guard.Check(ctx, server.Client, "admin")
