@@ -145,7 +145,7 @@ func (v view) admittedAt() time.Time {
 
 // beyondScale reports whether somebody owns more of the wish than how many there should be.
 func beyondScale(entry metav1.ManagedFieldsEntry) bool {
-	if entry.Subresource != "" || entry.FieldsV1 == nil {
+	if entry.FieldsV1 == nil {
 		return false
 	}
 	var owned struct {

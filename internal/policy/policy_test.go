@@ -399,6 +399,10 @@ var changed = map[string]row{
 		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon))
 		f.Objects[0].Value.Generation = 7
 	}},
+	"does not compare with what the diagnosis saw of another object": {given: func(f *Facts) {
+		writtenSince(f, writtenBy("kubectl-edit", "", wholeSpec, noon))
+		f.Remediation.Status.Diagnosis.Target = &v1alpha1.TargetReference{ObjectReference: server, UID: "node-1", Generation: 6}
+	}},
 	"counts from the moment the alert was admitted": {given: func(f *Facts) {
 		admitted(f, noon)
 		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon.Add(-time.Second)))
