@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/policy"
 )
 
@@ -39,10 +40,10 @@ type Alertmanager interface {
 	Firing(ctx context.Context, alertName string) ([]map[string]string, error)
 }
 
-// Resolver finds the owner at the top of an object.
+// Resolver finds what an alert is about.
 type Resolver interface {
-	// Climb returns an error that wraps evidence.ErrNoTarget where the object is gone.
-	Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error)
+	// Resolve returns an error that wraps evidence.ErrNoTarget where that is nothing, or gone.
+	Resolve(ctx context.Context, namespace string, a v1alpha1.Alert) (evidence.Found, error)
 }
 
 // Deps are where a desk looks.

@@ -23,6 +23,18 @@ func (d *Desk) firing(ctx context.Context, ar *v1alpha1.AlertRemediation) policy
 	return policy.Fact[v1alpha1.AlertState]{Value: state, Err: err}
 }
 
+// AlertState tells whether any alert of that name fires for the target, and how that is known.
+func (d *Desk) AlertState(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
+	if d.Alertmanager == nil {
+		return d.heard(ctx, alertName, target)
+	}
+	state, err := d.asked(ctx, alertName, target)
+	if err != nil {
+		return v1alpha1.AlertUnknown, "", fmt.Errorf("asking whether %s fires for %s: %w", alertName, target, err)
+	}
+	return state, "Alertmanager says so", nil
+}
+
 // asked is what Alertmanager says. An alert about another incarnation of the
 // same workload's pods is about the target; one whose object is gone is not.
 func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, error) {
@@ -31,19 +43,19 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 		return v1alpha1.AlertUnknown, err
 	}
 	var unclear error
-	looked := map[v1alpha1.ObjectReference]bool{}
+	looked := map[alert.Object]bool{}
 	for _, labels := range alerts {
-		about, ok := d.about(labels)
-		if !ok || about.Namespace != target.Namespace || looked[about] {
+		subject, ok := alert.Subject(labels)
+		if !ok || !d.here(labels) || subject.Namespace != target.Namespace || looked[subject] {
 			continue
 		}
-		looked[about] = true
-		found, err := d.Resolver.Climb(ctx, about)
+		looked[subject] = true
+		found, err := d.Resolver.Resolve(ctx, target.Namespace, v1alpha1.Alert{Name: alertName, Labels: labels})
 		switch {
-		case err == nil && found.UID == target.UID:
+		case err == nil && found.Target.UID == target.UID:
 			return v1alpha1.AlertFiring, nil
 		case err != nil && !errors.Is(err, evidence.ErrNoTarget):
-			unclear = fmt.Errorf("finding out what %s in %s belongs to: %w", about, about.Namespace, err)
+			unclear = fmt.Errorf("finding out what %s %s in %s belongs to: %w", subject.Kind, subject.Name, subject.Namespace, err)
 		}
 	}
 	if unclear != nil {
@@ -52,24 +64,10 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 	return v1alpha1.AlertResolved, nil
 }
 
-// apiVersions of the kinds an alert's labels can name.
-var apiVersions = map[string]string{
-	"Deployment": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1", "ReplicaSet": "apps/v1", "Job": "batch/v1",
-	"PersistentVolumeClaim": "v1", "Pod": "v1", "Node": "v1", "Service": "v1",
-}
-
-// about returns the object in this cluster that an alert's labels name.
-func (d *Desk) about(labels map[string]string) (v1alpha1.ObjectReference, bool) {
-	if named := labels[d.ClusterLabel]; d.Cluster != "" && named != "" && named != d.Cluster {
-		return v1alpha1.ObjectReference{}, false
-	}
-	subject, ok := alert.Subject(labels)
-	if !ok {
-		return v1alpha1.ObjectReference{}, false
-	}
-	return v1alpha1.ObjectReference{
-		APIVersion: apiVersions[subject.Kind], Kind: subject.Kind, Namespace: subject.Namespace, Name: subject.Name,
-	}, true
+// here reports whether an alert is about this cluster, as far as it says.
+func (d *Desk) here(labels map[string]string) bool {
+	named := labels[d.ClusterLabel]
+	return d.Cluster == "" || named == "" || named == d.Cluster
 }
 
 // heard is what the webhook was told last about each alert of that name that

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 )
 
@@ -139,6 +140,6 @@ var _ = Describe("Whether an alert fires for the target, by the webhook's word",
 // blind is a resolver to which the API server gives no answer.
 type blind struct{}
 
-func (blind) Climb(context.Context, v1alpha1.ObjectReference) (v1alpha1.TargetReference, error) {
-	return v1alpha1.TargetReference{}, errDown
+func (blind) Resolve(context.Context, string, v1alpha1.Alert) (evidence.Found, error) {
+	return evidence.Found{}, errDown
 }

@@ -3,7 +3,6 @@ package clearance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -196,16 +195,4 @@ func independent(ops []action.Operation) []v1alpha1.Operation {
 		}
 	}
 	return first
-}
-
-// AlertState tells whether any alert of that name fires for the target, and how that is known.
-func (d *Desk) AlertState(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
-	if d.Alertmanager == nil {
-		return d.heard(ctx, alertName, target)
-	}
-	state, err := d.asked(ctx, alertName, target)
-	if err != nil {
-		return v1alpha1.AlertUnknown, "", fmt.Errorf("asking whether %s fires for %s: %w", alertName, target, err)
-	}
-	return state, "Alertmanager says so", nil
 }
