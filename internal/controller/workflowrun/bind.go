@@ -27,12 +27,15 @@ func (r *Reconciler) bind(ctx context.Context, run *v1alpha1.WorkflowRun) (bindi
 	if err := entitled(run, b.Remediation); err != nil {
 		return b, err
 	}
+	var ahead []plan.Step // what is not in place already
 	if b.Undo {
-		if b.steps, err = r.planUndo(ctx, run); err != nil {
-			return b, err
-		}
+		b.steps, ahead, err = r.planUndo(ctx, run)
 	} else {
 		b.steps, b.Unplanned = r.planSteps(ctx, run)
+		ahead = b.steps
+	}
+	if err != nil {
+		return b, err
 	}
 	if why := tooLarge(b.steps); why != "" {
 		return b, ends(v1alpha1.ReasonNotApplicable, "%s", why)
@@ -41,7 +44,7 @@ func (r *Reconciler) bind(ctx context.Context, run *v1alpha1.WorkflowRun) (bindi
 	if err != nil {
 		return b, err
 	}
-	b.Steps, b.Digest, b.DiffBytes = cased(b.steps), proposal.Status.Digest, proposal.DiffBytes
+	b.Steps, b.Digest, b.DiffBytes = cased(ahead), proposal.Status.Digest, proposal.DiffBytes
 	if b.Unplanned == nil && run.Status.PlanDigest == "" {
 		run.Status.PlanDigest = b.Digest
 	}

@@ -10,23 +10,57 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
-// planUndo returns what takes back the run that this one undoes, or refuses
-// because that can't be.
-func (r *Reconciler) planUndo(ctx context.Context, run *v1alpha1.WorkflowRun) ([]plan.Step, error) {
+// planUndo returns what takes back the run that this one undoes, and what of it
+// is still ahead, or refuses because that can't be.
+func (r *Reconciler) planUndo(ctx context.Context, run *v1alpha1.WorkflowRun) (steps, ahead []plan.Step, err error) {
 	undone, err := r.undone(ctx, run)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if why := undoable(run, undone); why != "" {
-		return nil, ends(v1alpha1.ReasonCannotUndo, "%s", why)
+		return nil, nil, ends(v1alpha1.ReasonCannotUndo, "%s", why)
 	}
-	return r.undoSteps(undone), nil
+	steps = r.undoSteps(undone)
+	ahead, err = r.ahead(ctx, steps)
+	return steps, ahead, err
+}
+
+// ahead returns the steps without the operations that somebody has seen to
+// already, and refuses where an object is as nobody expects it: an undo never
+// goes over somebody's edit. Of each object only the first operation ahead can
+// be looked at; the others rest on it.
+func (r *Reconciler) ahead(ctx context.Context, steps []plan.Step) ([]plan.Step, error) {
+	met := map[v1alpha1.ObjectReference]bool{}
+	var left []plan.Step
+	for _, step := range steps {
+		ops := step.Plan.Operations
+		step.Plan.Operations = nil
+		for _, op := range ops {
+			if !met[op.Object] {
+				seen, err := gate.Look(ctx, r.Live, op.Operation)
+				if err != nil {
+					return nil, err
+				}
+				if seen.State == gate.SeenOther {
+					return nil, ends(v1alpha1.ReasonChangedMeanwhile, "%s", seen.Says)
+				}
+				if seen.State == gate.SeenApplied {
+					continue
+				}
+			}
+			met[op.Object] = true
+			step.Plan.Operations = append(step.Plan.Operations, op)
+		}
+		left = append(left, step)
+	}
+	return left, nil
 }
 
 // undone reads the run that is to be taken back; nil when it is gone.
