@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -12,8 +13,9 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
-// MaxDiff is how long a shown diff may be, in bytes; a longer one can't be
-// approved, since nobody would read it.
+// MaxDiff is how long the diffs of a plan and of its undo may be together, in
+// bytes. A plan with more can't be approved, since nobody would read it; it is
+// shown cut to this, so that its AlertRemediation stays under 32 KiB.
 const MaxDiff = 16 << 10
 
 // Step is one remedy with the operations that would carry it out.
@@ -55,12 +57,15 @@ func New(steps ...Step) (Proposal, error) {
 			Parameters: step.Params,
 			Target:     step.Target,
 			Risk:       step.Risk(),
-			Diff:       cut(diff),
-			Undo:       cut(undo),
+			Diff:       diff,
+			Undo:       undo,
 		})
 		plans = append(plans, step.Plan)
 		affected.Objects += objects(step.Plan)
 		affected.Pods += step.Plan.Pods
+	}
+	if proposal.DiffBytes > MaxDiff {
+		proposal.cut()
 	}
 	digest, err := action.Digest(plans...)
 	if err != nil {
@@ -80,13 +85,22 @@ func objects(p action.Plan) int32 {
 	return int32(len(seen)) //nolint:gosec // a plan holds at most 32 operations
 }
 
-// cut shortens a diff that is too long to be shown, and says so.
-func cut(diff string) string {
+// cut gives each diff and undo of a plan that is too long an equal share.
+func (p *Proposal) cut() {
+	share := MaxDiff / (2 * len(p.Status.Steps))
+	for i := range p.Status.Steps {
+		step := &p.Status.Steps[i]
+		step.Diff, step.Undo = shorten(step.Diff, share), shorten(step.Undo, share)
+	}
+}
+
+// shorten cuts a diff, between characters, and says so.
+func shorten(diff string, limit int) string {
 	const note = "\n… cut: the whole diff is too long to be shown, and so can't be approved\n"
-	if len(diff) <= MaxDiff {
+	if len(diff) <= limit {
 		return diff
 	}
-	return diff[:MaxDiff-len(note)] + note
+	return strings.ToValidUTF8(diff[:limit-len(note)], "") + note
 }
 
 // RunName is the name of the n-th run of a remediation.
