@@ -1,0 +1,164 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/kubernaut/kubernaut/pkg/alert"
+)
+
+// result is what became of one alert.
+type result string
+
+const (
+	created  result = "created"  // there is an object for it now
+	repeated result = "repeated" // there was one, and it says so already or was told
+	resolved result = "resolved" // its object was told that it no longer fires
+	ignored  result = "ignored"  // its name is on the ignore list
+	foreign  result = "foreign"  // it names another cluster
+	unknown  result = "unknown"  // it resolved, and nobody knows it
+	rejected result = "rejected" // it can't be taken, now or ever
+	failed   result = "failed"   // it could not be stored this time
+)
+
+var results = []result{created, repeated, resolved, ignored, foreign, unknown, rejected, failed}
+
+// rejection is one alert that can't be taken.
+type rejection struct {
+	Index  int    `json:"index"`
+	Reason reason `json:"reason"`
+}
+
+// tally is what became of a message.
+type tally struct {
+	results   map[result]int
+	rejected  []rejection
+	truncated uint64
+	err       error // the first that another try may mend
+}
+
+// answer is the body of a 200.
+type answer struct {
+	Created  int         `json:"created"`
+	Repeated int         `json:"repeated"`
+	Resolved int         `json:"resolved"`
+	Ignored  int         `json:"ignored"`
+	Foreign  int         `json:"foreign"`
+	Unknown  int         `json:"unknown"`
+	Rejected []rejection `json:"rejected"`
+}
+
+func (t tally) answer() answer {
+	return answer{
+		Created: t.results[created], Repeated: t.results[repeated], Resolved: t.results[resolved],
+		Ignored: t.results[ignored], Foreign: t.results[foreign], Unknown: t.results[unknown],
+		Rejected: append([]rejection{}, t.rejected...), // a list, never null
+	}
+}
+
+// receive takes the alerts one after another. One that can't be stored does not
+// keep the others from it; only the end of our patience does.
+func (h *Handler) receive(ctx context.Context, message alert.Message) tally {
+	t := tally{results: make(map[result]int), truncated: message.Truncated}
+	for i, item := range message.Items {
+		got, err := h.take(ctx, item, message.GroupKey)
+		var no *refusal
+		switch {
+		case errors.As(err, &no):
+			t.rejected = append(t.rejected, rejection{Index: i, Reason: no.reason})
+			got = rejected
+		case err != nil:
+			got = failed
+			if t.err == nil {
+				t.err = err
+			}
+		}
+		t.results[got]++
+		if ctx.Err() != nil {
+			t.results[failed] += len(message.Items) - i - 1
+			if t.err == nil && i < len(message.Items)-1 {
+				t.err = ctx.Err()
+			}
+			break
+		}
+	}
+	return t
+}
+
+// take decides about one alert from its labels alone, then stores it.
+func (h *Handler) take(ctx context.Context, item alert.Item, groupKey string) (result, error) {
+	if item.Err != nil {
+		return "", refusalOf(item.Err)
+	}
+	a := item.Alert
+	named := a.Labels[h.settings.ClusterLabel]
+	switch {
+	case slices.Contains(h.settings.Ignore, a.Name()):
+		return ignored, nil
+	case h.settings.Cluster != "" && named != "" && named != h.settings.Cluster:
+		return foreign, nil
+	}
+	ar, err := remediation(a, groupKey, h.settings)
+	if err != nil {
+		return "", err
+	}
+	if a.Status == alert.Resolved {
+		return h.resolve(ctx, ar, a.EndsAt)
+	}
+	return h.fire(ctx, ar)
+}
+
+func (h *Handler) count(t tally) {
+	for got, n := range t.results {
+		h.metrics.alerts.WithLabelValues(string(got)).Add(float64(n))
+	}
+	for _, r := range t.rejected {
+		h.metrics.rejected.WithLabelValues(string(r.Reason)).Inc()
+	}
+	h.metrics.truncated.Add(float64(t.truncated))
+}
+
+// announce tells people what was not taken: once for each reason, however many
+// alerts it was.
+func (h *Handler) announce(ctx context.Context, message alert.Message, t tally) {
+	logger := log.FromContext(ctx).WithName("intake").WithValues("group", groupHash(message.GroupKey))
+	if t.err != nil {
+		logger.Error(t.err, "alerts could not be stored; Alertmanager will send them again", "alerts", t.results[failed])
+	}
+	if t.truncated > 0 {
+		h.warn("AlertsTruncated", "Alertmanager left %d alerts of a group out of its message: set max_alerts to 0 in the receiver", t.truncated)
+	}
+	first, count := make(map[reason]int), make(map[reason]int)
+	for i := len(t.rejected) - 1; i >= 0; i-- {
+		first[t.rejected[i].Reason] = t.rejected[i].Index
+		count[t.rejected[i].Reason]++
+	}
+	for _, why := range reasons {
+		if count[why] == 0 {
+			continue
+		}
+		logger.Info("alerts rejected", "reason", why, "alerts", count[why], "firstIndex", first[why])
+		h.warn(string(why), "%d alerts of a message were rejected, the first at index %d of group %s: %s",
+			count[why], first[why], groupHash(message.GroupKey), why.says())
+	}
+}
+
+// warn leaves an event on the operator's namespace, in it.
+func (h *Handler) warn(why, format string, args ...any) {
+	ns := &corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: h.settings.Namespace, Name: h.settings.Namespace}
+	h.cluster.Events.Eventf(ns, nil, corev1.EventTypeWarning, why, "ReceiveAlerts", "%s", fmt.Sprintf(format, args...))
+}
+
+// groupHash lets people find what belongs together without repeating what a
+// stranger wrote.
+func groupHash(groupKey string) string {
+	sum := sha256.Sum256([]byte(groupKey))
+	return hex.EncodeToString(sum[:6])
+}
