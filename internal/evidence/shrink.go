@@ -172,13 +172,18 @@ func shrinkProbe(p *corev1.Probe) *corev1.Probe {
 func shrinkPodStatus(status *corev1.PodStatus) {
 	*status = corev1.PodStatus{
 		Phase: status.Phase, Reason: status.Reason, Message: redact.Line(status.Message, 300),
-		Conditions: status.Conditions, StartTime: status.StartTime,
+		Conditions: keep(status.Conditions, telling), StartTime: status.StartTime,
 		InitContainerStatuses: shrinkContainers(status.InitContainerStatuses),
 		ContainerStatuses:     shrinkContainers(status.ContainerStatuses),
 	}
 	for i := range status.Conditions {
 		status.Conditions[i].Message = redact.Line(status.Conditions[i].Message, 300)
 	}
+}
+
+// telling reports whether a condition of a pod says more than the state of its containers.
+func telling(c *corev1.PodCondition) bool {
+	return c.Type == corev1.PodReady || c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget
 }
 
 func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {

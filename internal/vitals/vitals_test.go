@@ -114,8 +114,10 @@ func TestJudge(t *testing.T) {
 			snapshot: shop(deployment(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })), health: v1alpha1.HealthUnknown, why: "scaled to 0",
 		},
 		"pods that could not be read": {
-			snapshot: shop(func(s *analysis.Snapshot) { s.Missing = []analysis.Missing{{What: "pods", Why: "forbidden", Forbidden: true}} }),
-			health:   v1alpha1.HealthUnknown, why: "pods could not be read",
+			snapshot: shop(func(s *analysis.Snapshot) {
+				s.Missing = []analysis.Missing{{What: "pods", Why: "forbidden", Forbidden: true}}
+			}),
+			health: v1alpha1.HealthUnknown, why: "pods could not be read",
 		},
 		"a log that could not be read": {
 			snapshot: shop(func(s *analysis.Snapshot) { s.Missing = []analysis.Missing{{What: "log", Detail: true}} }),

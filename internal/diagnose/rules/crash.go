@@ -18,7 +18,7 @@ func crashEvidence(sc *scene, failures []failure) []v1alpha1.Evidence {
 		}
 		told[f.container] = true
 		pod := podRef(f)
-		all = append(all, says(v1alpha1.EvidenceObject, pod, "container %s ended %d times, last with %s, and %s", f.container, f.crashes, f.ended(), f.now(sc.TakenAt)))
+		all = append(all, says(v1alpha1.EvidenceObject, pod, "container %s ended %s, the last time %s, and %s", f.container, times(f.crashes), f.ended(), f.now()))
 		if line := sc.lastWords(f); line != "" {
 			all = append(all, says(v1alpha1.EvidenceLog, pod, "%s", line))
 		}

@@ -41,6 +41,7 @@ type failure struct {
 	state     state
 	crashes   int32
 	last      *corev1.ContainerStateTerminated // how it last ended; nil: it never began
+	ran       time.Duration                    // since its last start, where it runs
 	remaining time.Duration                    // until an unsettled one counts as recovered
 }
 
@@ -68,7 +69,8 @@ func failureOf(c *corev1.ContainerStatus, now time.Time) (failure, bool) {
 	case c.State.Running == nil || c.RestartCount == 0 || f.last == nil:
 		return f, false
 	}
-	f.remaining = settling(f.last) - now.Sub(c.State.Running.StartedAt.Time)
+	f.ran = max(now.Sub(c.State.Running.StartedAt.Time), 0)
+	f.remaining = settling(f.last) - f.ran
 	switch {
 	case f.remaining > 0:
 		f.state = unsettled
@@ -121,24 +123,35 @@ func memoryLimit(spec *corev1.PodSpec, container string) (resource.Quantity, boo
 func (f failure) ended() string {
 	switch {
 	case f.last == nil:
-		return "it could not be started"
+		return "not even started"
 	case f.last.Reason == "OOMKilled":
 		return "killed for its memory"
 	}
-	return fmt.Sprintf("exit code %d", f.last.ExitCode)
+	return fmt.Sprintf("with exit code %d", f.last.ExitCode)
 }
 
 // now says how it is now.
-func (f failure) now(takenAt time.Time) string {
+func (f failure) now() string {
 	switch f.state {
 	case recovered:
 		return "has run since"
 	case unsettled:
-		return fmt.Sprintf("runs again since %s", ago(takenAt, f.last.FinishedAt.Time))
+		return fmt.Sprintf("runs again for %s", f.ran.Round(time.Second))
 	case unready:
 		return "runs, and is not ready"
 	}
 	return "is down"
+}
+
+// times says how often something happened.
+func times(n int32) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 // ago says how long ago something was.

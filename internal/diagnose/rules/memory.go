@@ -18,8 +18,8 @@ func oomKilled(sc *scene, w *workload) *Finding {
 	limit, _ := worst.memoryLimit()
 	f := &Finding{
 		Code: v1alpha1.CauseOOMKilled, Object: w.ref.ObjectReference, Target: &w.ref,
-		Message: fmt.Sprintf("container %s of %s was killed for its memory, after %d starts, at its own limit of %s",
-			worst.container, w.ref, worst.crashes, limit.String()),
+		Message: fmt.Sprintf("container %s of %s ended %s, the last time killed for reaching its own memory limit of %s",
+			worst.container, w.ref, times(worst.crashes), limit.String()),
 		Remedies:   []v1alpha1.Remedy{raiseMemory(worst.container)},
 		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
 		Evidence:   crashEvidence(sc, killed),

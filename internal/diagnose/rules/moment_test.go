@@ -33,6 +33,11 @@ func backedOff(restarts int32) func(*analysis.Snapshot) bool {
 	}
 }
 
+// backedOffOnce: it crashed twice, and not yet once more.
+func backedOffOnce(s *analysis.Snapshot) bool {
+	return backedOff(1)(s) && !anyContainer(s, func(c corev1.ContainerStatus) bool { return c.RestartCount > 1 })
+}
+
 // running: a container runs that was restarted so often, for at least that long.
 func running(restarts int32, atLeast, atMost time.Duration) func(*analysis.Snapshot) bool {
 	return func(s *analysis.Snapshot) bool {

@@ -46,8 +46,8 @@ func (sc *scene) healthy(v vitals.Vitals) Finding {
 	}
 	if len(past) > 0 {
 		worst := loudest(past)
-		f.Message += fmt.Sprintf("; container %s ended %d times, the last time %s ago (%s), and has run since",
-			worst.container, worst.crashes, ago(sc.TakenAt, worst.last.FinishedAt.Time), worst.ended())
+		f.Message += fmt.Sprintf("; container %s ended %s, the last time %s ago %s, and has run since",
+			worst.container, times(worst.crashes), ago(sc.TakenAt, worst.last.FinishedAt.Time), worst.ended())
 		f.Evidence = append(f.Evidence, crashEvidence(sc, past)...)
 	}
 	return f
@@ -65,10 +65,13 @@ func (sc *scene) undecided(v vitals.Vitals, moving []failure) Finding {
 	for _, w := range sc.workloads {
 		f.Message += told(w)
 	}
+	if !sc.blind() {
+		f.Message += sc.perhapsMeant()
+	}
 	if len(moving) > 0 {
 		worst := loudest(moving)
-		f.Message += fmt.Sprintf("; container %s ended %d times (%s) and %s; nothing that was read says why it began",
-			worst.container, worst.crashes, worst.ended(), worst.now(sc.TakenAt))
+		f.Message += fmt.Sprintf("; container %s ended %s, the last time %s, and %s; nothing that was read says why it began",
+			worst.container, times(worst.crashes), worst.ended(), worst.now())
 		f.Evidence = append(f.Evidence, crashEvidence(sc, moving)...)
 	}
 	f.Again = sc.again(moving)
@@ -81,6 +84,8 @@ func told(w *workload) string {
 	switch {
 	case w.deployment != nil && w.deployment.Spec.Paused:
 		return "; its rollout is paused"
+	case w.counts.seen && w.counts.wanted == 0 && w.ref.Kind != "ReplicaSet":
+		return fmt.Sprintf("; %s is scaled to 0", w.ref)
 	case underWay(w):
 		return "; a rollout is under way" + hindrance(w)
 	}

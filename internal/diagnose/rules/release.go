@@ -48,13 +48,13 @@ func badRelease(sc *scene, w *workload) *Finding {
 	worst := loudest(loops)
 	f := &Finding{
 		Code: v1alpha1.CauseCrashBadRelease, Object: w.ref.ObjectReference, Target: &w.ref,
-		Message: fmt.Sprintf("container %s of %s crashed %d times (%s) since revision %d came (%s); revision %d %s",
-			worst.container, w.ref, worst.crashes, worst.ended(), o.bad.number, differences[0], o.good.number, o.proof),
+		Message: fmt.Sprintf("container %s of %s crashed %s, the last time %s, since revision %d came (%s); revision %d %s",
+			worst.container, w.ref, times(worst.crashes), worst.ended(), o.bad.number, differences[0], o.good.number, o.proof),
 		Remedies: []v1alpha1.Remedy{undo(o.good)},
 		Explains: []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
 		Evidence: releaseEvidence(sc, w, o, differences),
 	}
-	if worst.outOfMemory() {
+	if worst.outOfMemory() && !lowered(o, worst.container) {
 		f.Explains = append(f.Explains, Ref{v1alpha1.CauseOOMKilled, w.ref.ObjectReference})
 		f.Remedies = append(f.Remedies, raiseMemory(worst.container))
 	}
@@ -85,7 +85,7 @@ func lastGood(sc *scene, w *workload, o onset) (onset, bool) {
 	older := w.before(o.bad.number)
 	for _, r := range older {
 		if ready := r.set.Status.ReadyReplicas; ready > 0 {
-			o.good, o.weight, o.proof = r, 25, fmt.Sprintf("still serves with %d ready pods", ready)
+			o.good, o.weight, o.proof = r, 25, fmt.Sprintf("still serves (ready pods: %d)", ready)
 			return o, true
 		}
 	}
@@ -103,6 +103,9 @@ func wasHealthy(sc *scene, w *workload, r, next revision) (string, int) {
 	came := next.set.CreationTimestamp.Time
 	if !came.After(r.set.CreationTimestamp.Time) {
 		return "", 0 // the next one is older, brought back: when, its ReplicaSet does not say
+	}
+	if p := condition(w.deployment, appsv1.DeploymentProgressing); p.Status == corev1.ConditionTrue && !p.LastTransitionTime.Time.Before(came) {
+		return "", 0 // the rollout before ran into its deadline
 	}
 	if sc.warned(r, came.Add(-troubleBefore), sc.TakenAt) != nil {
 		return "", 0

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -32,11 +33,11 @@ func only(deployments ...*appsv1.Deployment) func(*player) {
 
 var scenes = map[string]scene{
 	// A release that crashes, and what looks like one.
-	"release-beside-serving":  {kind: "Deployment", name: "checkout", play: bad(shell("checkout", serves, replicas(2)), script(crashes)), moment: backedOff(1)},
+	"release-beside-serving":  {kind: "Deployment", name: "checkout", play: bad(shell("checkout", serves, replicas(2), proves), script(crashes)), moment: backedOff(1)},
 	"release-all-at-once":     {kind: "Deployment", name: "billing", play: bad(shell("billing", serves, allAtOnce, replicas(2)), script(crashes)), moment: backedOff(1)},
 	"release-recreate":        {kind: "Deployment", name: "ledger", play: bad(shell("ledger", serves, recreate), script(crashes)), moment: backedOff(1)},
 	"release-between-crashes": {kind: "Deployment", name: "mail", play: bad(shell("mail", serves), script(limps)), moment: running(2, 0, 3*time.Second)},
-	"release-bad-command": {kind: "Deployment", name: "search", play: bad(shell("search", serves), func(d *appsv1.Deployment) {
+	"release-bad-command": {kind: "Deployment", name: "search", play: bad(shell("search", serves, proves), func(d *appsv1.Deployment) {
 		app(d).Command = []string{"/srv/search", "--api-key", "s3cr3t-key"}
 	}), moment: backedOff(1)},
 	"release-behind-service": {kind: "Service", name: "front", play: func(p *player) {
@@ -44,13 +45,13 @@ var scenes = map[string]scene{
 		bad(shell("front", serves, allAtOnce, listening(8080)), script(crashes))(p)
 	}, moment: backedOff(1)},
 	"release-logs-forbidden": {kind: "Deployment", name: "checkout", blind: []string{"pods/log", "events"},
-		play: bad(shell("checkout", serves), script(crashes)), moment: backedOff(1)},
+		play: bad(shell("checkout", serves, proves), script(crashes)), moment: backedOff(1)},
 	"release-after-bad-release": {kind: "Deployment", name: "quotes", play: func(p *player) {
-		bad(shell("quotes", serves, replicas(2)), script(crashes))(p)
+		bad(shell("quotes", serves, replicas(2), proves), script(crashes))(p)
 		p.release("quotes", script("echo again; "+crashes))
 	}, moment: both(backedOff(1), readyPods(2))},
 	"first-revision-crashes":     {kind: "Deployment", name: "intake", play: only(shell("intake", crashes)), moment: backedOff(3)},
-	"first-revision-crashes-yet": {kind: "Deployment", name: "intake", play: only(shell("intake", crashes)), moment: backedOff(1)},
+	"first-revision-crashes-yet": {kind: "Deployment", name: "intake", play: only(shell("intake", crashes)), moment: backedOffOnce},
 	"crashed-before-release": {kind: "Deployment", name: "prices", play: func(p *player) {
 		p.create(shell("prices", crashes))
 		p.await("a loop", func() bool { return p.restarts("prices") >= 2 })
@@ -97,8 +98,8 @@ var scenes = map[string]scene{
 	// A rollout that does not end, and what looks like it.
 	"stuck-image":       {kind: "Deployment", name: "web", play: bad(shell("web", serves, replicas(2), deadline(12)), image("busybox:0.0.1-missing")), moment: progressing("ProgressDeadlineExceeded")},
 	"stuck-unready":     {kind: "Deployment", name: "api", play: bad(shell("api", serves, deadline(12)), readyAfter("false")), moment: progressing("ProgressDeadlineExceeded")},
-	"stuck-bad-release": {kind: "Deployment", name: "tax", play: bad(shell("tax", serves, deadline(12)), script(crashes)), moment: both(progressing("ProgressDeadlineExceeded"), backedOff(2))},
-	"stuck-memory":      {kind: "Deployment", name: "pdf", play: bad(python("pdf", eats, "96Mi", deadline(12)), memory("20Mi")), moment: both(progressing("ProgressDeadlineExceeded"), backedOff(1))},
+	"stuck-bad-release": {kind: "Deployment", name: "tax", play: bad(shell("tax", serves, deadline(12), proves), script(crashes)), moment: both(progressing("ProgressDeadlineExceeded"), backedOff(2))},
+	"stuck-memory":      {kind: "Deployment", name: "pdf", play: bad(python("pdf", eats, "96Mi", deadline(12), proves), memory("20Mi")), moment: both(progressing("ProgressDeadlineExceeded"), backedOff(1))},
 	"stuck-first":       {kind: "Deployment", name: "fresh", play: only(shell("fresh", serves, deadline(8), readyAfter("false"))), moment: progressing("ProgressDeadlineExceeded")},
 	"stuck-quota": {kind: "Deployment", name: "crowd", play: func(p *player) {
 		p.settled(shell("crowd", serves, deadline(8)))
@@ -109,7 +110,9 @@ var scenes = map[string]scene{
 	"rollout-paused": {kind: "Deployment", name: "held", play: func(p *player) {
 		p.settled(shell("held", serves, deadline(8)))
 		p.release("held", func(d *appsv1.Deployment) { d.Spec.Paused = true }, script("echo new; "+serves))
-	}, moment: progressing("DeploymentPaused")},
+	}, moment: both(progressing("DeploymentPaused"), func(s *snapshot) bool {
+		return s.Deployments[0].Status.ObservedGeneration == s.Deployments[0].Generation
+	})},
 	"rollout-late": {kind: "Deployment", name: "late", play: func(p *player) {
 		p.settled(shell("late", serves, deadline(6)))
 		p.release("late", script("sleep 15; touch /tmp/ready; "+serves), readyAfter("cat", "/tmp/ready"))
@@ -168,7 +171,9 @@ var scenes = map[string]scene{
 		d := shell("main-canary", serves, listening(8080))
 		p.settled(shell("main", serves, listening(8080)), d)
 		p.must(p.client.Delete(p.ctx, d, client.PropagationPolicy(metav1.DeletePropagationForeground)))
-		p.await("the pods to go", func() bool { return p.pods() == 1 })
+		p.await("it to be gone", func() bool {
+			return apierrors.IsNotFound(p.client.Get(p.ctx, client.ObjectKeyFromObject(d), &appsv1.Deployment{})) && p.pods() == 1
+		})
 	}, moment: noEndpoints},
 	"selector-target-unready": {kind: "Service", name: "bell", play: func(p *player) {
 		p.create(service("bell", map[string]string{"app": "bel"}, 8080), shell("bell", serves, listening(8080), readyAfter("false")))

@@ -59,7 +59,7 @@ func selectorMismatch(sc *scene) *Finding {
 	target := sc.ref(svc, "v1", "Service")
 	f := &Finding{
 		Code: v1alpha1.CauseServiceSelectorMismatch, Object: target.ObjectReference, Target: &target,
-		Message: fmt.Sprintf("%s selects %s, which no pod has; %s, with all of its %d pods ready, has %s and is the only one it can mean (%s)",
+		Message: fmt.Sprintf("%s selects %s, which no pod has; %s, all of whose pods are ready (%d), has %s and is the only one it can mean (%s)",
 			target, labels.Set(svc.Spec.Selector), best.ref, readyPods(best.workload), labels.Set(selector), strings.Join(best.why, ", ")),
 		Remedies:   []v1alpha1.Remedy{{Action: fixServiceSelector, Parameters: map[string]string{"selector": labels.Set(selector).String()}}},
 		Confidence: percent(60 + 5*min(best.points, 6) - 10*sc.details()),
@@ -79,6 +79,18 @@ func selectorMismatch(sc *scene) *Finding {
 // two of them are about as likely. One that is not ready counts as well: better
 // no answer than the wrong one.
 func (sc *scene) meant(svc *corev1.Service) *candidate {
+	all := sc.candidates(svc)
+	if len(all) == 0 || len(all) > 1 && all[0].points-all[1].points < margin {
+		return nil
+	}
+	if all[0].points >= enough || all[0].points >= justTouched && !all[0].served && sc.retouched(svc) {
+		return &all[0]
+	}
+	return nil
+}
+
+// candidates returns the workloads that a Service may mean, the likeliest first.
+func (sc *scene) candidates(svc *corev1.Service) []candidate {
 	var all []candidate
 	for _, w := range sc.all() {
 		c := candidate{workload: w}
@@ -91,13 +103,24 @@ func (sc *scene) meant(svc *corev1.Service) *candidate {
 		}
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.points, a.points) })
-	if len(all) == 0 || len(all) > 1 && all[0].points-all[1].points < margin {
-		return nil
+	return all
+}
+
+// perhapsMeant names, for a person, the workloads that a Service which selects
+// nothing may mean.
+func (sc *scene) perhapsMeant() string {
+	if sc.service == nil || len(sc.service.Spec.Selector) == 0 || len(sc.workloads) > 0 {
+		return ""
 	}
-	if all[0].points >= enough || all[0].points >= justTouched && !all[0].served && sc.retouched(svc) {
-		return &all[0]
+	all := sc.candidates(sc.service)
+	if len(all) == 0 {
+		return "; nothing in the namespace resembles what it selects"
 	}
-	return nil
+	var words []string
+	for _, c := range all[:min(len(all), 3)] {
+		words = append(words, fmt.Sprintf("%s (%s)", c.ref, strings.Join(c.why, ", ")))
+	}
+	return "; it may mean " + strings.Join(words, " or ") + ", which is not certain enough to act on"
 }
 
 // likeness counts what speaks for a workload, and says it.

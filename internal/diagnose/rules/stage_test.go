@@ -96,6 +96,11 @@ func readyAfter(command ...string) option {
 		app(d).ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: command}}, PeriodSeconds: 1}
 	}
 }
+
+// proves gives it a probe, without which a container that ends at once may be
+// ready for a moment and the old pods go.
+func proves(d *appsv1.Deployment) { readyAfter("sleep", "0.3")(d) }
+
 func script(text string) option {
 	return func(d *appsv1.Deployment) { app(d).Command = []string{"sh", "-c", text} }
 }

@@ -1,0 +1,98 @@
+package evidence_test
+
+import (
+	"context"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/evidence"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+)
+
+// shop is a Deployment with a ReplicaSet and a pod of it.
+type shop struct {
+	deployment *appsv1.Deployment
+	replicaSet *appsv1.ReplicaSet
+	pod        *corev1.Pod
+}
+
+func shopIn(ctx context.Context, namespace string) shop {
+	GinkgoHelper()
+	var s shop
+	s.deployment = build.Deployment(namespace, "shop").Revision(1).Obj()
+	Expect(server.Client.Create(ctx, s.deployment)).To(Succeed())
+	s.replicaSet = build.ReplicaSetOf(s.deployment, 1)
+	Expect(server.Client.Create(ctx, s.replicaSet)).To(Succeed())
+	s.pod = build.PodOf(s.replicaSet, "abcde")
+	Expect(server.Client.Create(ctx, s.pod)).To(Succeed())
+	return s
+}
+
+func alertAbout(labels map[string]string) v1alpha1.Alert {
+	return v1alpha1.Alert{Name: "KubePodCrashLooping", Labels: labels}
+}
+
+var _ = Describe("Resolving", func() {
+	var namespace string
+	var resolver *evidence.Resolver
+
+	BeforeEach(func(ctx SpecContext) {
+		namespace = server.Namespace(ctx)
+		resolver = evidence.NewResolver(server.Client)
+	})
+
+	It("climbs from a pod to its Deployment, with uid and generation", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		found, err := resolver.Resolve(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "pod": s.pod.Name}))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.Subject).To(Equal(build.Reference(s.pod, build.PodKind)))
+		Expect(found.Target).To(Equal(build.TargetOf(s.deployment, build.DeploymentKind)))
+		Expect(found.Target.UID).NotTo(BeEmpty())
+		Expect(found.Target.Generation).To(Equal(s.deployment.Generation))
+	})
+
+	It("stops below an owner that is not Kubernetes' own", func(ctx SpecContext) {
+		pod := build.PodOf(shopIn(ctx, namespace).replicaSet, "other")
+		pod.OwnerReferences = []metav1.OwnerReference{{APIVersion: "example.test/v1", Kind: "Shop", Name: "shop", UID: "uid-1", Controller: new(true)}}
+		Expect(server.Client.Create(ctx, pod)).To(Succeed())
+		target, err := resolver.Climb(ctx, build.Reference(pod, build.PodKind))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(target.Kind).To(Equal("Pod"))
+	})
+
+	It("finds no target in an owner of the same name that came later", func(ctx SpecContext) {
+		pod := build.PodOf(shopIn(ctx, namespace).replicaSet, "late")
+		pod.OwnerReferences[0].UID = "uid-of-the-one-before"
+		Expect(server.Client.Create(ctx, pod)).To(Succeed())
+		_, err := resolver.Climb(ctx, build.Reference(pod, build.PodKind))
+		Expect(err).To(MatchError(evidence.ErrNoTarget))
+	})
+
+	DescribeTable("finds no target",
+		func(ctx SpecContext, labels func() map[string]string) {
+			shopIn(ctx, namespace)
+			_, err := resolver.Resolve(ctx, namespace, alertAbout(labels()))
+			Expect(err).To(MatchError(evidence.ErrNoTarget))
+		},
+		Entry("in labels that name nothing", func() map[string]string { return map[string]string{"severity": "page"} }),
+		Entry("in labels that name what does not exist", func() map[string]string {
+			return map[string]string{"namespace": namespace, "deployment": "gone"}
+		}),
+		Entry("in labels that speak of another namespace", func() map[string]string {
+			return map[string]string{"namespace": "kube-system", "deployment": "shop"}
+		}),
+	)
+
+	It("does not take what it may not read for what does not exist", func(ctx SpecContext) {
+		resolver := evidence.NewResolver(server.As("nobody"))
+		_, err := resolver.Resolve(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "deployment": "shop"}))
+		Expect(err).NotTo(MatchError(evidence.ErrNoTarget))
+		Expect(apierrors.IsForbidden(err)).To(BeTrue())
+	})
+})
