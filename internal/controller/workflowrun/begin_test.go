@@ -18,9 +18,9 @@ import (
 )
 
 var _ = Describe("Beginning a run", func() {
-	DescribeTable("refuses, and changes nothing", func(ctx SpecContext, make func(context.Context, *scene) *v1alpha1.WorkflowRun, reason, says string) {
+	DescribeTable("refuses, and changes nothing", func(ctx SpecContext, making func(context.Context, *scene) *v1alpha1.WorkflowRun, reason, says string) {
 		s := set(ctx)
-		run := make(ctx, s)
+		run := making(ctx, s)
 		image := s.running(ctx)
 		s.driven(ctx, run)
 		Expect(run).To(succeeded(metav1.ConditionFalse, reason))
