@@ -32,20 +32,22 @@ type use struct {
 	action string
 	target func(ctx context.Context, ns string) action.Target
 	params action.Params
+	// pods that are replaced.
+	pods int32
 	// shows is what the object's spec holds afterwards and not before.
 	shows string
 }
 
 var uses = map[string]use{
-	"RolloutUndo of a Deployment":      {action: "RolloutUndo", target: releasedTarget, shows: `"image":"example.test/web:1"`},
-	"RolloutUndo to a revision":        {action: "RolloutUndo", target: releasedTarget, params: action.Params{"toRevision": "1"}, shows: `"image":"example.test/web:1"`},
-	"AdjustResources of a Deployment":  {action: "AdjustResources", target: releasedTarget, params: action.Params{"container": "web"}, shows: `"memory":"128Mi"`},
-	"AdjustResources of a StatefulSet": {action: "AdjustResources", target: statefulSetTarget, params: action.Params{"container": "db", "limit": "131072Ki"}, shows: `"memory":"128Mi"`},
-	"AdjustResources of a DaemonSet":   {action: "AdjustResources", target: daemonSetTarget, params: action.Params{"container": "agent", "resource": "memory"}, shows: `"memory":"128Mi"`},
+	"RolloutUndo of a Deployment":      {action: "RolloutUndo", target: releasedTarget, pods: 2, shows: `"image":"example.test/web:1"`},
+	"RolloutUndo to a revision":        {action: "RolloutUndo", target: releasedTarget, params: action.Params{"toRevision": "1"}, pods: 2, shows: `"image":"example.test/web:1"`},
+	"AdjustResources of a Deployment":  {action: "AdjustResources", target: releasedTarget, params: action.Params{"container": "web"}, pods: 3, shows: `"memory":"128Mi"`},
+	"AdjustResources of a StatefulSet": {action: "AdjustResources", target: statefulSetTarget, params: action.Params{"container": "db", "limit": "131072Ki"}, pods: 1, shows: `"memory":"128Mi"`},
+	"AdjustResources of a DaemonSet":   {action: "AdjustResources", target: daemonSetTarget, params: action.Params{"container": "agent", "resource": "memory"}, pods: 2, shows: `"memory":"128Mi"`},
 	"FixServiceSelector of a Service":  {action: "FixServiceSelector", target: brokenService, params: action.Params{"selector": "app=web"}, shows: `"selector":{"app":"web"}`},
-	"RolloutRestart of a Deployment":   {action: "RolloutRestart", target: releasedTarget, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
-	"RolloutRestart of a StatefulSet":  {action: "RolloutRestart", target: statefulSetTarget, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
-	"RolloutRestart of a DaemonSet":    {action: "RolloutRestart", target: daemonSetTarget, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
+	"RolloutRestart of a Deployment":   {action: "RolloutRestart", target: releasedTarget, pods: 3, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
+	"RolloutRestart of a StatefulSet":  {action: "RolloutRestart", target: statefulSetTarget, pods: 1, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
+	"RolloutRestart of a DaemonSet":    {action: "RolloutRestart", target: daemonSetTarget, pods: 2, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
 }
 
 func releasedTarget(ctx context.Context, ns string) action.Target {
@@ -77,7 +79,7 @@ var _ = Describe("An action", func() {
 			plan := planned(ctx, act, target, u.params)
 			op := plan.Operations[0]
 			Expect(digest(planned(ctx, act, target, u.params))).To(Equal(digest(plan)), "the same world, the same plan")
-			Expect(plan.Pods > 0).To(Equal(target.Kind != "Service"))
+			Expect(plan.Pods).To(Equal(u.pods))
 
 			Expect(tenant.Review(ctx, op.Operation)).To(Succeed())
 			Expect(tenant.DryRun(ctx, op.Operation)).To(Succeed())

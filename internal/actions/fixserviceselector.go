@@ -46,8 +46,11 @@ func (a fixServiceSelector) Plan(ctx context.Context, world action.World, target
 	if err != nil {
 		return action.Plan{}, fmt.Errorf("%w: selector %w", action.ErrInvalidParameters, err)
 	}
+	if err := known(target, services); err != nil {
+		return action.Plan{}, err
+	}
 	service := &corev1.Service{}
-	if _, err := read(ctx, world.Objects, target, service, services); err != nil {
+	if _, err := read(ctx, world.Objects, target, service); err != nil {
 		return action.Plan{}, err
 	}
 	if err := fixable(ctx, world, target, service); err != nil {
@@ -69,7 +72,7 @@ func (a fixServiceSelector) Plan(ctx context.Context, world action.World, target
 
 // Settled reports whether the Service has a ready endpoint.
 func (fixServiceSelector) Settled(ctx context.Context, world action.World, target action.Target, _ action.Plan) (action.Progress, error) {
-	if _, err := read(ctx, world.Objects, target, &corev1.Service{}, services); err != nil {
+	if _, err := read(ctx, world.Objects, target, &corev1.Service{}); err != nil {
 		return lost(err)
 	}
 	ready, err := readyEndpoints(ctx, world.Objects, target)

@@ -15,14 +15,18 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
+// known refuses a target of another kind.
+func known(target action.Target, kinds ...schema.GroupKind) error {
+	if !slices.Contains(kinds, target.GroupVersionKind().GroupKind()) {
+		return action.NotApplicable("it is not done to a %s", target.Kind)
+	}
+	return nil
+}
+
 // read returns the target as the API server serves it, so that fields newer than
 // this program survive, and decodes it into obj, which decisions are made from.
 // It refuses another incarnation, and what is going or not its own master.
-func read(ctx context.Context, reader client.Reader, target action.Target, obj client.Object, kinds ...schema.GroupKind) (*unstructured.Unstructured, error) {
-	gvk := target.GroupVersionKind()
-	if !slices.Contains(kinds, gvk.GroupKind()) {
-		return nil, action.NotApplicable("it is not done to a %s", target.Kind)
-	}
+func read(ctx context.Context, reader client.Reader, target action.Target, obj client.Object) (*unstructured.Unstructured, error) {
 	raw, err := get(ctx, reader, target, obj)
 	if apierrors.IsNotFound(err) {
 		return nil, action.NotApplicable("%s is gone", target)

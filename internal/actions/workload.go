@@ -3,7 +3,6 @@ package actions
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -42,24 +41,24 @@ func readWorkload(ctx context.Context, world action.World, target action.Target)
 	switch target.GroupVersionKind().GroupKind() {
 	case deployments:
 		obj := &appsv1.Deployment{}
-		raw, err := read(ctx, world.Objects, target, obj, deployments)
+		raw, err := read(ctx, world.Objects, target, obj)
 		return ofDeployment(obj), raw, err
 	case statefulSets:
 		obj := &appsv1.StatefulSet{}
-		raw, err := read(ctx, world.Objects, target, obj, statefulSets)
+		raw, err := read(ctx, world.Objects, target, obj)
 		return ofStatefulSet(obj), raw, err
 	case daemonSets:
 		obj := &appsv1.DaemonSet{}
-		raw, err := read(ctx, world.Objects, target, obj, daemonSets)
+		raw, err := read(ctx, world.Objects, target, obj)
 		return ofDaemonSet(obj), raw, err
 	}
-	return workload{}, nil, action.NotApplicable("it is not done to a %s", target.Kind)
+	return workload{}, nil, known(target)
 }
 
 // readRollable refuses in addition what would not roll a changed template out.
 func readRollable(ctx context.Context, world action.World, target action.Target, kinds ...schema.GroupKind) (workload, *unstructured.Unstructured, error) {
-	if !slices.Contains(kinds, target.GroupVersionKind().GroupKind()) {
-		return workload{}, nil, action.NotApplicable("it is not done to a %s", target.Kind)
+	if err := known(target, kinds...); err != nil {
+		return workload{}, nil, err
 	}
 	w, raw, err := readWorkload(ctx, world, target)
 	if err == nil && w.held != "" {
