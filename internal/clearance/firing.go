@@ -43,13 +43,7 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 		return v1alpha1.AlertUnknown, err
 	}
 	var unclear error
-	looked := map[alert.Object]bool{}
-	for _, labels := range alerts {
-		subject, ok := alert.Subject(labels)
-		if !ok || !d.here(labels) || subject.Namespace != target.Namespace || looked[subject] {
-			continue
-		}
-		looked[subject] = true
+	for subject, labels := range d.subjects(alerts, target.Namespace) {
 		found, err := d.Resolver.Resolve(ctx, target.Namespace, v1alpha1.Alert{Name: alertName, Labels: labels})
 		switch {
 		case err == nil && found.Target.UID == target.UID:
@@ -62,6 +56,18 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 		return v1alpha1.AlertUnknown, unclear
 	}
 	return v1alpha1.AlertResolved, nil
+}
+
+// subjects returns what the alerts are about in a namespace of this cluster, each
+// object once, with the labels of an alert that names it.
+func (d *Desk) subjects(alerts []map[string]string, namespace string) map[alert.Object]map[string]string {
+	named := map[alert.Object]map[string]string{}
+	for _, labels := range alerts {
+		if subject, ok := alert.Subject(labels); ok && subject.Namespace == namespace && d.here(labels) {
+			named[subject] = labels
+		}
+	}
+	return named
 }
 
 // here reports whether an alert is about this cluster, as far as it says.
