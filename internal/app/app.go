@@ -10,7 +10,7 @@ import (
 	"os"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -183,8 +183,8 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 				// The one ConfigMap the operator may read.
 				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: stop}}},
 				// The guards are compared whole.
-				&admissionv1.ValidatingAdmissionPolicy{}:        {Transform: keep},
-				&admissionv1.ValidatingAdmissionPolicyBinding{}: {Transform: keep},
+				&admissionregistrationv1.ValidatingAdmissionPolicy{}:        {Transform: keep},
+				&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}: {Transform: keep},
 			},
 		},
 	}

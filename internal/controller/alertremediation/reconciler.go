@@ -19,7 +19,6 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/clearance"
 	"github.com/kubernaut/kubernaut/internal/evidence"
-	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/policy"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -118,11 +117,6 @@ func (r *Reconciler) save(ctx context.Context, p *pass) error {
 // world is what an action may see while it plans for a step.
 func (r *Reconciler) world(stamp string) action.World {
 	return action.World{Objects: r.Live, History: r.History, Stamp: stamp}
-}
-
-// look reads what an operation's object is like now.
-func (r *Reconciler) look(ctx context.Context, op v1alpha1.Operation) (gate.Seen, error) {
-	return gate.Look(ctx, r.Live, op)
 }
 
 // How long a phase waits before it looks again, where nothing that is watched would wake it.

@@ -118,7 +118,7 @@ func (sc *scene) again(moving []failure) time.Duration {
 // mayRecover is when the first of them should be well or worse; zero if one is
 // beyond hope.
 func mayRecover(moving []failure) time.Duration {
-	soonest := time.Duration(nextLook)
+	soonest := nextLook
 	for _, f := range moving {
 		if f.crashes >= hopeless || f.state == unready {
 			return 0
