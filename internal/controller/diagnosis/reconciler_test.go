@@ -16,7 +16,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/controller/diagnosis"
-	. "github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -97,7 +97,7 @@ var _ = Describe("The diagnosis controller", func() {
 			chain.answer = found(cause)
 			reconciled(ctx, admitted(ctx))
 			ar := read(ctx)
-			Expect(ar).To(HaveCondition(v1alpha1.Diagnosed, status, reason))
+			Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, status, reason))
 			Expect(ar.Status.Diagnosis).To(HaveValue(Equal(chain.answer)))
 			Expect(meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Diagnosed).Message).To(Equal("what was found"))
 			Expect(registry.Gather()).To(HaveLen(1))
@@ -143,7 +143,7 @@ var _ = Describe("The diagnosis controller", func() {
 		}
 		reconciled(ctx, stale)
 		ar := read(ctx)
-		Expect(ar).To(HaveCondition(v1alpha1.Diagnosed, metav1.ConditionTrue, v1alpha1.ReasonCauseFound))
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionTrue, v1alpha1.ReasonCauseFound))
 		Expect(ar.Status.ObservedBy).To(Equal("replica-2"))
 		Expect(chain.times).To(Equal(1), "an answer is not paid for twice")
 	})
@@ -173,11 +173,11 @@ var _ = Describe("The diagnosis controller", func() {
 		chain.err = &analysis.UnsettledError{After: 5 * time.Second, Now: found(v1alpha1.CauseNotEnoughEvidence)}
 		Expect(reconciled(ctx, ar).RequeueAfter).To(Equal(5 * time.Second))
 		ar = read(ctx)
-		Expect(ar).To(HaveCondition(v1alpha1.Diagnosed, metav1.ConditionUnknown, v1alpha1.ReasonRunning))
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionUnknown, v1alpha1.ReasonRunning))
 		Expect(ar.Status.Diagnosis).To(BeNil())
 
 		clock.SetTime(build.Started.Add(11 * time.Minute))
 		Expect(reconciled(ctx, ar).RequeueAfter).To(BeZero())
-		Expect(read(ctx)).To(HaveCondition(v1alpha1.Diagnosed, metav1.ConditionFalse, v1alpha1.ReasonNotEnoughEvidence))
+		Expect(read(ctx)).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionFalse, v1alpha1.ReasonNotEnoughEvidence))
 	})
 })

@@ -51,13 +51,7 @@ func running(restarts int32, atLeast, atMost time.Duration) func(*analysis.Snaps
 	}
 }
 
-func waitsFor(reason string) func(*analysis.Snapshot) bool {
-	return func(s *analysis.Snapshot) bool {
-		return anyContainer(s, func(c corev1.ContainerStatus) bool { return c.State.Waiting != nil && c.State.Waiting.Reason == reason })
-	}
-}
-
-func progressing(reason string) func(*analysis.Snapshot) bool {
+func rollout(reason string) func(*analysis.Snapshot) bool {
 	return func(s *analysis.Snapshot) bool {
 		return slices.ContainsFunc(s.Deployments, func(d appsv1.Deployment) bool {
 			return slices.ContainsFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {

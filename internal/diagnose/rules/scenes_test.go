@@ -96,21 +96,21 @@ var scenes = map[string]scene{
 	})), moment: evicted},
 
 	// A rollout that does not end, and what looks like it.
-	"stuck-image":       {kind: "Deployment", name: "web", play: bad(shell("web", serves, replicas(2), deadline(12)), image("busybox:0.0.1-missing")), moment: progressing("ProgressDeadlineExceeded")},
-	"stuck-unready":     {kind: "Deployment", name: "api", play: bad(shell("api", serves, deadline(12)), readyAfter("false")), moment: progressing("ProgressDeadlineExceeded")},
-	"stuck-bad-release": {kind: "Deployment", name: "tax", play: bad(shell("tax", serves, deadline(12), proves), script(crashes)), moment: both(progressing("ProgressDeadlineExceeded"), backedOff(2))},
-	"stuck-memory":      {kind: "Deployment", name: "pdf", play: bad(python("pdf", eats, "96Mi", deadline(12), proves), memory("20Mi")), moment: both(progressing("ProgressDeadlineExceeded"), backedOff(1))},
-	"stuck-first":       {kind: "Deployment", name: "fresh", play: only(shell("fresh", serves, deadline(8), readyAfter("false"))), moment: progressing("ProgressDeadlineExceeded")},
+	"stuck-image":       {kind: "Deployment", name: "web", play: bad(shell("web", serves, replicas(2), deadline(12)), image("busybox:0.0.1-missing")), moment: rollout("ProgressDeadlineExceeded")},
+	"stuck-unready":     {kind: "Deployment", name: "api", play: bad(shell("api", serves, deadline(12)), readyAfter("false")), moment: rollout("ProgressDeadlineExceeded")},
+	"stuck-bad-release": {kind: "Deployment", name: "tax", play: bad(shell("tax", serves, deadline(12), proves), script(crashes)), moment: both(rollout("ProgressDeadlineExceeded"), backedOff(2))},
+	"stuck-memory":      {kind: "Deployment", name: "pdf", play: bad(python("pdf", eats, "96Mi", deadline(12), proves), memory("20Mi")), moment: both(rollout("ProgressDeadlineExceeded"), backedOff(1))},
+	"stuck-first":       {kind: "Deployment", name: "fresh", play: only(shell("fresh", serves, deadline(8), readyAfter("false"))), moment: rollout("ProgressDeadlineExceeded")},
 	"stuck-quota": {kind: "Deployment", name: "crowd", play: func(p *player) {
 		p.settled(shell("crowd", serves, deadline(8)))
 		p.create(&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "full"}, Spec: corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("1")}}})
 		p.release("crowd", script("echo new; "+serves))
-	}, moment: progressing("ProgressDeadlineExceeded")},
-	"rollout-under-way": {kind: "Deployment", name: "slow", play: bad(shell("slow", serves), readyAfter("false")), moment: both(progressing("ReplicaSetUpdated"), func(s *snapshot) bool { return len(s.Pods) == 2 })},
+	}, moment: rollout("ProgressDeadlineExceeded")},
+	"rollout-under-way": {kind: "Deployment", name: "slow", play: bad(shell("slow", serves), readyAfter("false")), moment: both(rollout("ReplicaSetUpdated"), func(s *snapshot) bool { return len(s.Pods) == 2 })},
 	"rollout-paused": {kind: "Deployment", name: "held", play: func(p *player) {
 		p.settled(shell("held", serves, deadline(8)))
 		p.release("held", func(d *appsv1.Deployment) { d.Spec.Paused = true }, script("echo new; "+serves))
-	}, moment: both(progressing("DeploymentPaused"), func(s *snapshot) bool {
+	}, moment: both(rollout("DeploymentPaused"), func(s *snapshot) bool {
 		return s.Deployments[0].Status.ObservedGeneration == s.Deployments[0].Generation
 	})},
 	"rollout-late": {kind: "Deployment", name: "late", play: func(p *player) {
@@ -119,9 +119,9 @@ var scenes = map[string]scene{
 		p.await("the deadline", func() bool {
 			var d appsv1.Deployment
 			p.must(p.client.Get(p.ctx, client.ObjectKey{Namespace: p.namespace, Name: "late"}, &d))
-			return progressing("ProgressDeadlineExceeded")(&snapshot{Deployments: []appsv1.Deployment{d}})
+			return rollout("ProgressDeadlineExceeded")(&snapshot{Deployments: []appsv1.Deployment{d}})
 		})
-	}, moment: both(progressing("NewReplicaSetAvailable"), func(s *snapshot) bool { return len(s.Pods) == 1 })},
+	}, moment: both(rollout("NewReplicaSetAvailable"), func(s *snapshot) bool { return len(s.Pods) == 1 })},
 
 	// A Service whose selector was broken, and what looks like it.
 	"selector-slip": {kind: "Service", name: "cart", play: func(p *player) {
@@ -194,13 +194,13 @@ var scenes = map[string]scene{
 	"lost-readiness": {kind: "Deployment", name: "fade", play: func(p *player) {
 		p.settled(shell("fade", "touch /tmp/ready; sleep 30; rm /tmp/ready; "+serves, readyAfter("cat", "/tmp/ready")))
 	}, moment: readyPods(0)},
-	"scaled-to-zero": {kind: "Deployment", name: "none", play: only(shell("none", serves, replicas(0))), moment: progressing("NewReplicaSetAvailable")},
+	"scaled-to-zero": {kind: "Deployment", name: "none", play: only(shell("none", serves, replicas(0))), moment: rollout("NewReplicaSetAvailable")},
 
 	// What could not be read.
 	"pods-forbidden":   {kind: "Deployment", name: "calm", blind: []string{"pods"}, play: func(p *player) { p.settled(shell("calm", serves)) }, moment: forbidden("pods")},
 	"target-forbidden": {kind: "Deployment", name: "calm", blind: []string{"deployments"}, play: func(p *player) { p.settled(shell("calm", serves)) }, moment: forbidden("Deployment/calm")},
 	"stuck-pods-forbidden": {kind: "Deployment", name: "web", blind: []string{"pods"},
-		play: bad(shell("web", serves, deadline(12)), image("busybox:0.0.1-missing")), moment: progressing("ProgressDeadlineExceeded")},
+		play: bad(shell("web", serves, deadline(12)), image("busybox:0.0.1-missing")), moment: rollout("ProgressDeadlineExceeded")},
 	"workloads-forbidden": {kind: "Service", name: "cart", blind: []string{"statefulsets"}, play: func(p *player) {
 		p.create(service("cart", map[string]string{"app": "crat"}, 8080))
 		p.settled(shell("cart", serves, listening(8080)))
