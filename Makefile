@@ -35,7 +35,7 @@ BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERS
 help: ## Print this.
 	@awk -F ':.*## ' '/^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: packages build ## Five incidents on a real cluster of this machine (KEEP=1 keeps it, CLUSTER=existing uses yours).
+demo: $(if $(CLUSTER),,packages) build ## Five incidents on a real cluster of this machine (KEEP=1 keeps it, CLUSTER=existing uses yours).
 	go run ./hack/demo --kubernetes=$(KUBERNETES) --keep=$(or $(KEEP),0) --cluster=$(CLUSTER)
 
 ##@ Build
@@ -68,7 +68,7 @@ test: ## Every test that needs no node: units, contracts, API server.
 verify: verify-generated verify-format verify-modules verify-config verify-budgets verify-rooms lint ## Everything a reviewer should not have to look at.
 	@echo "verify: everything is as it should be"
 
-e2e: packages build $(GINKGO) ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
+e2e: $(if $(CLUSTER),,packages) build $(GINKGO) ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
 	mkdir -p _output
 	KUBERNETES=$(KUBERNETES) CLUSTER=$(CLUSTER) $(GINKGO) run --tags=e2e --timeout=40m \
 	  --output-dir=_output --junit-report=e2e.xml ./test/e2e
