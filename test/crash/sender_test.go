@@ -1,0 +1,59 @@
+//go:build e2e
+
+package crash
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/kubernaut/kubernaut/pkg/alert"
+)
+
+const alertName = "KubePodCrashLooping"
+
+// sender posts like Alertmanager: again and again until it is answered 200.
+type sender struct {
+	url      string
+	labels   map[string]string
+	startsAt time.Time
+
+	posts    int
+	fired    bool // was answered
+	resolved bool
+}
+
+var poster = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
+// fire makes sure once that the operator knows of the alert.
+func (s *sender) fire() {
+	s.fired = s.fired || s.post(alert.Firing, time.Time{})
+}
+
+// resolve makes sure once that the operator knows of its end.
+func (s *sender) resolve() {
+	s.resolved = s.resolved || s.post(alert.Resolved, time.Now())
+}
+
+func (s *sender) post(status alert.Status, endsAt time.Time) bool {
+	s.posts++
+	body, err := json.Marshal(map[string]any{
+		"version": "4", "groupKey": `{}:{alertname="` + alertName + `"}`, "receiver": "kubernaut", "status": status,
+		"groupLabels": s.labels, "commonLabels": s.labels, "truncatedAlerts": 0, "externalURL": "http://alertmanager.example.test",
+		"alerts": []map[string]any{{
+			"status": status, "labels": s.labels, "annotations": map[string]string{"summary": "The shop crashes."},
+			"startsAt": s.startsAt, "endsAt": endsAt, "generatorURL": "http://prometheus.example.test/graph",
+			"fingerprint": alert.Fingerprint(s.labels),
+		}},
+	})
+	if err != nil {
+		return false
+	}
+	resp, err := poster.Post(s.url, "application/json", bytes.NewReader(body))
+	if err != nil {
+		return false // the operator is down, or was killed before it could answer
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
+}

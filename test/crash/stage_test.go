@@ -1,0 +1,102 @@
+//go:build e2e
+
+package crash
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+)
+
+// stage is what every round is played on: one API server without a node, as
+// config/ ships it, and one build of the operator.
+type stage struct {
+	server   *kubetest.Server
+	operator *rest.Config // the operator's own account
+	program  string
+	config   string
+	intake   string // address of the webhook
+	dir      string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	s := &stage{dir: t.TempDir()}
+	s.program = filepath.Join(s.dir, "kubernaut")
+	compile := exec.CommandContext(t.Context(), "go", "build", "-o", s.program, "./cmd/kubernaut")
+	compile.Dir = kubetest.Path()
+	if out, err := compile.CombinedOutput(); err != nil {
+		t.Fatalf("building the operator: %v\n%s", err, out)
+	}
+	s.intake = freeAddress(t)
+	s.config = filepath.Join(s.dir, "config.yaml")
+	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: \"0\"}\n", kubetest.OperatorNamespace, s.intake)
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.server = kubetest.Start(t)
+	s.server.Install(t.Context(), "config", "rbac")
+	s.server.Install(t.Context(), "config", "policies")
+	s.server.InstallGuards(t.Context())
+	s.operator = s.server.OperatorConfig(t.Context())
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// patience is what the policy of a round allows.
+type patience struct {
+	cooldown time.Duration
+	deadline time.Duration // of the verification
+}
+
+// tenant makes a namespace that may be healed without asking anybody.
+func (s *stage) tenant(ctx context.Context, p patience) string {
+	ns := s.server.Namespace(ctx)
+	s.server.Create(ctx, build.Policy(ns, "crash", v1alpha1.ModeAuto).Rule(v1alpha1.ModeAuto, "").
+		Cooldown(p.cooldown).Verification(time.Second, p.deadline).Obj())
+	s.server.Grant(ctx, ns, kubetest.RemediatorUser(ns), rbacv1.PolicyRule{
+		APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"patch"},
+	})
+	s.server.Grant(ctx, ns, kubetest.OperatorUser, rbacv1.PolicyRule{
+		APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{v1alpha1.RemediatorAccount}, Verbs: []string{"impersonate"},
+	})
+	return ns
+}
+
+// start runs the operator behind a wire of its own.
+func (s *stage) start(l *ledger, log *os.File) (*wire, error) {
+	w, err := lay(s.operator, l)
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(s.dir, "kubeconfig")
+	if err := clientcmd.WriteToFile(w.kubeconfig(s.operator.BearerToken), kubeconfig); err != nil {
+		return nil, err
+	}
+	l.mu.Lock() // its first write must find it
+	defer l.mu.Unlock()
+	w.operator, err = launch(s.program, kubeconfig, s.config, log)
+	return w, err
+}
