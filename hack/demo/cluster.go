@@ -84,6 +84,9 @@ func (c *cluster) make(ctx context.Context) error {
 	c.kubeconfig, c.auditLog = c.place.Kubeconfig, c.place.AuditLog
 	c.kubectl = filepath.Join(c.place.Binaries, "kubectl")
 	c.approver = []string{"--kubeconfig", c.place.Kubeconfig + "-approver"}
+	if err := os.MkdirAll(filepath.Dir(c.options.output), 0o750); err != nil {
+		return fmt.Errorf("making a place for the results: %w", err)
+	}
 	tar := filepath.Join(filepath.Dir(c.options.output), "kubernaut.tar")
 	if err := c.tool(ctx, "localcluster", "image", "--binary", filepath.Join(c.bin, "kubernaut"), "--ref", image, "--out", tar); err != nil {
 		return err

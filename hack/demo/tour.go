@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -17,7 +18,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-const operatorNamespace = "kubernaut-system"
+const (
+	operatorNamespace = "kubernaut-system"
+	// baseline is how long the workloads run before they are broken.
+	baseline = 30 * time.Second
+)
 
 // tour is one showing of the incidents.
 type tour struct {
@@ -29,11 +34,12 @@ type tour struct {
 // prepare installs the operator and the tenants, and waits until all is well.
 func (t *tour) prepare(ctx context.Context) error {
 	say("\nInstalling the operator (kubectl apply -k hack/demo/overlay: config/default and a NodePort) …")
-	manifests, err := t.output(ctx, t.kubectl, "kustomize", filepath.Join("hack", "demo", "overlay"))
-	if err != nil {
+	install := func() error {
+		_, err := t.output(ctx, t.kubectl, "--kubeconfig", t.kubeconfig, "apply", "-k", filepath.Join("hack", "demo", "overlay"))
 		return err
 	}
-	if err := t.apply(ctx, manifests); err != nil {
+	// The API server may take a moment to serve the kinds that were just defined.
+	if err := t.eventually(ctx, 30*time.Second, install); err != nil {
 		return err
 	}
 	if err := t.count(ctx); err != nil {
@@ -41,9 +47,6 @@ func (t *tour) prepare(ctx context.Context) error {
 	}
 	if err := t.rolledOut(ctx, operatorNamespace, "kubernaut"); err != nil {
 		return t.explain(ctx, operatorNamespace, err)
-	}
-	if err := t.sendAlerts(ctx); err != nil {
-		return err
 	}
 	say("Installing the tenants, each made healable by: kubectl kubernaut grant NAMESPACE --level full | kubectl apply -f -")
 	for _, i := range t.incidents {
@@ -58,6 +61,53 @@ func (t *tour) prepare(ctx context.Context) error {
 		if err := t.eventually(ctx, time.Minute, func() error { return t.get(ctx, i.namespace, i.workload, "/") }); err != nil {
 			return t.explain(ctx, i.namespace, fmt.Errorf("waiting for %s/%s to serve: %w", i.namespace, i.workload, err))
 		}
+	}
+	return t.settle(ctx)
+}
+
+// settle lets the baselines run for a while, since a release that never ran is
+// nothing to return to, and then opens the way from Prometheus to the operator.
+func (t *tour) settle(ctx context.Context) error {
+	say("All serve. They run for %s, so that there is a good state to return to …", baseline)
+	wait := time.NewTimer(baseline)
+	defer wait.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-wait.C:
+	}
+	if err := t.eventually(ctx, time.Minute, func() error { return t.quiet(ctx) }); err != nil {
+		return err
+	}
+	return t.sendAlerts(ctx)
+}
+
+// quiet reports an error while an alert fires that nobody has given cause for yet.
+func (t *tour) quiet(ctx context.Context) error {
+	if t.existing {
+		return nil
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.place.URLs["prometheus"]+"/api/v1/alerts", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking Prometheus for alerts: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var answer struct {
+		Data struct {
+			Alerts []struct {
+				Labels map[string]string `json:"labels"`
+			} `json:"alerts"`
+		} `json:"data"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("reading the alerts of Prometheus: %w", err)
+	}
+	if n := len(answer.Data.Alerts); n > 0 {
+		return fmt.Errorf("%d alerts are active before anything went wrong, for example %v", n, answer.Data.Alerts[0].Labels)
 	}
 	return nil
 }
