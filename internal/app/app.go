@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -69,7 +70,8 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	if err != nil {
 		return fmt.Errorf("building a client: %w", err)
 	}
-	if err := checkIdentity(ctx, clients, cfg); err != nil {
+	user, err := identify(ctx, clients, cfg.Namespace)
+	if err != nil {
 		return err
 	}
 	scheme, err := newScheme()
@@ -90,7 +92,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	history := actions.NewHistory(live)
 	resolver := evidence.NewResolver(live)
 	gatherer := evidence.NewGatherer(live, evidence.NewLogs(clients), clk)
-	desk := newDesk(cfg, mgr, tenants, resolver)
+	desk := newDesk(cfg, user, mgr, tenants, resolver)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	recorder := mgr.GetEventRecorder("kubernaut")
 	hostname, err := os.Hostname()
@@ -113,6 +115,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
 		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
 		addIntake(cfg, mgr),
+		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("ping", healthz.Ping),
 	)
@@ -138,25 +141,28 @@ func restConfig(options Options) (*rest.Config, error) {
 	return rc, nil
 }
 
-// checkIdentity refuses to run as anybody but the operator's own account: the
-// guards let only that one write a status, and with a greater one's rights the
-// promises of the roles would mean nothing.
-func checkIdentity(ctx context.Context, clients kubernetes.Interface, cfg config.Config) error {
+// identify returns the user name of the operator's own account, and refuses to
+// run as anybody else: the guards let only that one write a status, and with
+// greater rights the promises of the roles would mean nothing.
+func identify(ctx context.Context, clients kubernetes.Interface, namespace string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	review, err := clients.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("asking the API server who we are: %w", err)
+		return "", fmt.Errorf("asking the API server who we are: %w", err)
 	}
-	if got, want := review.Status.UserInfo.Username, operatorUser(cfg); got != want {
-		return fmt.Errorf("running as %q, but namespace %q in the configuration makes the operator %q: use a kubeconfig with that ServiceAccount's token, or set the namespace it is in", got, cfg.Namespace, want)
+	user := review.Status.UserInfo.Username
+	if !operatorAccount(user, namespace) {
+		return "", fmt.Errorf("running as %q, but the operator is the ServiceAccount kubernaut of namespace %q: use a kubeconfig with its token (kubectl create token kubernaut -n %s), or set namespace in the configuration to the one it is in", user, namespace, namespace)
 	}
-	return nil
+	return user, nil
 }
 
-// operatorUser is the user name of the operator's own ServiceAccount.
-func operatorUser(cfg config.Config) string {
-	return "system:serviceaccount:" + cfg.Namespace + ":kubernaut"
+// operatorAccount reports whether a user is the ServiceAccount kubernaut of a
+// namespace; an installer may have prefixed its name.
+func operatorAccount(user, namespace string) bool {
+	account, found := strings.CutPrefix(user, "system:serviceaccount:"+namespace+":")
+	return found && (account == "kubernaut" || strings.HasSuffix(account, "-kubernaut"))
 }
 
 func newScheme() (*runtime.Scheme, error) {
@@ -191,14 +197,14 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 }
 
 // newDesk wires what the gates look at.
-func newDesk(cfg config.Config, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
+func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
 	live := mgr.GetAPIReader()
 	deps := clearance.Deps{
 		Client: mgr.GetClient(),
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
 		Guards: func(ctx context.Context) ([]string, error) {
-			return guard.Check(ctx, mgr.GetClient(), operatorUser(cfg))
+			return guard.Check(ctx, mgr.GetClient(), user)
 		},
 		Resolver: resolver, Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,

@@ -48,6 +48,7 @@ var operatorMay = []string{
 var operatorMayAtHome = []string{
 	"get list watch create update patch delete coordination.k8s.io/leases",
 	"get list watch /configmaps=kubernaut-emergency-stop",
+	"create kubernaut.io/remediationpolicies",
 }
 
 // rights spells rules out, one line for each resource.

@@ -1,0 +1,24 @@
+package app
+
+import "testing"
+
+func TestOperatorAccount(t *testing.T) {
+	rows := map[string]struct {
+		user string
+		want bool
+	}{
+		"the shipped account":                {user: "system:serviceaccount:ops:kubernaut", want: true},
+		"one whose name an installer prefix": {user: "system:serviceaccount:ops:my-kubernaut", want: true},
+		"the account of another namespace":   {user: "system:serviceaccount:other:kubernaut"},
+		"another account of the namespace":   {user: "system:serviceaccount:ops:default"},
+		"the tenants' account":               {user: "system:serviceaccount:ops:kubernaut-remediator"},
+		"an administrator":                   {user: "kubernetes-admin"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := operatorAccount(row.user, "ops"); got != row.want {
+				t.Errorf("operatorAccount(%q) is %t", row.user, got)
+			}
+		})
+	}
+}
