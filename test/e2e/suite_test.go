@@ -43,13 +43,12 @@ const (
 // lab is the cluster of the suite.
 type lab struct {
 	client.Client
-	config   *rest.Config
-	clients  kubernetes.Interface
-	root     string
-	Kubectl  string
-	Webhook  string
-	Status   status
-	approver client.Client
+	config  *rest.Config
+	clients kubernetes.Interface
+	root    string
+	Kubectl string
+	Webhook string
+	Status  status
 }
 
 // status is what localcluster tells.

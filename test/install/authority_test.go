@@ -89,6 +89,7 @@ var _ = Describe("The operator's own account", func() {
 	It("can't write the policies that bind it, nor approve", func(ctx SpecContext) {
 		policy := &v1alpha1.RemediationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: kubetest.OperatorNamespace, Name: "default"}}
 		Expect(operator.Patch(ctx, policy, relabel)).To(beForbidden())
+		Expect(operator.Create(ctx, build.Policy(ns, "own", v1alpha1.ModeAuto).Obj())).To(beForbidden(), "it creates policies at home only")
 		ar := build.Remediation(ns, "waiting").Planned(v1alpha1.PlanStatus{Digest: build.Digest}).Obj()
 		server.Create(ctx, ar)
 		ar.Spec.Approval = &v1alpha1.Approval{Decision: v1alpha1.DecisionApproved, By: kubetest.OperatorUser, PlanDigest: build.Digest}

@@ -16,15 +16,19 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/config/policies"
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 )
 
 var _ = Describe("config/default", func() {
-	It("changes nothing out of the box, and lets namespaces go as far as they like", func(ctx SpecContext) {
+	It("begins with a policy that the operator may create, and that changes nothing", func(ctx SpecContext) {
 		policy := &v1alpha1.RemediationPolicy{}
-		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: kubetest.OperatorNamespace, Name: "default"}, policy)).To(Succeed())
+		Expect(yaml.UnmarshalStrict(policies.Default, policy)).To(Succeed())
+		policy.Namespace = kubetest.OperatorNamespace
+		Expect(server.Operator(ctx).Create(ctx, policy)).To(Succeed())
+		Expect(policy.Name).To(Equal(v1alpha1.DefaultPolicyName))
 		Expect(policy.Spec.Mode).To(Equal(v1alpha1.ModeRecommend))
 		Expect(policy.Spec.Ceiling).To(Equal(v1alpha1.ModeAuto))
 	})
