@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ var firing = time.Date(2026, time.March, 1, 3, 0, 0, 0, time.UTC)
 
 // story is a remediation that is played again and again, disturbed in another way each time.
 type story struct {
+	name     string
 	act      act
 	patience patience
 	outcome  v1alpha1.Outcome
@@ -35,11 +37,13 @@ type story struct {
 
 var (
 	healed = story{
+		name:     "healed",
 		act:      act{helps: true, startsAt: firing},
 		patience: patience{cooldown: 10 * time.Minute, deadline: 10 * time.Minute},
 		outcome:  v1alpha1.OutcomeRemediated, effects: 1, runs: 1,
 	}
 	takenBack = story{
+		name:     "taken back",
 		act:      act{helps: false, startsAt: firing},
 		patience: patience{cooldown: 10 * time.Minute, deadline: 3 * time.Second},
 		outcome:  v1alpha1.OutcomeRolledBack, effects: 2, runs: 2,
@@ -47,89 +51,120 @@ var (
 	}
 )
 
+// stages that are played on side by side: a round mostly waits.
+const stages = 3
+
 func TestCrash(t *testing.T) {
-	s := newStage(t)
-	t.Run("a remediation that helps", func(t *testing.T) { s.matrix(t, healed) })
-	t.Run("a remediation that is taken back", func(t *testing.T) { s.matrix(t, takenBack) })
-	t.Run("a remediation by operators that are killed again and again", func(t *testing.T) { s.alike(t, healed, killedAgainAndAgain) })
-	t.Run("an operation that arrives after its sender's death, just before it is sent again", func(t *testing.T) {
-		s.alike(t, healed, overtaken(false))
-	})
-	t.Run("an operation that arrives after its sender's death, just after it was sent again", func(t *testing.T) {
-		s.alike(t, healed, overtaken(true))
-	})
-	t.Run("an operation that was claimed and done, and then the old value came back", s.reverted)
-	t.Run("an operation that was claimed and done, a second time, after an undo brought the old value back", s.again)
+	var house theatre
+	program := compiled(t)
+	for range stages {
+		house = append(house, newStage(t, program))
+	}
+	first, jobs := house[0].matrix(t, healed)
+	_, more := house[0].matrix(t, takenBack)
+	jobs = append(jobs, more...)
+	jobs = append(jobs,
+		alike(first, "by operators that are killed again and again", killedAgainAndAgain()),
+		alike(first, "with the operation sent before the crash arriving just before it is sent again", overtaken(false)),
+		alike(first, "with the operation sent before the crash arriving just after it was sent again", overtaken(true)),
+		job{"the old value comes back between claimed and applied", func(t *testing.T, s *stage) { s.reverted(t, first) }},
+		job{"between claimed and applied, for the second time, after an undo", func(t *testing.T, s *stage) { s.again(t) }},
+	)
+	house.play(t, jobs)
+}
+
+// theatre has stages to play on at the same time.
+type theatre []*stage
+
+// job is a round, or a few, played on any one stage.
+type job struct {
+	name string
+	play func(*testing.T, *stage)
+}
+
+// play hands the jobs to whichever stage is free.
+func (house theatre) play(t *testing.T, jobs []job) {
+	queue := make(chan job, len(jobs))
+	for _, j := range jobs {
+		queue <- j
+	}
+	close(queue)
+	var done sync.WaitGroup
+	for _, s := range house {
+		done.Go(func() {
+			for j := range queue {
+				t.Run(j.name, func(t *testing.T) { j.play(t, s) })
+			}
+		})
+	}
+	done.Wait()
 }
 
 // ending is what is left of one round.
 type ending struct {
-	name    string
+	story   story
+	stage   *stage
 	ns      string
 	objects map[string]string
 }
 
-// matrix plays a story undisturbed, and then once before and once after each of its writes.
-func (s *stage) matrix(t *testing.T, st story) {
-	var first ending
-	var all []point
-	if !t.Run("undisturbed", func(t *testing.T) {
-		var writes []write
-		first, writes = s.tell(t, st, undisturbed)
-		all = points(writes)
-	}) {
-		return
-	}
+// matrix plays a story undisturbed, and returns the rounds in which the operator
+// is killed once, before and after each of its writes.
+func (s *stage) matrix(t *testing.T, st story) (ending, []job) {
+	t.Helper()
+	r := s.open(t, undisturbed, st.patience)
+	first := r.tell(st)
+	first.once(t)
+	all := points(r.ledger.all())
 	start := max(0, slices.IndexFunc(all, func(p point) bool { return strings.Contains(p.mark, st.from) }))
-	t.Logf("%d writes; killed before and after each of the last %d: %d points", len(all), len(all)-start, 2*(len(all)-start))
-	endings := []ending{first}
+	t.Logf("%s: %d writes; killed before and after each of the last %d: %d points", st.name, len(all), len(all)-start, 2*(len(all)-start))
+	var jobs []job
 	for i, p := range all[start:] {
-		for when, how := range map[string]func(point) conduct{"before": killedBefore, "after": killedAfter} {
-			t.Run(fmt.Sprintf("killed %s write %d", when, start+i+1), func(t *testing.T) {
-				begun := time.Now()
-				end := s.strike(t, st, func() conduct { return how(p) })
-				endings = append(endings, end)
-				NewWithT(t).Expect(end.objects).To(BeComparableTo(first.objects))
-				t.Logf("killed %s write %d of %d (%s): the same end, after %s", when, start+i+1, len(all), p.mark, time.Since(begun).Round(100*time.Millisecond))
-			})
-		}
+		name := fmt.Sprintf("%s, killed %%s write %d of %d", st.name, start+i+1, len(all))
+		jobs = append(jobs,
+			job{fmt.Sprintf(name, "before"), func(t *testing.T, s *stage) { s.strike(t, first, p, killedBefore) }},
+			job{fmt.Sprintf(name, "after"), func(t *testing.T, s *stage) { s.strike(t, first, p, killedAfter) }},
+		)
 	}
-	s.once(t, st, endings)
+	return first, jobs
 }
 
 // tries to get to a point: what is observed while verifying may be written in
 // one write less.
 const tries = 3
 
-// strike plays a story with one kill.
-func (s *stage) strike(t *testing.T, st story, how func() conduct) ending {
-	t.Helper()
+// strike plays a story with one kill at a point, and compares how it ends.
+func (s *stage) strike(t *testing.T, first ending, p point, how func(point) conduct) {
 	for range tries {
-		r := s.open(t, how(), st.patience)
-		if end := r.tell(st); r.deaths == 1 {
-			return end
+		begun := time.Now()
+		r := s.open(t, how(p), first.story.patience)
+		end := r.tell(first.story)
+		if r.deaths != 1 {
+			continue // it was over before
 		}
+		NewWithT(t).Expect(end.objects).To(BeComparableTo(first.objects))
+		end.once(t)
+		t.Logf("%s: the same end, each effect once, after %s", p.says, time.Since(begun).Round(100*time.Millisecond))
+		return
 	}
 	t.Fatalf("the round was over before its point was reached, %d times", tries)
-	return ending{}
 }
 
-// alike plays a story undisturbed and disturbed, and compares how they end.
-func (s *stage) alike(t *testing.T, st story, how conduct) {
-	first, _ := s.tell(t, st, undisturbed)
-	end, writes := s.tell(t, st, how)
-	NewWithT(t).Expect(end.objects).To(BeComparableTo(first.objects))
-	s.once(t, st, []ending{end})
-	t.Logf("the same end, with %d writes", len(writes))
+// alike plays a story disturbed, and compares how it ends.
+func alike(first ending, name string, how conduct) job {
+	return job{first.story.name + ", " + name, func(t *testing.T, s *stage) {
+		r := s.open(t, how, first.story.patience)
+		end := r.tell(first.story)
+		NewWithT(t).Expect(r.deaths).To(BeNumerically(">", 0))
+		NewWithT(t).Expect(end.objects).To(BeComparableTo(first.objects))
+		end.once(t)
+		t.Logf("%d operators killed, %d writes: the same end, each effect once", r.deaths, len(r.ledger.all()))
+	}}
 }
 
 // tell plays one round of a story.
-func (s *stage) tell(t *testing.T, st story, how conduct) (ending, []write) {
-	r := s.open(t, how, st.patience)
-	return r.tell(st), r.ledger.all()
-}
-
 func (r *round) tell(st story) ending {
+	r.t.Helper()
 	g := NewWithT(r.t)
 	r.play(st.act)
 	r.close()
@@ -138,19 +173,15 @@ func (r *round) tell(st story) ending {
 	g.Expect(ar.Status.Outcome).To(Equal(st.outcome))
 	objects, err := r.objects(r.t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
-	return ending{name: r.t.Name(), ns: r.ns, objects: objects}
+	return ending{story: st, stage: r.stage, ns: r.ns, objects: objects}
 }
 
 // once shows by the audit log that nothing took effect twice.
-func (s *stage) once(t *testing.T, st story, endings []ending) {
-	log := s.server.Audit()
-	want := changes(st.effects)
-	for _, end := range endings {
-		g := NewWithT(t)
-		g.Expect(effects(log, end.ns)).To(Equal(want), "changes of the Deployment, %s", end.name)
-		g.Expect(made(log, end.ns)).To(Equal(map[string]int{"alertremediations": 1, "workflowruns": st.runs}), "objects made, %s", end.name)
-	}
-	t.Logf("by the audit log, in each of %d rounds: 1 AlertRemediation, %d WorkflowRuns and %d changes of the Deployment, each once", len(endings), st.runs, st.effects)
+func (e ending) once(t *testing.T) {
+	t.Helper()
+	log, g := e.stage.server.AuditIn(e.ns), NewWithT(t)
+	g.Expect(effects(log, e.ns)).To(Equal(changes(e.story.effects)), "changes of the Deployment")
+	g.Expect(made(log, e.ns)).To(Equal(map[string]int{"alertremediations": 1, "workflowruns": e.story.runs}), "objects made")
 }
 
 // changes of the Deployment: it was created, the bad release came, and then the
@@ -165,8 +196,7 @@ func changes(remediator int) []string {
 
 // reverted shows that a claimed operation is done again if, when its state is
 // looked at, the old value is there, whoever brought it back.
-func (s *stage) reverted(t *testing.T) {
-	first, _ := s.tell(t, healed, undisturbed)
+func (s *stage) reverted(t *testing.T, first ending) {
 	r := s.open(t, killedAfterEffect(1), healed.patience)
 	r.whileDown = func(ctx context.Context) error {
 		if err := r.player.show(ctx, badImage); err != nil {
@@ -182,7 +212,7 @@ func (s *stage) reverted(t *testing.T) {
 			g.Expect(end.objects[name]).To(BeComparableTo(object))
 		}
 	}
-	g.Expect(effects(s.server.Audit(), r.ns)).To(Equal([]string{"admin", "admin", kubetest.Remediator, "admin", kubetest.Remediator}))
+	g.Expect(effects(s.server.AuditIn(r.ns), r.ns)).To(Equal([]string{"admin", "admin", kubetest.Remediator, "admin", kubetest.Remediator}))
 	g.Expect(r.player.played.image).To(Equal(goodImage))
 }
 
@@ -197,7 +227,7 @@ func (s *stage) again(t *testing.T) {
 
 	g := NewWithT(t)
 	g.Expect(r.deaths).To(Equal(1))
-	log := s.server.Audit()
+	log := s.server.AuditIn(r.ns)
 	g.Expect(effects(log, r.ns)).To(Equal(changes(3)), "there, back, and there again")
 	g.Expect(made(log, r.ns)).To(Equal(map[string]int{"alertremediations": 2, "workflowruns": 3}))
 	g.Expect(r.player.played.image).To(Equal(goodImage))

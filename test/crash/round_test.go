@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -193,4 +194,8 @@ func (r *round) close() {
 		r.t.Error(err)
 	}
 	r.wire.front.Close()
+	said, err := os.ReadFile(r.log.Name())
+	if err != nil || bytes.Contains(said, []byte("panic")) {
+		r.t.Errorf("an operator panicked, or its log can't be read: %v", err)
+	}
 }

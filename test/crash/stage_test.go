@@ -32,15 +32,21 @@ type stage struct {
 	dir      string
 }
 
-func newStage(t *testing.T) *stage {
+// compiled returns the operator's program, built from the sources as they are.
+func compiled(t *testing.T) string {
 	t.Helper()
-	s := &stage{dir: t.TempDir()}
-	s.program = filepath.Join(s.dir, "kubernaut")
-	compile := exec.CommandContext(t.Context(), "go", "build", "-o", s.program, "./cmd/kubernaut")
+	program := filepath.Join(t.TempDir(), "kubernaut")
+	compile := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/kubernaut")
 	compile.Dir = kubetest.Path()
 	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("building the operator: %v\n%s", err, out)
 	}
+	return program
+}
+
+func newStage(t *testing.T, program string) *stage {
+	t.Helper()
+	s := &stage{dir: t.TempDir(), program: program}
 	s.intake = freeAddress(t)
 	s.config = filepath.Join(s.dir, "config.yaml")
 	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: \"0\"}\n", kubetest.OperatorNamespace, s.intake)

@@ -86,7 +86,7 @@ func (l *ledger) pass(w *wire, wr write, send func() answer) (answer, bool) {
 	wr.at = time.Now()
 	l.writes = append(l.writes, wr)
 	at := len(l.writes) - 1
-	done, lives := l.conduct(at+1, wr, func() answer {
+	done, lives := l.conduct(wr, func() answer {
 		a := send()
 		l.writes[at].code = a.code
 		return a
@@ -161,6 +161,9 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	wr.says = gist(body)
+	if wr.name == "" {
+		wr.name = nameIn(body)
+	}
 	done, lives := w.ledger.pass(w, wr, func() answer { return w.send(r, body) })
 	if !lives || done.code == 0 {
 		panic(http.ErrAbortHandler) // no answer: the connection breaks
@@ -207,6 +210,17 @@ func asWrite(r *http.Request) (write, bool) {
 	return w, true
 }
 
+// nameIn returns the name of the object that a body is.
+func nameIn(body []byte) string {
+	var named struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}
+	_ = json.Unmarshal(body, &named) // a patch may be no object, and has no name
+	return named.Metadata.Name
+}
+
 // gist says what a body writes of a status.
 func gist(body []byte) string {
 	var written struct {
@@ -233,7 +247,7 @@ func gist(body []byte) string {
 	var said []string
 	for _, step := range written.Status.Steps {
 		for _, op := range step.Operations {
-			said = append(said, "operation "+op.State)
+			said = append(said, "operation="+op.State)
 		}
 	}
 	for _, c := range written.Status.Conditions {
