@@ -15,6 +15,8 @@ unexport KUBECONFIG
 endif
 export GOTOOLCHAIN := local
 export GOWORK := off
+# As localcluster compiles Kubernetes, so that the tests find its packages compiled; and nothing asks git.
+export GOFLAGS := -trimpath -buildvcs=false
 
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubernaut
 TOOLS := $(CACHE)/tools-$(shell { go env GOVERSION; cat go.tools.mod go.tools.sum; } | sha256sum | cut -c1-12)
@@ -72,6 +74,7 @@ e2e: $(if $(CLUSTER),,packages) build $(GINKGO) ## Break a real cluster and watc
 	mkdir -p _output
 	KUBERNETES=$(KUBERNETES) CLUSTER=$(CLUSTER) $(GINKGO) run --tags=e2e --timeout=40m \
 	  --output-dir=_output --junit-report=e2e.xml ./test/e2e
+	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test -count=1 -tags e2e -timeout 20m ./test/crash
 	go -C hack/localcluster test -count=1 -tags e2e -timeout 20m ./downtest
 
 lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml over both modules.

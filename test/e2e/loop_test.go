@@ -30,16 +30,12 @@ var _ = Describe("A crash loop by a bad release", func() {
 		for i := range loops {
 			loops[i] = &loop{tenant: newTenant(ctx, "full")}
 		}
-		for _, l := range loops {
-			l.release(ctx)
-		}
-		for _, l := range loops {
-			l.pod = l.crashed(ctx)
+		for _, l := range loops { // one outage at a time; only the verifications overlap
+			l.pod = l.crash(ctx)
+			l.receive(ctx)
+			Eventually(l.serves).WithContext(ctx).Should(Succeed())
 		}
 		var slowest, longest time.Duration
-		for _, l := range loops { // one decision at a time; the cures overlap
-			l.receive(ctx)
-		}
 		for i, l := range loops {
 			decided, served := l.healed(ctx)
 			AddReportEntry(fmt.Sprintf("run %d", i+1), fmt.Sprintf("decision %s, serving again %s", decided, served))
