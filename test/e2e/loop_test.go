@@ -33,7 +33,7 @@ var _ = Describe("A crash loop by a bad release", func() {
 		for _, l := range loops { // one outage at a time; only the verifications overlap
 			l.pod = l.crash(ctx)
 			l.receive(ctx)
-			Eventually(l.serves).WithContext(ctx).Should(Succeed())
+			l.resolve(ctx)
 		}
 		var slowest, longest time.Duration
 		for i, l := range loops {
@@ -116,10 +116,11 @@ func (t *tenant) crashed(ctx context.Context) string {
 // loop is one crash loop on its way to a cure.
 type loop struct {
 	*tenant
-	pod    string
-	began  time.Time
-	alert  map[string]any
-	served chan time.Duration
+	pod     string
+	began   time.Time
+	alert   map[string]any
+	answers chan time.Duration
+	served  time.Duration
 }
 
 // receive posts the alert, watches from the first byte on for the Service to
@@ -127,14 +128,14 @@ type loop struct {
 func (l *loop) receive(ctx context.Context) {
 	GinkgoHelper()
 	l.alert = l.tenant.alert("KubePodCrashLooping", map[string]string{"pod": l.pod, "container": l.container})
-	l.began, l.served = l.post(ctx, "firing", l.alert), make(chan time.Duration, 1)
+	l.began, l.answers = l.post(ctx, "firing", l.alert), make(chan time.Duration, 1)
 	go func() {
 		tick := time.NewTicker(250 * time.Millisecond)
 		defer tick.Stop()
 		for l.serves(ctx) != nil && ctx.Err() == nil {
 			<-tick.C
 		}
-		l.served <- time.Since(l.began)
+		l.answers <- time.Since(l.began)
 	}()
 	Eventually(func() (bool, error) {
 		all, err := l.remediations(ctx)
@@ -142,17 +143,22 @@ func (l *loop) receive(ctx context.Context) {
 	}).WithContext(ctx).WithPolling(100 * time.Millisecond).Should(BeTrue())
 }
 
+// resolve waits until the Service answers, and posts that the alert is over.
+func (l *loop) resolve(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(l.answers).WithContext(ctx).Should(Receive(&l.served))
+	l.post(ctx, "resolved", l.alert)
+}
+
 // healed returns how long the decision took, by the audit log, and how long it
 // took until the Service answered; both from the webhook's first byte.
 func (l *loop) healed(ctx context.Context) (decided, served time.Duration) {
 	GinkgoHelper()
-	Eventually(l.served).WithContext(ctx).Should(Receive(&served))
-	l.post(ctx, "resolved", l.alert)
 	ar := l.ended(ctx)
 	Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRemediated), "%+v", ar.Status.Conditions)
 	Expect(ar.Status.Diagnosis.Cause).To(Equal(v1alpha1.CauseCrashBadRelease))
 	Expect(changes(l.ns)).To(Equal([]string{"patch deployments/" + l.app}))
-	return planned(ar).Sub(l.began), served
+	return planned(ar).Sub(l.began), l.served
 }
 
 // remediatorRole returns the Role that grant made.
