@@ -65,7 +65,7 @@ func rule(ar *v1alpha1.AlertRemediation, judgement policy.Judgement, now time.Ti
 		return ruling{reason: v1alpha1.ReasonModeRecommends, message: "the mode in force is Recommend: " + planned(*ar.Status.Plan), outcome: v1alpha1.OutcomeRecommended}
 	}
 	if refused, ok := first(judgement.Refusals, policy.Ends); ok {
-		return ruling{reason: refused.Reason, message: refused.Message, outcome: v1alpha1.OutcomeRefused}
+		return ruling{reason: refused.Reason, message: refused.Message, outcome: refusedAs(refused.Reason)}
 	}
 	if judgement.Mode == v1alpha1.ModeApprove {
 		if decided, ok := person(ar, now); ok {
@@ -82,6 +82,14 @@ func rule(ar *v1alpha1.AlertRemediation, judgement policy.Judgement, now time.Ti
 		return ruling{reason: v1alpha1.ReasonPolicyAllows, message: "policy " + judgement.Policy + " allows it"}
 	}
 	return ruling{reason: v1alpha1.ReasonUnreadable, message: "which mode is in force is not known", wait: unreadableRetry}
+}
+
+// refusedAs tells a person's no from a gate's.
+func refusedAs(reason string) v1alpha1.Outcome {
+	if reason == v1alpha1.ReasonRejected {
+		return v1alpha1.OutcomeRejected
+	}
+	return v1alpha1.OutcomeRefused
 }
 
 // person reports what a person, or their silence, has already decided against.
