@@ -56,7 +56,7 @@ const stages = 3
 
 func TestCrash(t *testing.T) {
 	var house theatre
-	program := compiled(t)
+	program := kubetest.Compile(t)
 	for range stages {
 		house = append(house, newStage(t, program))
 	}

@@ -67,7 +67,7 @@ func (s *stage) open(t *testing.T, how conduct, p patience) *round {
 	}}
 	t.Cleanup(func() {
 		if r.wire != nil && r.wire.operator != nil {
-			r.wire.operator.kill()
+			r.wire.operator.Kill()
 			r.wire.front.Close()
 		}
 		_ = r.log.Close()
@@ -124,7 +124,7 @@ func (r *round) step(ctx context.Context, a act) error {
 // the last write killed one, the next has had its chance to write more.
 func (r *round) up() error {
 	r.ledger.all() // a kill that is under way is over now
-	if r.wire.operator.gone() {
+	if r.wire.operator.Gone() {
 		return errors.New("the operator is down")
 	}
 	conn, err := net.Dial("tcp", r.intake)
@@ -136,12 +136,12 @@ func (r *round) up() error {
 
 // revive starts the operator if it was killed, and complains if it died otherwise.
 func (r *round) revive(ctx context.Context) error {
-	if r.wire != nil && !r.wire.operator.gone() {
+	if r.wire != nil && !r.wire.operator.Gone() {
 		return nil
 	}
 	if r.wire != nil {
-		if !r.wire.operator.killed() {
-			return fmt.Errorf("the operator ended by itself: %s", r.wire.operator.cmd.ProcessState)
+		if !r.wire.operator.Killed() {
+			return fmt.Errorf("the operator ended by itself: %s", r.wire.operator.End())
 		}
 		r.wire.front.Close()
 		r.deaths++
@@ -190,7 +190,7 @@ func (r *round) released(ctx context.Context) error {
 // close ends the operator as Kubernetes does, so that the writes are complete.
 func (r *round) close() {
 	r.t.Helper()
-	if err := r.wire.operator.stop(); err != nil {
+	if err := r.wire.operator.Stop(); err != nil {
 		r.t.Error(err)
 	}
 	r.wire.front.Close()

@@ -5,9 +5,7 @@ package crash
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -32,22 +30,10 @@ type stage struct {
 	dir      string
 }
 
-// compiled returns the operator's program, built from the sources as they are.
-func compiled(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "kubernaut")
-	compile := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/kubernaut")
-	compile.Dir = kubetest.Path()
-	if out, err := compile.CombinedOutput(); err != nil {
-		t.Fatalf("building the operator: %v\n%s", err, out)
-	}
-	return program
-}
-
 func newStage(t *testing.T, program string) *stage {
 	t.Helper()
 	s := &stage{dir: t.TempDir(), program: program}
-	s.intake = freeAddress(t)
+	s.intake = kubetest.FreeAddress(t)
 	s.config = filepath.Join(s.dir, "config.yaml")
 	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: \"0\"}\n", kubetest.OperatorNamespace, s.intake)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
@@ -59,16 +45,6 @@ func newStage(t *testing.T, program string) *stage {
 	s.server.InstallGuards(t.Context())
 	s.operator = s.server.OperatorConfig(t.Context())
 	return s
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // patience is what the policy of a round allows.
@@ -103,6 +79,6 @@ func (s *stage) start(l *ledger, log *os.File) (*wire, error) {
 	}
 	l.mu.Lock() // its first write must find it
 	defer l.mu.Unlock()
-	w.operator, err = launch(s.program, kubeconfig, s.config, log)
+	w.operator, err = kubetest.Launch(s.program, kubeconfig, s.config, log)
 	return w, err
 }

@@ -93,7 +93,7 @@ func (l *ledger) pass(w *wire, wr write, send func() answer) (answer, bool) {
 	})
 	if !lives {
 		w.cut = true
-		w.operator.kill()
+		w.operator.Kill()
 	}
 	return done, lives
 }
@@ -107,7 +107,7 @@ func (l *ledger) all() []write {
 // wire is what lies between one operator process and the API server.
 type wire struct {
 	ledger   *ledger
-	operator *operator
+	operator *kubetest.Operator
 	front    *httptest.Server
 	back     http.RoundTripper
 	target   *url.URL
