@@ -1,0 +1,107 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/pkg/alert"
+)
+
+const (
+	senders   = 8    // clients that post side by side
+	newAlerts = 1000 // of which nobody has heard
+	bodySize  = 20   // alerts in a message
+	repeats   = 5000 // bodies that were heard before
+)
+
+// BenchmarkIntake: new alerts per second, against raw creates of the same
+// objects by the same account and by as many clients; and repeats per second.
+//
+//	go test -run '^$' -bench Intake -benchtime 1x ./test/bench
+func BenchmarkIntake(b *testing.B) {
+	s := open(b)
+	for b.Loop() {
+		ns, other := s.Namespace(b.Context()), s.Namespace(b.Context())
+		messages := strangers(ns)
+		taken := s.rate(b, messages)
+		made := s.finished(b, ns, newAlerts)
+		raw := s.creates(b, made, other)
+		s.finished(b, other, newAlerts)
+
+		known := make([][]byte, repeats)
+		for i := range known {
+			known[i] = messages[i%len(messages)]
+		}
+		again := s.rate(b, known)
+		note(b, "intake_new", figure{taken * bodySize, "alerts/s", ""})
+		note(b, "intake_raw", figure{raw, "creates/s", ""})
+		note(b, "intake_new_ratio", figure{taken * bodySize / raw, "ratio", ">= 0.6, goal 0.9"})
+		note(b, "intake_repeats", figure{again, "bodies/s", ">= 1000"})
+		note(b, "intake_repeated_alerts", figure{again * bodySize, "alerts/s", "goal 20000"})
+	}
+}
+
+// strangers are messages about alerts that name nothing in the cluster.
+func strangers(ns string) [][]byte {
+	var messages [][]byte
+	for i := 0; i < newAlerts; i += bodySize {
+		var alerts []map[string]string
+		for j := range bodySize {
+			alerts = append(alerts, map[string]string{"alertname": "QueueTooLong", "namespace": ns, "queue": strconv.Itoa(i + j)})
+		}
+		messages = append(messages, kubetest.Message(alert.Firing, alerts...))
+	}
+	return messages
+}
+
+// rate posts messages from all senders, and returns how many were taken per second.
+func (s *site) rate(b *testing.B, messages [][]byte) float64 {
+	b.Helper()
+	return perSecond(b, len(messages), func(ctx context.Context, i int) error { return s.post(ctx, messages[i]) })
+}
+
+// creates makes copies of remediations in another namespace, without the operator.
+func (s *site) creates(b *testing.B, made []v1alpha1.AlertRemediation, ns string) float64 {
+	b.Helper()
+	raw := rest.CopyConfig(s.account)
+	raw.QPS = -1 // as fast as the API server takes them
+	c, err := client.New(raw, client.Options{Scheme: s.Scheme})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return perSecond(b, len(made), func(ctx context.Context, i int) error {
+		return c.Create(ctx, &v1alpha1.AlertRemediation{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: made[i].Name, Labels: made[i].Labels}, Spec: made[i].Spec,
+		})
+	})
+}
+
+// perSecond does n things, as many at a time as there are senders.
+func perSecond(b *testing.B, n int, do func(ctx context.Context, i int) error) float64 {
+	b.Helper()
+	began := time.Now()
+	group, ctx := errgroup.WithContext(b.Context())
+	group.SetLimit(senders)
+	for i := range n {
+		group.Go(func() error {
+			if err := do(ctx, i); err != nil {
+				return fmt.Errorf("number %d: %w", i, err)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return float64(n) / time.Since(began).Seconds()
+}

@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+	"github.com/kubernaut/kubernaut/pkg/alert"
+)
+
+// atOnce is how many workloads begin to crash in the same moment.
+const atOnce = 100
+
+// BenchmarkPlan: from the first byte of a message about a hundred crash loops to
+// the write that records each plan, by the API server's audit log.
+//
+//	go test -run '^$' -bench Plan -benchtime 1x ./test/bench
+func BenchmarkPlan(b *testing.B) {
+	s := open(b)
+	for b.Loop() {
+		ns := s.Namespace(b.Context())
+		s.Create(b.Context(), build.Policy(ns, "bench", v1alpha1.ModeRecommend).Obj())
+		began := s.report(b, ns, atOnce)
+		waited := s.planned(b, ns, began)
+		note(b, "plan_p50_100", figure{waited[len(waited)/2].Seconds(), "s", ""})
+		note(b, "plan_p95_100", figure{waited[len(waited)*95/100].Seconds(), "s", "< 2"})
+	}
+}
+
+// report posts one message about so many crash loops, and waits until each has
+// ended with a plan that is recommended. It returns when it began to post.
+func (s *site) report(b *testing.B, ns string, many int) time.Time {
+	b.Helper()
+	alerts := s.crashLoops(b, ns, many)
+	began := time.Now()
+	if err := s.post(b.Context(), kubetest.Message(alert.Firing, alerts...)); err != nil {
+		b.Fatal(err)
+	}
+	for _, ar := range s.finished(b, ns, many) {
+		if ar.Status.Outcome != v1alpha1.OutcomeRecommended {
+			b.Fatalf("%s ended as %s: %s", ar.Name, ar.Status.Outcome, meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Succeeded).Message)
+		}
+	}
+	return began
+}
+
+// planned returns how long after the beginning each plan was recorded, the quickest first.
+func (s *site) planned(b *testing.B, ns string, began time.Time) []time.Duration {
+	b.Helper()
+	first := map[string]time.Duration{}
+	for _, event := range s.AuditIn(ns) {
+		if event.ObjectRef.Resource != "alertremediations" || event.ResponseObject == nil {
+			continue
+		}
+		var ar v1alpha1.AlertRemediation
+		if err := json.Unmarshal(event.ResponseObject.Raw, &ar); err != nil || !meta.IsStatusConditionTrue(ar.Status.Conditions, v1alpha1.Planned) {
+			continue
+		}
+		if _, known := first[ar.Name]; !known {
+			first[ar.Name] = event.StageTimestamp.Sub(began)
+		}
+	}
+	waited := make([]time.Duration, 0, len(first))
+	for _, d := range first {
+		waited = append(waited, d)
+	}
+	if len(waited) != atOnce {
+		b.Fatalf("%d plans were recorded, want %d", len(waited), atOnce)
+	}
+	slices.Sort(waited)
+	return waited
+}

@@ -1,0 +1,143 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+)
+
+// site is the real operator, a process of its own, at work on an API server
+// without nodes.
+type site struct {
+	*kubetest.Server
+	account  *rest.Config // the operator's own
+	operator *kubetest.Operator
+	webhook  string
+}
+
+// open installs what config/ ships and starts the operator; it is ready when it answers.
+func open(b *testing.B) *site {
+	b.Helper()
+	ctx := b.Context()
+	s := &site{Server: kubetest.Start(b)}
+	s.Install(ctx, "config", "rbac")
+	s.Install(ctx, "config", "policies")
+	s.InstallGuards(ctx)
+	s.account = s.OperatorConfig(ctx)
+
+	dir, intake, health := b.TempDir(), kubetest.FreeAddress(b), kubetest.FreeAddress(b)
+	s.webhook = "http://" + intake + "/webhook/alertmanager"
+	config := filepath.Join(dir, "config.yaml")
+	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\n", kubetest.OperatorNamespace, intake, health)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	if err := clientcmd.WriteToFile(kubeconfigOf(s.account), kubeconfig); err != nil {
+		b.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if s.operator, err = kubetest.Launch(kubetest.Compile(b), kubeconfig, config, log); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.shut(b, log) })
+	s.await(b, time.Minute, "the operator to answer", func(ctx context.Context) (bool, error) {
+		answer, err := poster.Get("http://" + health + "/readyz")
+		if err != nil {
+			return false, nil //nolint:nilerr // not yet
+		}
+		return answer.StatusCode == http.StatusOK, answer.Body.Close()
+	})
+	return s
+}
+
+// shut stops the operator, and shows what it said if anything went wrong.
+func (s *site) shut(b *testing.B, log *os.File) {
+	if err := s.operator.Stop(); err != nil {
+		b.Error(err)
+	}
+	if !b.Failed() {
+		return
+	}
+	said, err := os.ReadFile(log.Name())
+	b.Logf("the operator said (%v):\n%s", err, said[max(0, len(said)-16<<10):])
+}
+
+func kubeconfigOf(account *rest.Config) clientcmdapi.Config {
+	cfg := clientcmdapi.NewConfig()
+	cfg.Clusters["bench"] = &clientcmdapi.Cluster{Server: account.Host, CertificateAuthorityData: account.CAData}
+	cfg.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Token: account.BearerToken}
+	cfg.Contexts["bench"] = &clientcmdapi.Context{Cluster: "bench", AuthInfo: "operator"}
+	cfg.CurrentContext = "bench"
+	return *cfg
+}
+
+// await waits until something holds, and fails with what was waited for.
+func (s *site) await(b *testing.B, patience time.Duration, what string, holds wait.ConditionWithContextFunc) {
+	b.Helper()
+	if err := wait.PollUntilContextTimeout(b.Context(), 50*time.Millisecond, patience, true, holds); err != nil {
+		b.Fatalf("waiting for %s: %v", what, err)
+	}
+}
+
+var poster = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
+// post sends a message until it is taken, as Alertmanager does: only a 5xx is sent again.
+func (s *site) post(ctx context.Context, body []byte) error {
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.webhook, bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Content-Type", "application/json")
+		answer, err := poster.Do(request)
+		if err != nil {
+			return err
+		}
+		said, _ := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		switch {
+		case answer.StatusCode == http.StatusOK:
+			return nil
+		case answer.StatusCode < http.StatusInternalServerError:
+			return fmt.Errorf("posting: %s: %s", answer.Status, said)
+		}
+	}
+}
+
+// finished returns the remediations of a namespace once there are so many, all ended.
+func (s *site) finished(b *testing.B, namespace string, many int) []v1alpha1.AlertRemediation {
+	b.Helper()
+	var list v1alpha1.AlertRemediationList
+	s.await(b, 10*time.Minute, fmt.Sprintf("%d remediations in %s to end", many, namespace), func(ctx context.Context) (bool, error) {
+		if err := s.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+			return false, err
+		}
+		ended := 0
+		for i := range list.Items {
+			if list.Items[i].Finished() {
+				ended++
+			}
+		}
+		return ended == many, nil
+	})
+	return list.Items
+}
