@@ -8,14 +8,28 @@ type DiagnosisSource string
 const SourceRules DiagnosisSource = "Rules"
 
 // Cause is a code of the catalogue of causes.
-// +kubebuilder:validation:Enum=CrashBadRelease;OOMKilled;ServiceSelectorMismatch;RolloutStuck;Healthy;NotEnoughEvidence
+// +kubebuilder:validation:Enum=CrashBadRelease;CrashBadConfig;OOMKilled;ImageNotFound;ImagePullDenied;ProbeWrongPort;UntoleratedTaint;InsufficientCPU;InsufficientMemory;ServiceSelectorMismatch;RolloutStuck;Healthy;NotEnoughEvidence
 type Cause string
 
 const (
 	// CauseCrashBadRelease: containers crash since a new revision, and the one before was healthy.
 	CauseCrashBadRelease Cause = "CrashBadRelease"
+	// CauseCrashBadConfig: containers crash, or can't be started, for what they were given as configuration, and their log or an event names it.
+	CauseCrashBadConfig Cause = "CrashBadConfig"
 	// CauseOOMKilled: a container is killed for reaching its own memory limit.
 	CauseOOMKilled Cause = "OOMKilled"
+	// CauseImageNotFound: the registry does not have an image.
+	CauseImageNotFound Cause = "ImageNotFound"
+	// CauseImagePullDenied: the registry does not give an image to us, or to anybody without credentials.
+	CauseImagePullDenied Cause = "ImagePullDenied"
+	// CauseProbeWrongPort: a probe asks at a port where nothing listens, while the container listens at another.
+	CauseProbeWrongPort Cause = "ProbeWrongPort"
+	// CauseUntoleratedTaint: pods find no node, because nodes carry a taint that they do not tolerate.
+	CauseUntoleratedTaint Cause = "UntoleratedTaint"
+	// CauseInsufficientCPU: pods find no node, because none has as much CPU left as they request.
+	CauseInsufficientCPU Cause = "InsufficientCPU"
+	// CauseInsufficientMemory: pods find no node, because none has as much memory left as they request.
+	CauseInsufficientMemory Cause = "InsufficientMemory"
 	// CauseServiceSelectorMismatch: a Service selects no pod, and exactly one ready workload is what it should select.
 	CauseServiceSelectorMismatch Cause = "ServiceSelectorMismatch"
 	// CauseRolloutStuck: a rollout passed its progress deadline. What holds it up, where known, is the cause underneath.

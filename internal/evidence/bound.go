@@ -19,10 +19,12 @@ const (
 	maxWorkloads   = 16
 	maxServices    = 8
 	maxReplicaSets = 10
+	maxRevisions   = 6
 	maxPods        = 12
 	maxSlices      = 4
 	maxEvents      = 20
 	maxEndpoints   = 20
+	maxNodes       = 100 // a name and a word each
 )
 
 // revisionAnnotation numbers the revisions of a Deployment.
@@ -36,6 +38,7 @@ func bound(s *analysis.Snapshot) {
 	s.Pods = first(s.Pods, maxPods)
 	slices.SortStableFunc(s.ReplicaSets, byWeight)
 	s.ReplicaSets = first(s.ReplicaSets, maxReplicaSets)
+	s.Revisions = first(s.Revisions, maxRevisions)
 	s.Events = first(s.Events, maxEvents)
 	s.EndpointSlices = first(s.EndpointSlices, maxSlices)
 	for i := range s.EndpointSlices {

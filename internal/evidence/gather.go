@@ -42,7 +42,7 @@ func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference,
 		return s
 	}
 	gather(l, ctx)
-	l.readLogs(ctx)
+	atOnce(func() { l.readLogs(ctx) }, func() { l.nodes(ctx) }, func() { l.configMaps(ctx) })
 	bound(s)
 	redactSnapshot(s)
 	return s

@@ -51,6 +51,11 @@ func redactSnapshot(s *analysis.Snapshot) {
 		e.shrinkTemplate(&s.ReplicaSets[i].Spec.Template)
 		metav1.SetMetaDataAnnotation(&s.ReplicaSets[i].Spec.Template.ObjectMeta, analysis.PodSpecAnnotation, whole)
 	}
+	for i := range s.Revisions {
+		whole := e.whole(&s.Revisions[i].Template.Spec)
+		e.shrinkTemplate(&s.Revisions[i].Template)
+		metav1.SetMetaDataAnnotation(&s.Revisions[i].Template.ObjectMeta, analysis.PodSpecAnnotation, whole)
+	}
 	for i := range s.Pods {
 		shrinkMeta(&s.Pods[i].ObjectMeta)
 		e.shrinkPodSpec(&s.Pods[i].Spec)
@@ -115,6 +120,8 @@ func (e numbers) shrinkPodSpec(spec *corev1.PodSpec) {
 		Containers:                    e.containers(spec.Containers),
 		RestartPolicy:                 spec.RestartPolicy,
 		NodeName:                      spec.NodeName,
+		Tolerations:                   spec.Tolerations,
+		Volumes:                       configVolumes(spec.Volumes),
 		TerminationGracePeriodSeconds: spec.TerminationGracePeriodSeconds,
 	}
 }
@@ -126,8 +133,20 @@ func (e numbers) containers(all []corev1.Container) []corev1.Container {
 			Name: c.Name, Image: c.Image, Command: hideArgs(c.Command), Args: hideArgs(c.Args),
 			Env: e.env(c.Env), EnvFrom: c.EnvFrom, Ports: c.Ports, Resources: c.Resources,
 			LivenessProbe: shrinkProbe(c.LivenessProbe), ReadinessProbe: shrinkProbe(c.ReadinessProbe), StartupProbe: shrinkProbe(c.StartupProbe),
-			RestartPolicy: c.RestartPolicy,
+			RestartPolicy: c.RestartPolicy, VolumeMounts: first(c.VolumeMounts, 16),
 		})
+	}
+	return kept
+}
+
+// configVolumes keeps which ConfigMaps and Secrets are mounted, by name.
+func configVolumes(all []corev1.Volume) []corev1.Volume {
+	var kept []corev1.Volume
+	for _, v := range all {
+		switch {
+		case v.ConfigMap != nil, v.Secret != nil, v.Projected != nil:
+			kept = append(kept, v)
+		}
 	}
 	return kept
 }
@@ -199,7 +218,7 @@ func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 
 func shrinkState(s corev1.ContainerState) corev1.ContainerState {
 	if s.Waiting != nil {
-		s.Waiting.Message = redact.Line(s.Waiting.Message, 300)
+		s.Waiting.Message = redact.Line(s.Waiting.Message, 600) // why an image can't be pulled stands at the end, after three times its name
 	}
 	if s.Terminated != nil {
 		s.Terminated.Message = redact.Line(s.Terminated.Message, 300)
@@ -219,7 +238,7 @@ func shrinkEvent(e *corev1.Event) {
 	*e = corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace},
 		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID},
-		Reason:         e.Reason, Message: redact.Line(e.Message, 300), Type: e.Type,
+		Reason:         e.Reason, Message: redact.Line(e.Message, 600), Type: e.Type,
 		FirstTimestamp: e.FirstTimestamp, LastTimestamp: e.LastTimestamp, EventTime: e.EventTime, Series: e.Series, Count: e.Count,
 	}
 }

@@ -1,12 +1,17 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
 // deployment gathers a Deployment, its ReplicaSets, their pods and what was said
@@ -65,13 +70,39 @@ func (l *look) replicaSet(ctx context.Context) {
 // podsOf gathers the pods that a workload owns directly.
 func (l *look) podsOf(ctx context.Context, owner types.UID, selector *metav1.LabelSelector) {
 	var pods corev1.PodList
+	var kept appsv1.ControllerRevisionList
 	var events []corev1.Event
 	atOnce(
 		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, selector) },
+		func() { l.selected(ctx, "revisions of "+l.snapshot.Target.String(), &kept, selector) },
 		func() { events = l.warnings(ctx) },
 	)
+	l.snapshot.Revisions = revisions(ownedBy(kept.Items, map[types.UID]bool{owner: true}))
 	l.snapshot.Pods = ownedBy(pods.Items, map[types.UID]bool{owner: true})
 	l.snapshot.Events = about(l.snapshot, events)
+}
+
+// revisions decodes what ControllerRevisions keep. One that can't be decoded is
+// none that could be returned to.
+func revisions(kept []appsv1.ControllerRevision) []analysis.Revision {
+	var all []analysis.Revision
+	for i := range kept {
+		var data struct {
+			Spec struct {
+				Template corev1.PodTemplateSpec `json:"template"`
+			} `json:"spec"`
+		}
+		owner := metav1.GetControllerOf(&kept[i])
+		if owner == nil || json.Unmarshal(kept[i].Data.Raw, &data) != nil {
+			continue
+		}
+		all = append(all, analysis.Revision{
+			Owner: owner.UID, Name: kept[i].Name, Number: kept[i].Revision,
+			CreatedAt: kept[i].CreationTimestamp.Time, Template: data.Spec.Template,
+		})
+	}
+	slices.SortFunc(all, func(a, b analysis.Revision) int { return cmp.Compare(b.Number, a.Number) })
+	return all
 }
 
 func (l *look) pod(ctx context.Context) {

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -32,6 +33,10 @@ type Snapshot struct {
 	DaemonSets []appsv1.DaemonSet `json:"daemonSets,omitempty"`
 	// ReplicaSets of the Deployments, old ones included.
 	ReplicaSets []appsv1.ReplicaSet `json:"replicaSets,omitempty"`
+	// Revisions of the StatefulSets and DaemonSets, newest first.
+	Revisions []Revision `json:"revisions,omitempty"`
+	// Nodes, where a pod found none to run on: no more than how each is.
+	Nodes []Node `json:"nodes,omitempty"`
 	// Pods of the target, or those a Service could select.
 	Pods []corev1.Pod `json:"pods,omitempty"`
 	// Services that were needed.
@@ -40,7 +45,7 @@ type Snapshot struct {
 	EndpointSlices []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
 	// Events about the target, its ReplicaSets and its pods, newest first.
 	Events []corev1.Event `json:"events,omitempty"`
-	// Changes say who last changed what can break the target, newest first.
+	// Changes say who last changed what can break the target. Of a ConfigMap nothing but that is read.
 	Changes []Change `json:"changes,omitempty"`
 	// Logs of containers that failed.
 	Logs []Log `json:"logs,omitempty"`
@@ -48,11 +53,51 @@ type Snapshot struct {
 	Missing []Missing `json:"missing,omitempty"`
 }
 
+// Revision of a StatefulSet or DaemonSet, as its ControllerRevision keeps it.
+type Revision struct {
+	// Owner is the uid of the set.
+	Owner types.UID `json:"owner"`
+	// Name of the ControllerRevision.
+	Name string `json:"name"`
+	// Number counts up; a template that is returned to gets a new one.
+	Number int64 `json:"number"`
+	// CreatedAt is when it was first rolled out.
+	CreatedAt time.Time `json:"createdAt"`
+	// Template of its pods.
+	Template corev1.PodTemplateSpec `json:"template"`
+}
+
+// Node is a node's name, and how it is in one word.
+type Node struct {
+	// Name of the node.
+	Name string `json:"name"`
+	// Code says how it is.
+	Code NodeCode `json:"code"`
+}
+
+// NodeCode says in one word how a node is.
+type NodeCode string
+
+const (
+	// NodeReady: it takes pods.
+	NodeReady NodeCode = "Ready"
+	// NodeNotReady: its kubelet does not say that it is ready.
+	NodeNotReady NodeCode = "NotReady"
+	// NodeCordoned: somebody said that it shall take no more pods.
+	NodeCordoned NodeCode = "Cordoned"
+	// NodeReserved: it is for the control plane or another role.
+	NodeReserved NodeCode = "Reserved"
+	// NodeTainted: it is ready, and somebody's taint keeps pods off.
+	NodeTainted NodeCode = "Tainted"
+	// NodePressed: Kubernetes' own taint keeps pods off, for pressure or because it is not set up yet.
+	NodePressed NodeCode = "Pressed"
+)
+
 // Change is the last write to a field, as the API server remembers it.
 type Change struct {
 	// Object that was changed.
 	Object v1alpha1.ObjectReference `json:"object"`
-	// Field that was changed: spec.template or spec.selector.
+	// Field that was changed: spec.template, spec.selector or, of a ConfigMap, data.
 	Field string `json:"field"`
 	// By is the program that wrote it, as it called itself; data, not proof.
 	By string `json:"by"`

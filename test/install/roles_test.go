@@ -18,6 +18,7 @@ var operatorMay = []string{
 	"get list watch /nodes",
 	"get list watch /pods",
 	"get /pods/log",
+	"get /configmaps", // metadata only: who wrote one last, and when
 	"get list watch /services",
 	"get list watch create patch /events",
 	"get list watch /persistentvolumeclaims",

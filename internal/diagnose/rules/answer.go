@@ -54,6 +54,7 @@ const (
 	rolloutUndo        = "RolloutUndo"
 	adjustResources    = "AdjustResources"
 	fixServiceSelector = "FixServiceSelector"
+	setImage           = "SetImage"
 	escalate           = "Escalate"
 )
 
@@ -63,6 +64,10 @@ func undo(to revision) v1alpha1.Remedy {
 
 func raiseMemory(container string) v1alpha1.Remedy {
 	return v1alpha1.Remedy{Action: adjustResources, Parameters: map[string]string{"container": container, "resource": "memory"}}
+}
+
+func setTo(container, image string) v1alpha1.Remedy {
+	return v1alpha1.Remedy{Action: setImage, Parameters: map[string]string{"container": container, "image": image}}
 }
 
 func toPerson(reason string) v1alpha1.Remedy {

@@ -32,9 +32,7 @@ func crashEvidence(sc *scene, failures []failure) []v1alpha1.Evidence {
 	return all
 }
 
-func podRef(f failure) v1alpha1.ObjectReference {
-	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: f.pod.Namespace, Name: f.pod.Name}
-}
+func podRef(f failure) v1alpha1.ObjectReference { return refOf(f.pod) }
 
 var speaksOfError = regexp.MustCompile(`(?i)error|exception|fatal|panic|denied|refused|cannot|can't|no such|not found|not set|missing|invalid`)
 

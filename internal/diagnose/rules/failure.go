@@ -37,7 +37,7 @@ const (
 type failure struct {
 	pod       *corev1.Pod
 	container string
-	revision  int64 // of its pod; 0 for other kinds than Deployments
+	revision  int64 // of its pod; 0: not known
 	state     state
 	crashes   int32
 	last      *corev1.ContainerStateTerminated // how it last ended; nil: it never began

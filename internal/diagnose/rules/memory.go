@@ -25,7 +25,7 @@ func oomKilled(sc *scene, w *workload) *Finding {
 		Evidence:   crashEvidence(sc, killed),
 		Confidence: percent(75 + min(5*int(worst.crashes-1), 15) - 10*sc.details()),
 	}
-	o, known := findOnset(sc, w, filter(w.failures, failure.loops))
+	o, known := findOnset(sc, w, revisionsOf(filter(w.failures, failure.loops)))
 	if known && lowered(o, worst.container) {
 		f.Message += fmt.Sprintf(", which revision %d lowered; revision %d %s", o.bad.number, o.good.number, o.proof)
 		f.Remedies = append([]v1alpha1.Remedy{undo(o.good)}, f.Remedies...)
@@ -38,8 +38,8 @@ func oomKilled(sc *scene, w *workload) *Finding {
 // lowered reports whether the revision with which it began gave a container
 // less memory than the one before.
 func lowered(o onset, container string) bool {
-	now, limited := memoryLimit(&o.bad.set.Spec.Template.Spec, container)
-	was, before := memoryLimit(&o.good.set.Spec.Template.Spec, container)
-	_, existed := containerOf(&o.good.set.Spec.Template.Spec, container)
+	now, limited := memoryLimit(&o.bad.template.Spec, container)
+	was, before := memoryLimit(&o.good.template.Spec, container)
+	_, existed := containerOf(&o.good.template.Spec, container)
 	return existed && limited && (!before || now.Cmp(was) < 0)
 }

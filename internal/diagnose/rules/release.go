@@ -37,7 +37,7 @@ type onset struct {
 // before was healthy and is not the same.
 func badRelease(sc *scene, w *workload) *Finding {
 	loops := filter(w.failures, failure.loops)
-	o, known := findOnset(sc, w, loops)
+	o, known := findOnset(sc, w, revisionsOf(loops))
 	if !known {
 		return nil
 	}
@@ -63,16 +63,25 @@ func badRelease(sc *scene, w *workload) *Finding {
 	return f
 }
 
-// findOnset finds the revision with which the crashes began. The current one
-// must be among those that crash, or going back would cure nothing.
-func findOnset(sc *scene, w *workload, loops []failure) (onset, bool) {
+// revisionsOf returns the revisions whose containers failed.
+func revisionsOf(failures []failure) map[int64]bool {
+	ill := map[int64]bool{}
+	for _, f := range failures {
+		ill[f.revision] = true
+	}
+	return ill
+}
+
+// findOnset finds the revision with which the trouble began. The current one
+// must be among those that are ill, or going back would cure nothing.
+func findOnset(sc *scene, w *workload, ill map[int64]bool) (onset, bool) {
 	current, ok := w.current()
-	if !ok || !slices.ContainsFunc(loops, func(f failure) bool { return f.revision == current.number }) {
+	if !ok || !ill[current.number] {
 		return onset{}, false
 	}
 	o := onset{bad: current}
 	for _, r := range w.before(current.number) {
-		if slices.ContainsFunc(loops, func(f failure) bool { return f.revision == r.number }) {
+		if ill[r.number] {
 			o.bad = r
 		}
 	}
@@ -84,13 +93,13 @@ func findOnset(sc *scene, w *workload, loops []failure) (onset, bool) {
 func lastGood(sc *scene, w *workload, o onset) (onset, bool) {
 	older := w.before(o.bad.number)
 	for _, r := range older {
-		if ready := r.set.Status.ReadyReplicas; ready > 0 {
+		if ready := r.ready; ready > 0 {
 			o.good, o.weight, o.proof = r, 25, fmt.Sprintf("still serves (ready pods: %d)", ready)
 			return o, true
 		}
 	}
-	if current, _ := w.current(); len(older) == 0 || o.bad.number != current.number {
-		return onset{}, false // never healthy, or too long ago for anybody to know
+	if current, _ := w.current(); len(older) == 0 || o.bad.number != current.number || w.deployment == nil {
+		return onset{}, false // never healthy, or too long ago, or of a kind that does not remember
 	}
 	o.good = older[0]
 	o.proof, o.weight = wasHealthy(sc, w, o.good, o.bad)
@@ -100,8 +109,8 @@ func lastGood(sc *scene, w *workload, o onset) (onset, bool) {
 // wasHealthy tells whether a revision whose pods are gone was healthy when the
 // next one came, and how that is known. No weight: it was not, or nobody knows.
 func wasHealthy(sc *scene, w *workload, r, next revision) (string, int) {
-	came := next.set.CreationTimestamp.Time
-	if !came.After(r.set.CreationTimestamp.Time) {
+	came := next.created
+	if !came.After(r.created) {
 		return "", 0 // the next one is older, brought back: when, its ReplicaSet does not say
 	}
 	if p := condition(w.deployment, appsv1.DeploymentProgressing); p.Status == corev1.ConditionTrue && !p.LastTransitionTime.Time.Before(came) {
@@ -116,7 +125,7 @@ func wasHealthy(sc *scene, w *workload, r, next revision) (string, int) {
 	case known:
 		return "", 0
 	}
-	if ran := came.Sub(r.set.CreationTimestamp.Time); ran >= provenBy && sc.details() == 0 {
+	if ran := came.Sub(r.created); ran >= provenBy && sc.details() == 0 {
 		return fmt.Sprintf("ran for %s without a crash", ran.Round(time.Second)), 10
 	}
 	return "", 0
@@ -176,9 +185,9 @@ func availabilityMeansPods(d *appsv1.Deployment) bool {
 }
 
 func releaseEvidence(sc *scene, w *workload, o onset, differences []string) []v1alpha1.Evidence {
-	bad, good := setRef(o.bad), setRef(o.good)
+	bad, good := o.bad.keeper, o.good.keeper
 	all := []v1alpha1.Evidence{
-		says(v1alpha1.EvidenceObject, bad, "revision %d is there since %s", o.bad.number, o.bad.set.CreationTimestamp.UTC().Format(time.RFC3339)),
+		says(v1alpha1.EvidenceObject, bad, "revision %d is there since %s", o.bad.number, o.bad.created.UTC().Format(time.RFC3339)),
 		says(v1alpha1.EvidenceObject, bad, "it differs from revision %d: %s", o.good.number, strings.Join(differences, "; ")),
 		says(v1alpha1.EvidenceObject, good, "revision %d %s", o.good.number, o.proof),
 	}
@@ -188,14 +197,10 @@ func releaseEvidence(sc *scene, w *workload, o onset, differences []string) []v1
 	return all
 }
 
-func setRef(r revision) v1alpha1.ObjectReference {
-	return v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "ReplicaSet", Namespace: r.set.Namespace, Name: r.set.Name}
-}
-
 // differ says what changed between the pods of two revisions, what breaks most
 // often first. It names environment variables and never shows a value.
 func differ(from, to revision) []string {
-	before, after := &from.set.Spec.Template.Spec, &to.set.Spec.Template.Spec
+	before, after := &from.template.Spec, &to.template.Spec
 	var all []string
 	for _, now := range slices.Concat(after.Containers, after.InitContainers) {
 		was, existed := containerOf(before, now.Name)
@@ -210,7 +215,7 @@ func differ(from, to revision) []string {
 			all = append(all, fmt.Sprintf("container %s is gone", was.Name))
 		}
 	}
-	if len(all) == 0 && from.set.Spec.Template.Annotations[analysis.PodSpecAnnotation] != to.set.Spec.Template.Annotations[analysis.PodSpecAnnotation] {
+	if len(all) == 0 && from.template.Annotations[analysis.PodSpecAnnotation] != to.template.Annotations[analysis.PodSpecAnnotation] {
 		all = append(all, "the pod template changed")
 	}
 	return all

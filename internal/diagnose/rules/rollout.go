@@ -26,7 +26,7 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 		Code: v1alpha1.CauseRolloutStuck, Object: w.ref.ObjectReference, Target: &w.ref,
 		Confidence: percent(70 - 10*sc.details()),
 		Message: fmt.Sprintf("rollout of revision %d of %s made no progress for %s: %d of %d pods of it are ready%s",
-			current.number, w.ref, deadlineOf(d), current.set.Status.ReadyReplicas, wanted(d), hindrance(w)),
+			current.number, w.ref, deadlineOf(d), current.ready, wanted(d), hindrance(w)),
 		Evidence: []v1alpha1.Evidence{
 			says(v1alpha1.EvidenceObject, w.ref.ObjectReference, "Progressing is False since %s: ProgressDeadlineExceeded",
 				condition(d, appsv1.DeploymentProgressing).LastTransitionTime.UTC().Format("2006-01-02T15:04:05Z")),

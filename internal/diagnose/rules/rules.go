@@ -46,7 +46,10 @@ func (f Finding) ref() Ref { return Ref{Code: f.Code, Object: f.Object} }
 // rule looks for one cause at one workload.
 type rule func(*scene, *workload) *Finding
 
-var workloadRules = []rule{badRelease, oomKilled, rolloutStuck}
+var workloadRules = []rule{
+	badRelease, oomKilled, badConfig, imageNotFound, imageDenied, probeWrongPort,
+	untoleratedTaint, insufficientCPU, insufficientMemory, rolloutStuck,
+}
 
 // Diagnose returns what was found, the cause first, its symptoms after it. There
 // is always a first one: where nothing is wrong Healthy, and where something

@@ -34,11 +34,12 @@ type workload struct {
 	ref        v1alpha1.TargetReference
 	template   *corev1.PodTemplateSpec
 	deployment *appsv1.Deployment // nil for other kinds
-	revisions  []revision         // of a Deployment, newest first
+	revisions  []revision         // newest first
 	selector   map[string]string  // labels by which it knows its pods
 	counts     counts
 	pods       []*corev1.Pod // that count
 	failures   []failure
+	revisionOf map[*corev1.Pod]int64 // 0: not known
 }
 
 // counts are what a workload says of its pods.
@@ -47,10 +48,14 @@ type counts struct {
 	wanted, updated, ready, total int32
 }
 
-// revision of a Deployment.
+// revision of a workload.
 type revision struct {
-	number int64
-	set    *appsv1.ReplicaSet
+	number   int64
+	keeper   v1alpha1.ObjectReference // the object that keeps its template
+	template *corev1.PodTemplateSpec
+	created  time.Time
+	ready    int32 // pods of it
+	current  bool  // it is the one that is asked for
 }
 
 func newScene(a v1alpha1.Alert, s *analysis.Snapshot) *scene {
@@ -121,11 +126,15 @@ func (sc *scene) ofDeployment(d *appsv1.Deployment) *workload {
 		if err != nil {
 			continue // the controller has not numbered it yet
 		}
-		w.revisions = append(w.revisions, revision{number: number, set: set})
+		w.revisions = append(w.revisions, revision{
+			number: number, keeper: sc.ref(set, "apps/v1", "ReplicaSet").ObjectReference, template: &set.Spec.Template,
+			created: set.CreationTimestamp.Time, ready: set.Status.ReadyReplicas,
+			current: set.Annotations[revisionAnnotation] == d.Annotations[revisionAnnotation],
+		})
 		owners[set.UID] = number
 	}
 	slices.SortFunc(w.revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
-	sc.take(w, owners)
+	sc.take(w, owners, nil)
 	return w
 }
 
@@ -158,8 +167,37 @@ func matchLabels(selector *metav1.LabelSelector) map[string]string {
 
 func (sc *scene) owning(obj metav1.Object, kind string, template *corev1.PodTemplateSpec) *workload {
 	w := &workload{ref: sc.ref(obj, "apps/v1", kind), template: template}
-	sc.take(w, map[types.UID]int64{obj.GetUID(): 0})
+	for i := range sc.Revisions {
+		kept := &sc.Revisions[i]
+		if kept.Owner != obj.GetUID() {
+			continue
+		}
+		keeper := v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "ControllerRevision", Namespace: obj.GetNamespace(), Name: kept.Name}
+		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, created: kept.CreatedAt})
+	}
+	slices.SortFunc(w.revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
+	if len(w.revisions) > 0 {
+		w.revisions[0].current = true
+	}
+	sc.take(w, map[types.UID]int64{obj.GetUID(): 0}, w.labelled)
 	return w
+}
+
+// labelled returns the revision that a pod of a StatefulSet or DaemonSet says it
+// is of, and counts it there if it is ready.
+func (w *workload) labelled(p *corev1.Pod) int64 {
+	hash := p.Labels[appsv1.ControllerRevisionHashLabelKey]
+	for i := range w.revisions {
+		r := &w.revisions[i]
+		if hash == "" || hash != r.keeper.Name && !strings.HasSuffix(r.keeper.Name, "-"+hash) {
+			continue
+		}
+		if vitals.Ready(p) {
+			r.ready++
+		}
+		return r.number
+	}
+	return 0
 }
 
 func (sc *scene) barePod(p *corev1.Pod) *workload {
@@ -172,8 +210,9 @@ func (sc *scene) barePod(p *corev1.Pod) *workload {
 }
 
 // take gives a workload the pods that one of the owners controls; the numbers
-// are the owners' revisions.
-func (sc *scene) take(w *workload, owners map[types.UID]int64) {
+// are the owners' revisions, where the pods don't say their own.
+func (sc *scene) take(w *workload, owners map[types.UID]int64, says func(*corev1.Pod) int64) {
+	w.revisionOf = map[*corev1.Pod]int64{}
 	for i := range sc.Pods {
 		p := &sc.Pods[i]
 		owner := metav1.GetControllerOf(p)
@@ -181,7 +220,11 @@ func (sc *scene) take(w *workload, owners map[types.UID]int64) {
 			continue
 		}
 		if number, ours := owners[owner.UID]; ours {
+			if says != nil {
+				number = says(p)
+			}
 			w.pods = append(w.pods, p)
+			w.revisionOf[p] = number
 			w.failures = append(w.failures, failuresOf(p, number, sc.TakenAt)...)
 		}
 	}
@@ -194,13 +237,10 @@ func (sc *scene) ref(obj metav1.Object, apiVersion, kind string) v1alpha1.Target
 	}
 }
 
-// current returns the revision the Deployment asks for.
+// current returns the revision that the workload asks for.
 func (w *workload) current() (revision, bool) {
-	if w.deployment == nil {
-		return revision{}, false
-	}
 	for _, r := range w.revisions {
-		if r.set.Annotations[revisionAnnotation] == w.deployment.Annotations[revisionAnnotation] {
+		if r.current {
 			return r, true
 		}
 	}
@@ -218,7 +258,7 @@ func (sc *scene) warned(r revision, from, until time.Time) *corev1.Event {
 	for i := range sc.Events {
 		e := &sc.Events[i]
 		at := e.LastTimestamp.Time
-		if e.InvolvedObject.Kind == "Pod" && e.Reason == "BackOff" && isPodOf(e.InvolvedObject.Name, r.set.Name) &&
+		if e.InvolvedObject.Kind == "Pod" && e.Reason == "BackOff" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) &&
 			!at.Before(from) && !at.After(until) {
 			return e
 		}

@@ -174,7 +174,7 @@ func (p *player) reselect(svc *corev1.Service, selector map[string]string) {
 // nearSighted makes an account that may read what the operator reads, less some
 // resources, and returns its name.
 func (p *player) nearSighted(blind []string) string {
-	all := []string{"pods", "pods/log", "services", "events", "deployments", "statefulsets", "daemonsets", "replicasets", "endpointslices"}
+	all := []string{"pods", "pods/log", "services", "events", "deployments", "statefulsets", "daemonsets", "replicasets", "controllerrevisions", "endpointslices"}
 	p.create(
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "near-sighted"}},
 		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "near-sighted"}, Rules: []rbacv1.PolicyRule{{

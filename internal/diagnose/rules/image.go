@@ -1,0 +1,171 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+)
+
+// pull is an image that a node could not get.
+type pull struct {
+	pod       *corev1.Pod
+	container string
+	image     string
+	revision  int64
+	why       string // as the container runtime tells it, without the image's name
+}
+
+// What registries and container runtimes say. Their words may hold anything, so
+// the name of the image is taken out first.
+var (
+	saysAbsent = regexp.MustCompile(`(?i)code = NotFound|: not found\b|manifest unknown|name unknown|repository name not known`)
+	saysDenied = regexp.MustCompile(`(?i)\b401 Unauthorized|\b403 Forbidden|pull access denied|insufficient_scope|authorization failed|\bunauthorized: |\bdenied: |no basic auth credentials|authentication required|access to the resource is denied`)
+	// saysLater is what passes by itself, or is another fault: a rate limit, a
+	// registry that is away, an image for other machines.
+	saysLater = regexp.MustCompile(`(?i)toomanyrequests|429 Too Many Requests|no such host|i/o timeout|connection refused|connection reset|no route to host|TLS handshake|x509:|no match for platform|50[0234] `)
+)
+
+// imageNotFound finds an image that its registry does not have. Where it came
+// with a new revision and another image served before, going back is the remedy.
+func imageNotFound(sc *scene, w *workload) *Finding {
+	absent := filterPulls(sc.pulls(w), func(p pull) bool { return saysAbsent.MatchString(p.why) && !saysDenied.MatchString(p.why) })
+	if len(absent) == 0 {
+		return nil
+	}
+	f := pullFinding(sc, w, v1alpha1.CauseImageNotFound, absent)
+	if o, known := newImage(sc, w, absent[0]); known {
+		goBack(sc, w, f, o)
+		was, _ := containerOf(&o.good.template.Spec, absent[0].container)
+		f.Remedies = append(f.Remedies, setTo(absent[0].container, was.Image))
+	}
+	return f
+}
+
+// imageDenied finds an image that its registry does not give us. Going back helps
+// only if it is another repository than the one that was served from before;
+// otherwise the credentials are what changed, and those are a person's.
+func imageDenied(sc *scene, w *workload) *Finding {
+	denied := filterPulls(sc.pulls(w), func(p pull) bool { return saysDenied.MatchString(p.why) })
+	if len(denied) == 0 {
+		return nil
+	}
+	f := pullFinding(sc, w, v1alpha1.CauseImagePullDenied, denied)
+	if e := sc.eventOf(denied[0].pod, "FailedToRetrieveImagePullSecret"); e != nil {
+		f.Message += "; " + e.Message
+		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceEvent, refOf(denied[0].pod), "%s: %s", e.Reason, e.Message))
+	}
+	if o, known := newImage(sc, w, denied[0]); known {
+		if was, _ := containerOf(&o.good.template.Spec, denied[0].container); repository(was.Image) != repository(denied[0].image) {
+			goBack(sc, w, f, o)
+		}
+	}
+	return f
+}
+
+// pulls returns the images of a workload that can't be pulled, with a reason that
+// does not pass by itself.
+func (sc *scene) pulls(w *workload) []pull {
+	var all []pull
+	for _, p := range w.pods {
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if c.State.Waiting == nil || c.State.Waiting.Reason != "ErrImagePull" && c.State.Waiting.Reason != "ImagePullBackOff" {
+				continue
+			}
+			spec, found := containerOf(&p.Spec, c.Name)
+			if !found {
+				continue
+			}
+			failed := pull{pod: p, container: c.Name, image: spec.Image, revision: w.revisionOf[p]}
+			failed.why = sc.pullError(failed, c.State.Waiting.Message)
+			if !saysLater.MatchString(failed.why) {
+				all = append(all, failed)
+			}
+		}
+	}
+	return all
+}
+
+// pullError returns what went wrong. While it is backed off, older kubelets say
+// so in an event only.
+func (sc *scene) pullError(p pull, waiting string) string {
+	text := waiting
+	for i := range sc.Events {
+		e := &sc.Events[i]
+		if e.InvolvedObject.UID == p.pod.UID && e.Reason == "Failed" && strings.HasPrefix(e.Message, fmt.Sprintf("Failed to pull image %q", p.image)) {
+			text += " " + e.Message
+			break
+		}
+	}
+	return strings.ReplaceAll(text, p.image, "")
+}
+
+// newImage returns the onset where the image came with a revision, another one
+// served before, and no pod of this revision ever got it.
+func newImage(sc *scene, w *workload, p pull) (onset, bool) {
+	ill := map[int64]bool{}
+	for _, other := range sc.pulls(w) {
+		ill[other.revision] = true
+	}
+	o, known := findOnset(sc, w, ill)
+	if !known || o.bad.ready > 0 {
+		return onset{}, false
+	}
+	was, existed := containerOf(&o.good.template.Spec, p.container)
+	return o, existed && was.Image != p.image
+}
+
+func pullFinding(sc *scene, w *workload, code v1alpha1.Cause, failed []pull) *Finding {
+	p := failed[0]
+	how := map[v1alpha1.Cause]string{v1alpha1.CauseImageNotFound: "is not in its registry", v1alpha1.CauseImagePullDenied: "may not be pulled"}[code]
+	f := &Finding{
+		Code: code, Object: w.ref.ObjectReference, Target: &w.ref,
+		Confidence: percent(85 - 10*sc.details()),
+		Message:    fmt.Sprintf("image %s of container %s of %s %s: %d of its pods wait for it", p.image, p.container, w.ref, how, len(failed)),
+		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
+	}
+	f.Evidence = []v1alpha1.Evidence{says(v1alpha1.EvidenceObject, refOf(p.pod), "container %s can't pull its image: %s", p.container, strings.TrimSpace(p.why))}
+	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	return f
+}
+
+// goBack makes going back to a healthy revision the remedy of a finding.
+func goBack(sc *scene, w *workload, f *Finding, o onset) {
+	differences := differ(o.good, o.bad)
+	f.Confidence = percent(65 + o.weight - 10*sc.details())
+	f.Message += fmt.Sprintf(", since revision %d came (%s); revision %d %s", o.bad.number, strings.Join(differences[:min(len(differences), 1)], ""), o.good.number, o.proof)
+	f.Evidence = append(f.Evidence, releaseEvidence(sc, w, o, differences)...)
+	f.Remedies = []v1alpha1.Remedy{undo(o.good)}
+	f.Explains = append(f.Explains, Ref{v1alpha1.CauseCrashBadRelease, w.ref.ObjectReference})
+}
+
+// repository returns an image's name without tag and digest.
+func repository(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	if colon := strings.LastIndexByte(image, ':'); colon > strings.LastIndexByte(image, '/') {
+		image = image[:colon]
+	}
+	return image
+}
+
+// eventOf returns the newest event of a reason about a pod.
+func (sc *scene) eventOf(p *corev1.Pod, reason string) *corev1.Event {
+	for i := range sc.Events {
+		if e := &sc.Events[i]; e.InvolvedObject.UID == p.UID && e.Reason == reason {
+			return e
+		}
+	}
+	return nil
+}
+
+func filterPulls(all []pull, wanted func(pull) bool) []pull {
+	return slices.DeleteFunc(all, func(p pull) bool { return !wanted(p) })
+}
+
+func refOf(p *corev1.Pod) v1alpha1.ObjectReference {
+	return v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: p.Namespace, Name: p.Name}
+}

@@ -1,0 +1,176 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
+)
+
+// leastPending is how long a pod must have found no node: a new one may come.
+const leastPending = 30 * time.Second
+
+// unplaced are the pods of a workload that find no node, and why not, in the
+// scheduler's words about one of them.
+type unplaced struct {
+	pods     []*corev1.Pod
+	nodes    int // that there are
+	tainted  int
+	noCPU    int
+	noMemory int
+	says     string
+}
+
+var (
+	ofNodes   = regexp.MustCompile(`^0/(\d+) nodes are available: `)
+	isTainted = regexp.MustCompile(`(\d+) node\(s\) had untolerated taint`)
+	lacksCPU  = regexp.MustCompile(`(\d+) Insufficient cpu(?:[,. ]|$)`)
+	lacksRAM  = regexp.MustCompile(`(\d+) Insufficient memory(?:[,. ]|$)`)
+)
+
+// unplacedOf reads what the scheduler says of a workload's pods. What it says of
+// preemption, after the reasons, repeats them.
+func unplacedOf(sc *scene, w *workload) (unplaced, bool) {
+	var u unplaced
+	for _, p := range w.pods {
+		for _, c := range p.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable &&
+				sc.TakenAt.Sub(p.CreationTimestamp.Time) >= leastPending {
+				u.pods, u.says = append(u.pods, p), c.Message
+			}
+		}
+	}
+	reasons, _, _ := strings.Cut(u.says, "preemption:")
+	total := ofNodes.FindStringSubmatch(reasons)
+	if total == nil {
+		return u, false
+	}
+	u.nodes = number(total[1])
+	for _, m := range isTainted.FindAllStringSubmatch(reasons, -1) {
+		u.tainted += number(m[1]) // older schedulers count each taint for itself
+	}
+	u.noCPU, u.noMemory = count(lacksCPU, reasons), count(lacksRAM, reasons)
+	return u, true
+}
+
+func count(pattern *regexp.Regexp, text string) int {
+	if m := pattern.FindStringSubmatch(text); m != nil {
+		return number(m[1])
+	}
+	return 0
+}
+
+func number(digits string) int {
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return 0 // more digits than there are nodes in the world
+	}
+	return n
+}
+
+// untoleratedTaint finds pods that are kept off by taints that people set. The
+// taints of Kubernetes itself say that a node is ill or has a role, which is no
+// fault of this kind.
+func untoleratedTaint(sc *scene, w *workload) *Finding {
+	u, found := unplacedOf(sc, w)
+	if !found {
+		return nil
+	}
+	nodes := u.tainted
+	byPeople := 0
+	for _, n := range sc.Nodes {
+		if n.Code == analysis.NodeTainted {
+			byPeople++
+		}
+	}
+	if nodes = min(nodes, byPeople); nodes == 0 {
+		return nil
+	}
+	what := fmt.Sprintf("%d of %d nodes carry a taint of somebody's that they do not tolerate", nodes, u.nodes)
+	return u.finding(sc, w, v1alpha1.CauseUntoleratedTaint, share{what, nodes, lessTolerant})
+}
+
+func insufficientCPU(sc *scene, w *workload) *Finding {
+	return insufficient(sc, w, v1alpha1.CauseInsufficientCPU, corev1.ResourceCPU)
+}
+
+func insufficientMemory(sc *scene, w *workload) *Finding {
+	return insufficient(sc, w, v1alpha1.CauseInsufficientMemory, corev1.ResourceMemory)
+}
+
+// insufficient finds pods that request more than any node has left.
+func insufficient(sc *scene, w *workload, code v1alpha1.Cause, name corev1.ResourceName) *Finding {
+	u, found := unplacedOf(sc, w)
+	nodes := map[corev1.ResourceName]int{corev1.ResourceCPU: u.noCPU, corev1.ResourceMemory: u.noMemory}[name]
+	if !found || nodes == 0 {
+		return nil
+	}
+	wanted := requests(&w.template.Spec, name)
+	what := fmt.Sprintf("%d of %d nodes have no %s of %s left", nodes, u.nodes, name, wanted.String())
+	more := func(from, to *corev1.PodSpec) bool {
+		was, now := requests(from, name), requests(to, name)
+		return now.Cmp(was) > 0
+	}
+	return u.finding(sc, w, code, share{what, nodes, more})
+}
+
+// share is how many nodes a reason keeps a pod off, and whether a revision made it so.
+type share struct {
+	says  string
+	nodes int
+	made  func(from, to *corev1.PodSpec) bool
+}
+
+// finding weighs a reason by the nodes it is about. Going back helps where the
+// revision asks for more than the one that is served from.
+func (u unplaced) finding(sc *scene, w *workload, code v1alpha1.Cause, s share) *Finding {
+	f := &Finding{
+		Code: code, Object: w.ref.ObjectReference, Target: &w.ref,
+		Message:    fmt.Sprintf("%d of %d pods of %s find no node: %s", len(u.pods), len(w.pods), w.ref, s.says),
+		Confidence: percent(55 + 35*s.nodes/max(u.nodes, 1) - 10*sc.details()),
+		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
+		Evidence:   []v1alpha1.Evidence{says(v1alpha1.EvidenceObject, refOf(u.pods[0]), "PodScheduled is False: %s", u.says)},
+	}
+	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	ill := map[int64]bool{}
+	for _, p := range u.pods {
+		ill[w.revisionOf[p]] = true
+	}
+	if o, known := findOnset(sc, w, ill); known && s.made(&o.good.template.Spec, &o.bad.template.Spec) {
+		weight := f.Confidence
+		goBack(sc, w, f, o)
+		f.Confidence = min(weight, f.Confidence)
+	}
+	return f
+}
+
+// requests returns what a pod requests for its containers.
+func requests(spec *corev1.PodSpec, name corev1.ResourceName) resource.Quantity {
+	var sum resource.Quantity
+	for _, c := range spec.Containers {
+		sum.Add(c.Resources.Requests[name])
+	}
+	return sum
+}
+
+// lessTolerant reports whether a revision lost a toleration.
+func lessTolerant(from, to *corev1.PodSpec) bool {
+	for _, had := range from.Tolerations {
+		kept := false
+		for _, has := range to.Tolerations {
+			kept = kept || equality.Semantic.DeepEqual(had, has)
+		}
+		if !kept {
+			return true
+		}
+	}
+	return false
+}
