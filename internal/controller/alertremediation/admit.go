@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -69,23 +68,17 @@ func (r *Reconciler) ownPlace(ar *v1alpha1.AlertRemediation, target v1alpha1.Tar
 	return fmt.Errorf("%s is not in namespace %s: %w", target, ar.Namespace, evidence.ErrNoTarget)
 }
 
+// targetUID is the field that the API server finds remediations by.
+const targetUID = "status.target.uid"
+
 // living returns the remediation that was admitted for the target and has not
 // ended, the first of them where there are several.
 func (r *Reconciler) living(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
-	var found []v1alpha1.AlertRemediation
-	places := []string{ar.Namespace, target.Namespace, r.config.Namespace}
-	slices.Sort(places)
-	for _, namespace := range slices.Compact(places) {
-		if namespace == "" {
-			continue
-		}
-		var list v1alpha1.AlertRemediationList
-		if err := r.Live.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("listing remediations in %s: %w", namespace, err)
-		}
-		found = append(found, list.Items...)
+	var list v1alpha1.AlertRemediationList
+	if err := r.Live.List(ctx, &list, client.MatchingFields{targetUID: string(target.UID)}); err != nil {
+		return nil, fmt.Errorf("listing the remediations of %s: %w", target, err)
 	}
-	return firstFor(ar, target, found), nil
+	return firstFor(ar, target, list.Items), nil
 }
 
 // firstFor picks the oldest of the remediations that live for a target.
