@@ -321,6 +321,7 @@ const (
 // AlertRemediation is one alert on its way from the page to a verified end.
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
+// +kubebuilder:selectablefield:JSONPath=`.spec.alert.fingerprint`
 // +kubebuilder:selectablefield:JSONPath=`.status.target.uid`
 // +kubebuilder:resource:shortName=ar,categories=kubernaut
 // +kubebuilder:printcolumn:name="Alert",type=string,JSONPath=`.spec.alert.name`

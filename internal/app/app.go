@@ -135,7 +135,7 @@ func restConfig(options Options) (*rest.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding the API server (--kubeconfig FILE outside a cluster): %w", err)
 	}
-	rc.QPS, rc.Burst = 100, 200
+	rc.QPS = -1 // the API server's priority and fairness say how fast; our own limit would hold up a storm's alerts behind its reads
 	rc.UserAgent = "kubernaut/" + options.Version
 	rc.WarningHandler = rest.NoWarnings{}
 	return rc, nil
@@ -223,6 +223,9 @@ func addIntake(cfg config.Config, mgr ctrl.Manager) error {
 		intake.Settings{Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore},
 		metrics.Registry,
 	)
+	if err := intake.Index(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return fmt.Errorf("indexing remediations: %w", err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle(intake.Path, handler)
 	return mgr.Add(httpd.New("intake", cfg.Intake.Address, mux))

@@ -80,10 +80,12 @@ func TestRemediationIsSafeToShow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			labels := map[string]string{"alertname": "A"}
 			maps.Copy(labels, row.labels)
-			ar, err := remediation(alert.Alert{Labels: labels, Annotations: row.annotations, StartsAt: began}, "", Settings{Namespace: "system"})
+			sent := alert.Alert{Labels: labels, Annotations: row.annotations, StartsAt: began}
+			f, err := identify(sent, Settings{Namespace: "system"})
 			if err != nil {
 				t.Fatal(err)
 			}
+			ar := f.remediation(sent, "")
 			if got, want := row.want(ar.Spec.Alert); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
@@ -247,10 +249,11 @@ func FuzzRemediation(f *testing.F) {
 			Labels: map[string]string{label: value, "alertname": name}, Annotations: map[string]string{annotation: text},
 			StartsAt: began, GeneratorURL: text,
 		}
-		ar, err := remediation(a, groupKey, Settings{Namespace: "system", ClusterLabel: label})
+		known, err := identify(a, Settings{Namespace: "system", ClusterLabel: label})
 		if err != nil {
 			return
 		}
+		ar := known.remediation(a, groupKey)
 		encoded, err := json.Marshal(ar)
 		if err != nil || len(encoded) > 32<<10 {
 			t.Errorf("object of %d bytes, %v", len(encoded), err)

@@ -105,14 +105,18 @@ func (h *Handler) take(ctx context.Context, item alert.Item, groupKey string) (r
 	case h.settings.Cluster != "" && named != "" && named != h.settings.Cluster:
 		return foreign, nil
 	}
-	ar, err := remediation(a, groupKey, h.settings)
+	f, err := identify(a, h.settings)
 	if err != nil {
 		return "", err
 	}
 	if a.Status == alert.Resolved {
-		return h.resolve(ctx, ar, a.EndsAt)
+		return h.resolve(ctx, f, a.EndsAt)
 	}
-	return h.fire(ctx, ar)
+	known, err := h.repeats(ctx, f)
+	if known || err != nil {
+		return repeated, err
+	}
+	return h.create(ctx, f, f.remediation(a, groupKey))
 }
 
 func (h *Handler) count(t tally) {

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/redact"
@@ -20,31 +22,52 @@ const (
 	alteredAnnotation = "kubernaut.io/altered"
 )
 
-// remediation returns the object that an alert becomes: in the namespace and
-// under the name that its labels decide, with nothing in it that could not be
-// shown to everybody who reads that namespace.
-func remediation(a alert.Alert, groupKey string, s Settings) (*v1alpha1.AlertRemediation, error) {
+// firing is which firing of which alert a delivery is about, and where its
+// object belongs. It costs little: most deliveries are repeats.
+type firing struct {
+	object      types.NamespacedName
+	alert       string
+	cluster     string
+	fingerprint string
+	startsAt    time.Time
+}
+
+// identify reads it from the labels, and refuses an alert whose name could not be shown.
+func identify(a alert.Alert, s Settings) (firing, error) {
 	name := redact.Line(a.Name(), maxName)
 	if name != a.Name() {
-		return nil, &refusal{reason: reasonUnfitName}
+		return firing{}, &refusal{reason: reasonUnfitName}
 	}
 	cluster := redact.Line(a.Labels[s.ClusterLabel], maxName)
+	return firing{
+		object:      types.NamespacedName{Namespace: namespaceOf(a.Labels, s.Namespace), Name: alert.ObjectName(cluster, a.Labels, a.StartsAt)},
+		alert:       name,
+		cluster:     cluster,
+		fingerprint: a.Identity(),
+		startsAt:    a.StartsAt.UTC(),
+	}, nil
+}
+
+// remediation returns the object that a firing becomes: in the namespace and
+// under the name that its labels decide, with nothing in it that could not be
+// shown to everybody who reads that namespace.
+func (f firing) remediation(a alert.Alert, groupKey string) *v1alpha1.AlertRemediation {
 	labels, annotations, altered := stored(a)
 	ar := &v1alpha1.AlertRemediation{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: namespaceOf(a.Labels, s.Namespace),
-			Name:      alert.ObjectName(cluster, a.Labels, a.StartsAt),
-			Labels:    map[string]string{v1alpha1.FingerprintLabel: a.Identity(), nameLabel: labelValue(name)},
+			Namespace: f.object.Namespace,
+			Name:      f.object.Name,
+			Labels:    map[string]string{v1alpha1.FingerprintLabel: f.fingerprint, nameLabel: labelValue(f.alert)},
 		},
 		Spec: v1alpha1.AlertRemediationSpec{Alert: v1alpha1.Alert{
 			Source:       v1alpha1.SourceAlertmanager,
-			Cluster:      cluster,
-			Fingerprint:  a.Identity(),
-			Name:         name,
+			Cluster:      f.cluster,
+			Fingerprint:  f.fingerprint,
+			Name:         f.alert,
 			Severity:     v1alpha1.Severity(alert.Severity(a.Labels)),
 			Labels:       labels,
 			Annotations:  annotations,
-			StartsAt:     metav1.NewTime(a.StartsAt.UTC()),
+			StartsAt:     metav1.NewTime(f.startsAt),
 			GeneratorURL: redact.Line(a.GeneratorURL, maxURL),
 			GroupKey:     redact.Line(groupKey, maxGroupKey),
 		}},
@@ -52,7 +75,14 @@ func remediation(a alert.Alert, groupKey string, s Settings) (*v1alpha1.AlertRem
 	if altered != "" {
 		ar.Annotations = map[string]string{alteredAnnotation: altered}
 	}
-	return ar, nil
+	return ar
+}
+
+// made reports whether intake made an object for this firing. The API server
+// stores times to the second.
+func (f firing) made(found *v1alpha1.AlertRemediation) bool {
+	a := found.Spec.Alert
+	return a.Source == v1alpha1.SourceAlertmanager && a.Fingerprint == f.fingerprint && a.StartsAt.Unix() == f.startsAt.Unix()
 }
 
 // namespaceOf puts an alert about a node, or about nothing in particular, into

@@ -14,24 +14,27 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// fire tells the unfinished object of this alert that it was delivered again,
-// or creates one. A repeated delivery of a firing whose remediation has ended
-// changes nothing: it was not forgotten, it was dealt with.
-func (h *Handler) fire(ctx context.Context, ar *v1alpha1.AlertRemediation) (result, error) {
-	known, err := known(ctx, h.cluster.Client, ar)
+// repeats tells the unfinished object of this alert that it was delivered
+// again, and reports whether the delivery is about anything that is known. A
+// repeated delivery of a firing whose remediation has ended changes nothing: it
+// was not forgotten, it was dealt with.
+func (h *Handler) repeats(ctx context.Context, f firing) (bool, error) {
+	known, err := known(ctx, h.cluster.Client, f)
 	if err != nil {
-		return "", err
+		return false, err
 	}
 	if living := slices.IndexFunc(known, unfinished); living >= 0 {
-		return repeated, h.repeat(ctx, &known[living])
+		return true, h.repeat(ctx, &known[living])
 	}
-	if slices.ContainsFunc(known, func(k v1alpha1.AlertRemediation) bool { return k.Name == ar.Name }) {
-		return repeated, nil
-	}
-	err = h.cluster.Client.Create(ctx, ar)
+	return slices.ContainsFunc(known, func(k v1alpha1.AlertRemediation) bool { return k.Name == f.object.Name }), nil
+}
+
+// create makes the object of a firing nobody knows of.
+func (h *Handler) create(ctx context.Context, f firing, ar *v1alpha1.AlertRemediation) (result, error) {
+	err := h.cluster.Client.Create(ctx, ar)
 	switch {
 	case apierrors.IsAlreadyExists(err):
-		return h.ours(ctx, ar)
+		return h.ours(ctx, f)
 	case err != nil:
 		return "", judged(fmt.Errorf("creating AlertRemediation: %w", err))
 	}
@@ -41,13 +44,13 @@ func (h *Handler) fire(ctx context.Context, ar *v1alpha1.AlertRemediation) (resu
 
 // ours looks, live, at what has the name already: the cache did not know it, or
 // not as it is now.
-func (h *Handler) ours(ctx context.Context, ar *v1alpha1.AlertRemediation) (result, error) {
+func (h *Handler) ours(ctx context.Context, f firing) (result, error) {
 	found := &v1alpha1.AlertRemediation{}
-	if err := h.cluster.Live.Get(ctx, client.ObjectKeyFromObject(ar), found); err != nil {
+	if err := h.cluster.Live.Get(ctx, f.object, found); err != nil {
 		return "", fmt.Errorf("reading AlertRemediation: %w", err)
 	}
 	switch {
-	case !sameFiring(found, ar):
+	case !f.made(found):
 		return "", &refusal{reason: reasonNameTaken}
 	case found.Finished():
 		return repeated, nil
@@ -57,14 +60,14 @@ func (h *Handler) ours(ctx context.Context, ar *v1alpha1.AlertRemediation) (resu
 
 // resolve tells the objects of this alert that it no longer fires, finished or
 // not: verification, and whoever asks whether any alert of the name fires, read it there.
-func (h *Handler) resolve(ctx context.Context, ar *v1alpha1.AlertRemediation, endsAt time.Time) (result, error) {
-	objs, err := known(ctx, h.cluster.Client, ar)
+func (h *Handler) resolve(ctx context.Context, f firing, endsAt time.Time) (result, error) {
+	objs, err := known(ctx, h.cluster.Client, f)
 	if err != nil {
 		return "", err
 	}
-	sameAsThis := func(k v1alpha1.AlertRemediation) bool { return sameFiring(&k, ar) }
+	sameAsThis := func(k v1alpha1.AlertRemediation) bool { return f.made(&k) }
 	if !slices.ContainsFunc(objs, sameAsThis) { // what was stored a moment ago may not be in the cache yet
-		if objs, err = known(ctx, h.cluster.Live, ar); err != nil {
+		if objs, err = known(ctx, h.cluster.Live, f); err != nil {
 			return "", err
 		}
 	}
@@ -85,17 +88,25 @@ func (h *Handler) resolve(ctx context.Context, ar *v1alpha1.AlertRemediation, en
 	return got, nil
 }
 
+// byFingerprint is the field that objects are found by, here and in the API server.
+const byFingerprint = "spec.alert.fingerprint"
+
+// Index makes a cache find what an alert has become without going through all of it.
+func Index(ctx context.Context, indexer client.FieldIndexer) error {
+	return indexer.IndexField(ctx, &v1alpha1.AlertRemediation{}, byFingerprint, func(obj client.Object) []string {
+		return []string{obj.(*v1alpha1.AlertRemediation).Spec.Alert.Fingerprint}
+	})
+}
+
 // known returns the objects that intake made for this alert, newest first.
-func known(ctx context.Context, reader client.Reader, ar *v1alpha1.AlertRemediation) ([]v1alpha1.AlertRemediation, error) {
+func known(ctx context.Context, reader client.Reader, f firing) ([]v1alpha1.AlertRemediation, error) {
 	list := &v1alpha1.AlertRemediationList{}
-	err := reader.List(ctx, list, client.InNamespace(ar.Namespace),
-		client.MatchingLabels{v1alpha1.FingerprintLabel: ar.Spec.Alert.Fingerprint})
+	err := reader.List(ctx, list, client.InNamespace(f.object.Namespace), client.MatchingFields{byFingerprint: f.fingerprint})
 	if err != nil {
 		return nil, judged(fmt.Errorf("looking for AlertRemediations: %w", err))
 	}
-	// Anybody who may edit the namespace may set a label; what is in the spec, only intake wrote.
 	items := slices.DeleteFunc(list.Items, func(k v1alpha1.AlertRemediation) bool {
-		return k.Spec.Alert.Source != v1alpha1.SourceAlertmanager || k.Spec.Alert.Fingerprint != ar.Spec.Alert.Fingerprint
+		return k.Spec.Alert.Source != v1alpha1.SourceAlertmanager
 	})
 	slices.SortFunc(items, func(a, b v1alpha1.AlertRemediation) int {
 		if c := b.CreationTimestamp.Compare(a.CreationTimestamp.Time); c != 0 {
@@ -121,10 +132,3 @@ func endedBy(newestFirst []v1alpha1.AlertRemediation, endsAt time.Time) []v1alph
 }
 
 func unfinished(ar v1alpha1.AlertRemediation) bool { return !ar.Finished() }
-
-// sameFiring is true if intake made found for the firing that ar is about. The
-// API server stores times to the second.
-func sameFiring(found, ar *v1alpha1.AlertRemediation) bool {
-	a, b := found.Spec.Alert, ar.Spec.Alert
-	return a.Source == v1alpha1.SourceAlertmanager && a.Fingerprint == b.Fingerprint && a.StartsAt.Unix() == b.StartsAt.Unix()
-}

@@ -3,11 +3,13 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,7 +102,8 @@ func (s *site) await(b *testing.B, patience time.Duration, what string, holds wa
 
 var poster = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
-// post sends a message until it is taken, as Alertmanager does: only a 5xx is sent again.
+// post sends a message until it is taken, as Alertmanager does: only a 5xx is sent
+// again, and what nobody listened to.
 func (s *site) post(ctx context.Context, body []byte) error {
 	for {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.webhook, bytes.NewReader(body))
@@ -109,6 +112,9 @@ func (s *site) post(ctx context.Context, body []byte) error {
 		}
 		request.Header.Set("Content-Type", "application/json")
 		answer, err := poster.Do(request)
+		if errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil {
+			continue // not yet
+		}
 		if err != nil {
 			return err
 		}
