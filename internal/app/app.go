@@ -60,6 +60,15 @@ type Options struct {
 // leaseName is the Lease that the leading replica holds.
 const leaseName = "kubernaut-leader"
 
+// A leader that could not renew its lease for renewDeadline stops; nobody takes
+// the lease before leaseDuration is over. What it began last ends in between:
+// see gate.EffectDeadline.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
 // Run runs the operator until the context ends.
 func Run(ctx context.Context, cfg config.Config, options Options) error {
 	rc, err := restConfig(options)
@@ -183,6 +192,9 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       cfg.Namespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(retryPeriod),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{

@@ -1,6 +1,16 @@
 package app
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/kubernaut/kubernaut/internal/gate"
+)
+
+func TestWhatALeaderBeganEndsBeforeTheNextLeads(t *testing.T) {
+	if left := leaseDuration - renewDeadline; gate.EffectDeadline > left {
+		t.Errorf("an effect may take %s, and the next leader comes after %s", gate.EffectDeadline, left)
+	}
+}
 
 func TestOperatorAccount(t *testing.T) {
 	rows := map[string]struct {

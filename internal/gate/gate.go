@@ -22,9 +22,10 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// effectDeadline is shorter than what lies between a lost leader lease and the
-// next leader, so that a deposed leader can't act late.
-const effectDeadline = 5 * time.Second
+// EffectDeadline bounds every request to the API server that is part of an
+// effect. It is no longer than what lies between a leader that gives up and the
+// next one, so that a deposed leader can't act late.
+const EffectDeadline = 5 * time.Second
 
 // Gate opens a namespace's own account.
 type Gate struct {
@@ -79,7 +80,7 @@ func (t *Tenant) Actor() string { return Account(t.namespace) }
 // Review asks the API server whether the tenant may do every operation, and
 // returns a *Denied for the first it may not.
 func (t *Tenant) Review(ctx context.Context, ops ...v1alpha1.Operation) error {
-	ctx, cancel := context.WithTimeout(ctx, effectDeadline)
+	ctx, cancel := context.WithTimeout(ctx, EffectDeadline)
 	defer cancel()
 	asked := map[authorizationv1.ResourceAttributes]bool{}
 	for _, op := range ops {

@@ -68,7 +68,7 @@ func (t *Tenant) send(ctx context.Context, op v1alpha1.Operation, dry bool) erro
 	if err := t.check(op); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, effectDeadline)
+	ctx, cancel := context.WithTimeout(ctx, EffectDeadline)
 	defer cancel()
 	var err error
 	switch op.Verb {

@@ -68,9 +68,10 @@ var _ = Describe("The operator's own account", func() {
 	It("reads workloads", func(ctx SpecContext) {
 		Expect(operator.Get(ctx, client.ObjectKeyFromObject(web), &appsv1.Deployment{})).To(Succeed())
 	})
-	It("can't read a Secret, nor another's ConfigMap", func(ctx SpecContext) {
+	It("can't read a Secret, nor list ConfigMaps, nor delete one", func(ctx SpecContext) {
 		Expect(operator.Get(ctx, client.ObjectKey{Namespace: ns, Name: "password"}, &corev1.Secret{})).To(beForbidden())
-		Expect(operator.Get(ctx, client.ObjectKey{Namespace: ns, Name: "settings"}, &corev1.ConfigMap{})).To(beForbidden())
+		Expect(operator.List(ctx, &corev1.ConfigMapList{}, client.InNamespace(ns))).To(beForbidden())
+		Expect(operator.Delete(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "settings"}})).To(beForbidden())
 	})
 	It("can't patch a Deployment", func(ctx SpecContext) {
 		Expect(operator.Patch(ctx, web, relabel)).To(beForbidden())

@@ -9,6 +9,7 @@ import (
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -47,6 +48,25 @@ var _ = Describe("config/default", func() {
 		pod.Spec.SecurityContext = nil
 		Expect(server.Client.Create(ctx, pod, client.DryRunAll)).To(MatchError(ContainSubstring(`violates PodSecurity "restricted`)))
 		Expect(*deployment.Spec.Template.Spec.Containers[0].SecurityContext.ReadOnlyRootFilesystem).To(BeTrue())
+	})
+
+	It("names no user, so that OpenShift's restricted-v2 can give it one, in an image that has its own", func(ctx SpecContext) {
+		deployment := &appsv1.Deployment{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: kubetest.OperatorNamespace, Name: "kubernaut"}, deployment)).To(Succeed())
+		pod := deployment.Spec.Template.Spec
+		Expect(pod.SecurityContext).To(And(HaveField("RunAsUser", BeNil()), HaveField("RunAsGroup", BeNil()), HaveField("FSGroup", BeNil())))
+		Expect(pod.Containers[0].SecurityContext.RunAsUser).To(BeNil())
+		Expect(os.ReadFile(kubetest.Path("Dockerfile"))).To(ContainSubstring("\nUSER 65532:65532\n"))
+	})
+
+	It("runs two replicas, of which one may be evicted at a time", func(ctx SpecContext) {
+		deployment := &appsv1.Deployment{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: kubetest.OperatorNamespace, Name: "kubernaut"}, deployment)).To(Succeed())
+		Expect(*deployment.Spec.Replicas).To(BeEquivalentTo(2))
+		budget := &policyv1.PodDisruptionBudget{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: kubetest.OperatorNamespace, Name: "kubernaut"}, budget)).To(Succeed())
+		Expect(budget.Spec.MaxUnavailable.IntValue()).To(Equal(1))
+		Expect(budget.Spec.Selector).To(Equal(deployment.Spec.Selector))
 	})
 
 	It("gives the intake an address inside the cluster only", func(ctx SpecContext) {
