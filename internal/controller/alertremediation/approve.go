@@ -32,6 +32,11 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 		return finish(p.Obj, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
 	}
 	r.show(p.Obj, made)
+	return r.answer(p, made)
+}
+
+// answer decides about the plan that is shown, by what the gates just said to it.
+func (r *Reconciler) answer(p *pass, made proposal) (phase.Outcome, error) {
 	ruling := rule(p.Obj, made.judgement, r.Clock.Now())
 	if ruling.wait > 0 {
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, ruling.reason, ruling.message)

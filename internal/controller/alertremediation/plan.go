@@ -17,8 +17,8 @@ import (
 )
 
 // plan ensures that the operations that would help are known, and what the
-// gates say to them now. It ends the pass: that a plan was made is worth a write
-// of its own, and that write wakes the next pass.
+// gates say to them now. That a plan was made is worth a write of its own; then
+// the gates' words are still fresh enough to decide by.
 func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	if settled(p.Obj, v1alpha1.Planned) {
 		return phase.Continue, nil
@@ -37,7 +37,10 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	}
 	r.show(p.Obj, proposal)
 	set(p.Obj, v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonPlanReady, planned(proposal.Status))
-	return phase.Wait(0), nil
+	if err := r.save(ctx, p); err != nil {
+		return phase.Continue, err
+	}
+	return r.answer(p, proposal)
 }
 
 // proposal is a plan and what the gates say to it.
