@@ -62,7 +62,7 @@ binaries: ## Build kube-apiserver, etcd and kubectl into the cache, once; print 
 	@assets=$(ASSETS) && echo "KUBEBUILDER_ASSETS=$$assets"
 
 ##@ Check
-.PHONY: test verify e2e lint verify-generated verify-format verify-modules verify-rooms verify-budgets verify-config
+.PHONY: test verify e2e bench lint verify-generated verify-format verify-modules verify-rooms verify-budgets verify-config
 test: ## Every test that needs no node: units, contracts, API server.
 	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test ./...
 	go -C hack/localcluster test ./...
@@ -76,6 +76,12 @@ e2e: $(if $(CLUSTER),,packages) build $(GINKGO) ## Break a real cluster and watc
 	  --output-dir=_output --junit-report=e2e.xml ./test/e2e
 	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test -count=1 -tags e2e -timeout 20m ./test/crash
 	go -C hack/localcluster test -count=1 -tags e2e -timeout 20m ./downtest
+
+bench: ## Measure what has to be fast and small; figures in _output/bench.json, for benchstat in bench.txt (25 min).
+	mkdir -p _output && rm -f _output/bench.json
+	assets=$(ASSETS) && export KUBEBUILDER_ASSETS=$$assets && for run in 'Diagnose 1s' 'Intake|Plan|Resident 1x'; do \
+	  go test -run '^$$' -bench "$${run% *}" -benchtime "$${run#* }" -timeout 60m ./test/bench -figures $(CURDIR)/_output/bench.json; \
+	done | tee _output/bench.txt
 
 lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml over both modules.
 	$(GOLANGCI_LINT) run
