@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -63,33 +65,50 @@ func (t tally) answer() answer {
 	}
 }
 
-// receive takes the alerts one after another. One that can't be stored does not
-// keep the others from it; only the end of our patience does.
+// atOnce is how many alerts of one message are taken side by side: each new one
+// waits for the API server to store it.
+const atOnce = 8
+
+// receive takes the alerts of a message. One that can't be stored does not keep
+// the others from it; only the end of our patience does.
 func (h *Handler) receive(ctx context.Context, message alert.Message) tally {
-	t := tally{results: make(map[result]int), truncated: message.Truncated}
+	type fate struct {
+		got result
+		err error
+	}
+	fates := make([]fate, len(message.Items))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
 	for i, item := range message.Items {
-		got, err := h.take(ctx, item, message.GroupKey)
-		var no *refusal
-		switch {
-		case errors.As(err, &no):
-			t.rejected = append(t.rejected, rejection{Index: i, Reason: no.reason})
-			got = rejected
-		case err != nil:
-			got = failed
-			if t.err == nil {
-				t.err = err
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				fates[i].err = err
+				return nil
 			}
-		}
-		t.results[got]++
-		if ctx.Err() != nil {
-			t.results[failed] += len(message.Items) - i - 1
-			if t.err == nil && i < len(message.Items)-1 {
-				t.err = ctx.Err()
-			}
-			break
-		}
+			fates[i].got, fates[i].err = h.take(ctx, item, message.GroupKey)
+			return nil
+		})
+	}
+	_ = group.Wait() // what went wrong is told of each alert
+	t := tally{results: make(map[result]int), truncated: message.Truncated}
+	for i, f := range fates {
+		t.add(i, f.got, f.err)
 	}
 	return t
+}
+
+// add counts what became of the alert at an index.
+func (t *tally) add(index int, got result, err error) {
+	var no *refusal
+	switch {
+	case errors.As(err, &no):
+		t.rejected = append(t.rejected, rejection{Index: index, Reason: no.reason})
+		got = rejected
+	case err != nil:
+		got = failed
+		t.err = cmp.Or(t.err, err)
+	}
+	t.results[got]++
 }
 
 // take decides about one alert from its labels alone, then stores it.

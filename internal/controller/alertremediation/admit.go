@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -27,8 +29,8 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	if err != nil {
 		return phase.Continue, fmt.Errorf("finding the target of alert %s: %w", p.Obj.Spec.Alert.Name, err)
 	}
-	r.admission.Lock()
-	defer r.admission.Unlock()
+	r.admission.LockKey(string(found.UID))
+	defer func() { _ = r.admission.UnlockKey(string(found.UID)) }() // its error is always nil
 	first, err := r.living(ctx, p.Obj, found)
 	if err != nil {
 		return phase.Continue, err
@@ -40,7 +42,11 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 		return finish(p.Obj, v1alpha1.OutcomeDuplicate, "%s in %s is remediated by AlertRemediation %s", found, found.Namespace, first.Name)
 	}
 	set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound, fmt.Sprintf("the alert is about %s", found))
-	return phase.Continue, r.save(ctx, p) // while the lock is held: the next one must see it
+	if err := r.save(ctx, p); err != nil { // while the lock is held: the next one must see it
+		return phase.Continue, err
+	}
+	r.admitted.Add(found.UID, client.ObjectKeyFromObject(p.Obj))
+	return phase.Continue, nil
 }
 
 // find returns the object the alert is about: the one that is named, or else the
@@ -68,17 +74,41 @@ func (r *Reconciler) ownPlace(ar *v1alpha1.AlertRemediation, target v1alpha1.Tar
 	return fmt.Errorf("%s is not in namespace %s: %w", target, ar.Namespace, evidence.ErrNoTarget)
 }
 
-// targetUID is the field that the API server finds remediations by.
+// targetUID is the field that remediations are found by, in the cache and in the API server.
 const targetUID = "status.target.uid"
 
 // living returns the remediation that was admitted for the target and has not
-// ended, the first of them where there are several.
+// ended, the first of them where there are several. The cache knows them all but
+// those this process admitted a moment ago, and those it remembers; whichever is
+// found is read as it is now. (A list past the cache would wait for the API
+// server's own cache, up to a tenth of a second, with the lock held.)
 func (r *Reconciler) living(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
 	var list v1alpha1.AlertRemediationList
-	if err := r.Live.List(ctx, &list, client.MatchingFields{targetUID: string(target.UID)}); err != nil {
+	if err := r.Client.List(ctx, &list, client.MatchingFields{targetUID: string(target.UID)}); err != nil {
 		return nil, fmt.Errorf("listing the remediations of %s: %w", target, err)
 	}
-	return firstFor(ar, target, list.Items), nil
+	names := map[types.NamespacedName]bool{}
+	for i := range list.Items {
+		if !list.Items[i].Finished() {
+			names[client.ObjectKeyFromObject(&list.Items[i])] = true
+		}
+	}
+	if last, ok := r.admitted.Get(target.UID); ok {
+		names[last.(types.NamespacedName)] = true
+	}
+	var found []v1alpha1.AlertRemediation
+	for name := range names {
+		var other v1alpha1.AlertRemediation
+		err := r.Live.Get(ctx, name, &other)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading AlertRemediation %s, which may be about %s too: %w", name, target, err)
+		}
+		found = append(found, other)
+	}
+	return firstFor(ar, target, found), nil
 }
 
 // firstFor picks the oldest of the remediations that live for a target.

@@ -6,11 +6,13 @@ package alertremediation
 import (
 	"cmp"
 	"context"
-	"sync"
+	"fmt"
 	"time"
 
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/keymutex"
+	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -71,18 +73,36 @@ type Reconciler struct {
 	Needs
 	config Config
 
-	// admission is held from the list of living remediations until one is
-	// admitted, so that two alerts of one target can't both be the first.
-	admission sync.Mutex
+	// admission of a target is held from the list of its living remediations
+	// until one is admitted, so that two alerts of one target can't both be the first.
+	admission keymutex.KeyMutex
+	// admitted holds the latest remediation of each target, for as long as the
+	// cache may not show it.
+	admitted *lru.Cache
 }
 
 // New returns a reconciler.
 func New(needs Needs, config Config) *Reconciler {
-	return &Reconciler{Needs: needs, config: config}
+	return &Reconciler{Needs: needs, config: config, admission: keymutex.NewHashed(admissions), admitted: lru.New(maxAdmitted)}
 }
+
+// admissions is how many locks the targets share.
+const admissions = 64
+
+// maxAdmitted is many more than are admitted while a cache falls behind.
+const maxAdmitted = 4096
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	index := func(obj client.Object) []string {
+		if target := obj.(*v1alpha1.AlertRemediation).Status.Target; target != nil {
+			return []string{string(target.UID)}
+		}
+		return nil
+	}
+	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.AlertRemediation{}, targetUID, index); err != nil {
+		return fmt.Errorf("indexing remediations by target: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("alertremediation").
 		For(&v1alpha1.AlertRemediation{}).
