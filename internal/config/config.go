@@ -103,8 +103,8 @@ func Default() Config {
 		Intake:       Intake{Address: ":9094", Ignore: []string{"Watchdog", "InfoInhibitor"}},
 		Metrics:      Endpoint{Address: ":8080"},
 		Health:       Endpoint{Address: ":8081"},
-		Diagnosis:    Diagnosis{Concurrency: 16, Timeout: Duration{Duration: 30 * time.Second}},
-		Remediation:  Remediation{Concurrency: 16},
+		Diagnosis:    Diagnosis{Concurrency: 4, Timeout: Duration{Duration: 30 * time.Second}},
+		Remediation:  Remediation{Concurrency: 8},
 	}
 }
 
