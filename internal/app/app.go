@@ -115,7 +115,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Catalog: catalog, History: history, Events: recorder,
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
-		}).SetupWithManager(mgr),
+		}).SetupWithManager(ctx, mgr),
 		diagnosis.New(mgr.GetClient(), clk, gatherer, chain, metrics.Registry).SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: cfg.Diagnosis.Concurrency, ReconciliationTimeout: cfg.Diagnosis.Timeout.Duration,
 		}),
@@ -123,7 +123,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
 		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
-		addIntake(cfg, mgr),
+		addIntake(ctx, cfg, mgr),
 		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 		mgr.AddReadyzCheck("ping", healthz.Ping),
@@ -228,14 +228,14 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 }
 
 // addIntake serves Alertmanager's webhook on every replica.
-func addIntake(cfg config.Config, mgr ctrl.Manager) error {
+func addIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager) error {
 	handler := intake.New(
 		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake")},
 		clock.RealClock{},
 		intake.Settings{Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore},
 		metrics.Registry,
 	)
-	if err := intake.Index(context.Background(), mgr.GetFieldIndexer()); err != nil {
+	if err := intake.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return fmt.Errorf("indexing remediations: %w", err)
 	}
 	mux := http.NewServeMux()

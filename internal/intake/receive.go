@@ -81,12 +81,10 @@ func (h *Handler) receive(ctx context.Context, message alert.Message) tally {
 	group.SetLimit(atOnce)
 	for i, item := range message.Items {
 		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				fates[i].err = err
-				return nil
+			if fates[i].err = ctx.Err(); fates[i].err == nil {
+				fates[i].got, fates[i].err = h.take(ctx, item, message.GroupKey)
 			}
-			fates[i].got, fates[i].err = h.take(ctx, item, message.GroupKey)
-			return nil
+			return nil // the others are taken all the same
 		})
 	}
 	_ = group.Wait() // what went wrong is told of each alert

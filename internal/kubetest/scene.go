@@ -81,9 +81,9 @@ func crashed(container string) corev1.PodStatus {
 func (s *Server) Crowd(ctx context.Context, namespace string, deployments, podsEach, eventsEach int) {
 	s.tb.Helper()
 	for i := range deployments {
-		dep := build.Deployment(namespace, "app-"+strconv.Itoa(i)).Replicas(int32(podsEach)).Ready().Obj() //nolint:gosec // a handful
+		dep := build.Deployment(namespace, "app-"+strconv.Itoa(i)).Replicas(int32(podsEach)).Ready().Obj()
 		s.Create(ctx, dep)
-		rs := set(dep, 1, int32(podsEach)) //nolint:gosec // a handful
+		rs := set(dep, 1, int32(podsEach))
 		s.Create(ctx, rs)
 		for j := range podsEach {
 			pod := served(rs, strconv.Itoa(j))

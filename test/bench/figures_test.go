@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 // addFigures writes the figures of this run over those of earlier ones.
 func addFigures(path string) error {
 	all := map[string]figure{}
-	before, err := os.ReadFile(path) //nolint:gosec // the file that whoever starts the benchmarks names
+	before, err := os.ReadFile(path)
 	if err == nil {
 		err = json.Unmarshal(before, &all)
 	}

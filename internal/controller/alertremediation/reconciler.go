@@ -93,14 +93,14 @@ const admissions = 64
 const maxAdmitted = 4096
 
 // SetupWithManager registers the reconciler.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	index := func(obj client.Object) []string {
 		if target := obj.(*v1alpha1.AlertRemediation).Status.Target; target != nil {
 			return []string{string(target.UID)}
 		}
 		return nil
 	}
-	if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.AlertRemediation{}, targetUID, index); err != nil {
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.AlertRemediation{}, targetUID, index); err != nil {
 		return fmt.Errorf("indexing remediations by target: %w", err)
 	}
 	return ctrl.NewControllerManagedBy(mgr).
