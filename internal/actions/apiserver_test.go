@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -25,6 +26,7 @@ import (
 var (
 	statefulSetKind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
 	daemonSetKind   = appsv1.SchemeGroupVersion.WithKind("DaemonSet")
+	podKind         = corev1.SchemeGroupVersion.WithKind("Pod")
 )
 
 // use is one action on one target that it applies to.
@@ -39,8 +41,25 @@ type use struct {
 }
 
 var uses = map[string]use{
-	"RolloutUndo of a Deployment":      {action: "RolloutUndo", target: releasedTarget, pods: 2, shows: `"image":"example.test/web:1"`},
-	"RolloutUndo to a revision":        {action: "RolloutUndo", target: releasedTarget, params: action.Params{"toRevision": "1"}, pods: 2, shows: `"image":"example.test/web:1"`},
+	"RolloutUndo of a Deployment": {action: "RolloutUndo", target: releasedTarget, pods: 2, shows: `"image":"example.test/web:1"`},
+	"RolloutUndo to a revision":   {action: "RolloutUndo", target: releasedTarget, params: action.Params{"toRevision": "1"}, pods: 2, shows: `"image":"example.test/web:1"`},
+	"RolloutUndo of a StatefulSet": {action: "RolloutUndo", pods: 1, shows: `"image":"example.test/db:1"`, target: func(ctx context.Context, ns string) action.Target {
+		return build.TargetOf(releasedStatefulSet(ctx, ns), statefulSetKind)
+	}},
+	"RolloutUndo of a DaemonSet": {action: "RolloutUndo", pods: 1, shows: `"image":"example.test/agent:1"`, target: func(ctx context.Context, ns string) action.Target {
+		return build.TargetOf(releasedDaemonSet(ctx, ns), daemonSetKind)
+	}},
+	"SetImage of a Deployment": {action: "SetImage", target: releasedTarget, params: action.Params{"container": "web", "image": "example.test/web:1"}, pods: 3, shows: `"image":"example.test/web:1"`},
+	"SetImage of a StatefulSet": {action: "SetImage", params: action.Params{"container": "db", "image": "example.test/db:1"}, pods: 2, shows: `"image":"example.test/db:1"`, target: func(ctx context.Context, ns string) action.Target {
+		return build.TargetOf(releasedStatefulSet(ctx, ns), statefulSetKind)
+	}},
+	"SetImage of a DaemonSet": {action: "SetImage", params: action.Params{"container": "agent", "image": "example.test/agent:1"}, pods: 2, shows: `"image":"example.test/agent:1"`, target: func(ctx context.Context, ns string) action.Target {
+		return build.TargetOf(releasedDaemonSet(ctx, ns), daemonSetKind)
+	}},
+	"Scale of a Deployment, up":        {action: "Scale", target: releasedTarget, params: action.Params{"delta": "1"}, shows: `"replicas":3`},
+	"Scale of a Deployment, down":      {action: "Scale", target: releasedTarget, params: action.Params{"replicas": "1"}, pods: 1, shows: `"replicas":1`},
+	"Scale of a StatefulSet":           {action: "Scale", target: statefulSetTarget, params: action.Params{"replicas": "2"}, shows: `"replicas":2`},
+	"Scale of a ReplicaSet":            {action: "Scale", target: bareReplicaSet, params: action.Params{"delta": "-1"}, pods: 1, shows: `"replicas":1`},
 	"AdjustResources of a Deployment":  {action: "AdjustResources", target: releasedTarget, params: action.Params{"container": "web"}, pods: 3, shows: `"memory":"128Mi"`},
 	"AdjustResources of a StatefulSet": {action: "AdjustResources", target: statefulSetTarget, params: action.Params{"container": "db", "limit": "131072Ki"}, pods: 1, shows: `"memory":"128Mi"`},
 	"AdjustResources of a DaemonSet":   {action: "AdjustResources", target: daemonSetTarget, params: action.Params{"container": "agent", "resource": "memory"}, pods: 2, shows: `"memory":"128Mi"`},
@@ -60,6 +79,13 @@ func statefulSetTarget(ctx context.Context, ns string) action.Target {
 
 func daemonSetTarget(ctx context.Context, ns string) action.Target {
 	return build.TargetOf(daemonSet(ctx, ns), daemonSetKind)
+}
+
+func bareReplicaSet(ctx context.Context, ns string) action.Target {
+	rs := build.ReplicaSetOf(build.Deployment(ns, "jobs").Replicas(2).Obj(), 1)
+	rs.OwnerReferences = nil
+	server.Create(ctx, rs)
+	return build.TargetOf(rs, build.ReplicaSetKind)
 }
 
 func brokenService(ctx context.Context, ns string) action.Target {
@@ -110,6 +136,7 @@ var _ = Describe("An action", func() {
 			plan := planned(ctx, find(u.action), u.target(ctx, server.Namespace(ctx)), u.params)
 			needed[u.action] = append(needed[u.action], rights(plan)...)
 		}
+		needed["RestartPod"] = rights(planned(ctx, find("RestartPod"), ownedPod(ctx, server.Namespace(ctx)), nil))
 		for _, s := range catalog.Specs() {
 			var named []string
 			for _, rule := range s.Rules {
@@ -224,7 +251,49 @@ var _ = Describe("A plan is refused", func() {
 			server.Create(ctx, build.ReplicaSetOf(d, 1))
 			return build.TargetOf(d, build.DeploymentKind)
 		}},
-		"for a kind the action does not know": {action: "RolloutUndo", why: "not done to a StatefulSet", target: statefulSetTarget},
+		"for a kind the action does not know":               {action: "RolloutUndo", why: "not done to a Service", target: brokenService},
+		"for a set whose first revision is the current one": {action: "RolloutUndo", why: "first revision", target: statefulSetTarget},
+		"for a set of which no older pod is ready": {action: "RolloutUndo", why: "nothing shows that a revision", target: func(ctx context.Context, ns string) action.Target {
+			d := daemonSet(ctx, ns)
+			update(ctx, d, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Image = "example.test/agent:2" })
+			kept(ctx, d, daemonSetKind, d.Spec.Template, 2)
+			observed(ctx, d, func(d *appsv1.DaemonSet) { d.Status.ObservedGeneration = d.Generation })
+			return build.TargetOf(d, daemonSetKind)
+		}},
+		"for an image that was never seen healthy": {action: "SetImage", params: action.Params{"container": "web", "image": "example.test/web:9"}, why: "nothing shows", target: releasedTarget},
+		"for the image that fails now":             {action: "SetImage", params: action.Params{"container": "web", "image": "example.test/web:2"}, why: "nothing shows", target: releasedTarget},
+		"for an image of another container":        {action: "SetImage", params: action.Params{"container": "proxy", "image": "example.test/web:1"}, why: "nothing shows", target: releasedTarget},
+		"for replicas that an autoscaler decides on": {action: "Scale", params: action.Params{"delta": "1"}, why: "HorizontalPodAutoscaler/web decides", target: func(ctx context.Context, ns string) action.Target {
+			server.Create(ctx, &autoscalingv2.HorizontalPodAutoscaler{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"},
+				Spec:       autoscalingv2.HorizontalPodAutoscalerSpec{MaxReplicas: 5, ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"}},
+			})
+			return releasedTarget(ctx, ns)
+		}},
+		"for more than twice as many": {action: "Scale", params: action.Params{"replicas": "9"}, why: "more than a factor of 2", target: releasedTarget},
+		"for none at all":             {action: "Scale", params: action.Params{"delta": "-2"}, why: "not taken away", target: releasedTarget},
+		"for what somebody scaled to nothing": {action: "Scale", params: action.Params{"replicas": "1"}, why: "somebody meant", target: func(ctx context.Context, ns string) action.Target {
+			d := build.Deployment(ns, "web").Replicas(0).Obj()
+			server.Create(ctx, d)
+			return build.TargetOf(d, build.DeploymentKind)
+		}},
+		"for a ReplicaSet that a Deployment scales": {action: "Scale", params: action.Params{"delta": "1"}, why: "is controlled by Deployment/web", target: func(ctx context.Context, ns string) action.Target {
+			d := build.Deployment(ns, "web").Obj()
+			server.Create(ctx, d)
+			rs := build.ReplicaSetOf(d, 1)
+			server.Create(ctx, rs)
+			return build.TargetOf(rs, build.ReplicaSetKind)
+		}},
+		"for a pod that nobody would make again": {action: "RestartPod", why: "has no owner", target: func(ctx context.Context, ns string) action.Target {
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "lone"}, Spec: template("lone").Spec}
+			server.Create(ctx, p)
+			return build.TargetOf(p, podKind)
+		}},
+		"for a pod of a Job": {action: "RestartPod", why: "belongs to Job/import", target: func(ctx context.Context, ns string) action.Target {
+			p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "import-x", OwnerReferences: []metav1.OwnerReference{{APIVersion: "batch/v1", Kind: "Job", Name: "import", UID: "1", Controller: new(true)}}}, Spec: template("import").Spec}
+			server.Create(ctx, p)
+			return build.TargetOf(p, podKind)
+		}},
 		"for a set that replaces nothing by itself": {action: "RolloutRestart", why: "OnDelete", target: func(ctx context.Context, ns string) action.Target {
 			d := daemonSet(ctx, ns)
 			update(ctx, d, func(d *appsv1.DaemonSet) {
@@ -390,8 +459,11 @@ func rights(plan action.Plan) []string {
 		gvk := op.Object.GroupVersionKind()
 		mapping, err := server.Client.RESTMapper().RESTMapping(schema.GroupKind{Group: gvk.Group, Kind: gvk.Kind}, gvk.Version)
 		Expect(err).NotTo(HaveOccurred())
-		resource := strings.TrimSuffix(mapping.Resource.Resource+"/"+op.Subresource, "/")
-		all = append(all, string(op.Verb)+" "+resource+"."+gvk.Group)
+		verb, resource := string(op.Verb), strings.TrimSuffix(mapping.Resource.Resource+"/"+op.Subresource, "/")
+		if op.Verb == v1alpha1.VerbEvict {
+			verb, resource = "create", resource+"/eviction"
+		}
+		all = append(all, verb+" "+resource+"."+gvk.Group)
 	}
 	for _, op := range plan.Operations {
 		add(op.Operation)

@@ -11,7 +11,9 @@ import (
 
 // All returns every built-in action, in the order of the documents.
 func All() []action.Action {
-	return []action.Action{rolloutRestart{}, rolloutUndo{}, adjustResources{}, fixServiceSelector{}, escalate{}}
+	return []action.Action{
+		restartPod{}, rolloutRestart{}, rolloutUndo{}, scale{}, adjustResources{}, setImage{}, fixServiceSelector{}, escalate{},
+	}
 }
 
 // The kinds that actions change.
@@ -19,8 +21,13 @@ var (
 	deployments  = schema.GroupKind{Group: "apps", Kind: "Deployment"}
 	statefulSets = schema.GroupKind{Group: "apps", Kind: "StatefulSet"}
 	daemonSets   = schema.GroupKind{Group: "apps", Kind: "DaemonSet"}
+	replicaSets  = schema.GroupKind{Group: "apps", Kind: "ReplicaSet"}
+	pods         = schema.GroupKind{Kind: "Pod"}
 	services     = schema.GroupKind{Kind: "Service"}
 )
+
+// mayDeletePods is the rule that lets an account delete pods.
+var mayDeletePods = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"delete"}}
 
 // mayPatch is the rule that lets an account patch these resources of one group.
 func mayPatch(group string, resources ...string) []rbacv1.PolicyRule {

@@ -46,6 +46,14 @@ func read(ctx context.Context, reader client.Reader, target action.Target, obj c
 	return raw, nil
 }
 
+// decode reads what a program needs to know off an object of any kind.
+func decode(raw *unstructured.Unstructured, into any) error {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, into); err != nil {
+		return fmt.Errorf("decoding %s/%s: %w", raw.GetKind(), raw.GetName(), err)
+	}
+	return nil
+}
+
 func get(ctx context.Context, reader client.Reader, target action.Target, obj client.Object) (*unstructured.Unstructured, error) {
 	raw := &unstructured.Unstructured{}
 	raw.SetGroupVersionKind(target.GroupVersionKind())

@@ -14,7 +14,7 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
-// rolloutUndo puts a Deployment's template back to a revision that served.
+// rolloutUndo puts a workload's template back to a revision that served.
 type rolloutUndo struct{}
 
 // Spec says what the action is.
@@ -22,14 +22,14 @@ func (rolloutUndo) Spec() action.Spec {
 	return action.Spec{
 		Name:    "RolloutUndo",
 		Summary: "Puts the pod template back to the last revision that was healthy.",
-		Kinds:   []schema.GroupKind{deployments},
+		Kinds:   []schema.GroupKind{deployments, statefulSets, daemonSets},
 		Parameters: []action.Parameter{{
 			Name: "toRevision", Type: action.TypeInteger, Min: 1, Max: 1 << 31,
 			Description: "The revision to return to; by default the last one that was healthy.",
 		}},
 		Risk:  v1alpha1.RiskMedium,
 		Level: action.LevelFull,
-		Rules: mayPatch("apps", "deployments"),
+		Rules: append(mayPatch("apps", "deployments", "statefulsets", "daemonsets"), mayDeletePods),
 	}
 }
 
@@ -38,7 +38,7 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if err := a.Spec().Validate(params); err != nil {
 		return action.Plan{}, err
 	}
-	w, raw, err := readRollable(ctx, world, target, deployments)
+	w, raw, err := readRollable(ctx, world, target, a.Spec().Kinds...)
 	if err != nil {
 		return action.Plan{}, err
 	}
@@ -62,7 +62,11 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if err != nil {
 		return action.Plan{}, err
 	}
-	return action.Plan{Operations: []action.Operation{op}, Pods: max(0, w.pods-to.ReadyPods)}, nil
+	removals, err := stuck(ctx, world, target, revisions)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	return action.Plan{Operations: append([]action.Operation{op}, removals...), Pods: max(0, w.pods-to.ReadyPods)}, nil
 }
 
 // Settled reports whether the rollout of the revision is complete.
@@ -104,10 +108,21 @@ func allowRevision(target action.Target, r action.Revision) (action.Revision, er
 	return r, nil
 }
 
-// storedTemplate returns the template that the revision's ReplicaSet keeps, as
-// the API server serves it, without the label that its controller added.
+// storedTemplate returns the template that the revision's ReplicaSet or
+// ControllerRevision keeps, as the API server serves it, without what its
+// controller added.
 func storedTemplate(ctx context.Context, world action.World, target action.Target, to action.Revision) (any, error) {
 	keeper := target
+	if target.Kind != deployments.Kind {
+		keeper.Kind, keeper.Name = "ControllerRevision", to.Name
+		raw, err := get(ctx, world.Objects, keeper, &appsv1.ControllerRevision{})
+		if err != nil {
+			return nil, fmt.Errorf("reading revision %d of %s: %w", to.Number, target, err)
+		}
+		unstructured.RemoveNestedField(raw.Object, "data", "spec", "template", "$patch")
+		template, _ := jsonpatch.Lookup(raw.Object, jsonpatch.Pointer{"data", "spec", "template"})
+		return template, nil
+	}
 	keeper.Kind, keeper.Name = "ReplicaSet", to.Name
 	rs := &appsv1.ReplicaSet{}
 	raw, err := get(ctx, world.Objects, keeper, rs)

@@ -69,7 +69,7 @@ func planned(ctx context.Context, act action.Action, target action.Target, param
 	GinkgoHelper()
 	plan, err := act.Plan(ctx, world(), target, params)
 	Expect(err).NotTo(HaveOccurred())
-	Expect(plan.Operations).To(HaveLen(1))
+	Expect(plan.Operations).NotTo(BeEmpty())
 	return plan
 }
 
@@ -145,7 +145,7 @@ func statefulSet(ctx context.Context, ns string) *appsv1.StatefulSet {
 		Spec:       appsv1.StatefulSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "db"}}, Template: template("db")},
 	}
 	server.Create(ctx, s)
-	kept(ctx, s, appsv1.SchemeGroupVersion.WithKind("StatefulSet"), s.Spec.Template)
+	kept(ctx, s, statefulSetKind, s.Spec.Template, 1)
 	observed(ctx, s, func(s *appsv1.StatefulSet) {
 		s.Status = appsv1.StatefulSetStatus{ObservedGeneration: s.Generation, Replicas: 1, ReadyReplicas: 1}
 	})
@@ -159,7 +159,7 @@ func daemonSet(ctx context.Context, ns string) *appsv1.DaemonSet {
 		Spec:       appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "agent"}}, Template: template("agent")},
 	}
 	server.Create(ctx, d)
-	kept(ctx, d, appsv1.SchemeGroupVersion.WithKind("DaemonSet"), d.Spec.Template)
+	kept(ctx, d, daemonSetKind, d.Spec.Template, 1)
 	observed(ctx, d, func(d *appsv1.DaemonSet) {
 		d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, NumberReady: 2}
 	})
@@ -167,15 +167,66 @@ func daemonSet(ctx context.Context, ns string) *appsv1.DaemonSet {
 }
 
 // kept keeps a template as a set's controller does.
-func kept(ctx context.Context, owner client.Object, kind schema.GroupVersionKind, template corev1.PodTemplateSpec) {
+func kept(ctx context.Context, owner client.Object, kind schema.GroupVersionKind, template corev1.PodTemplateSpec, number int64) {
 	GinkgoHelper()
-	raw, err := json.Marshal(map[string]any{"spec": map[string]any{"template": template}})
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&template)
+	Expect(err).NotTo(HaveOccurred())
+	content["$patch"] = "replace"
+	raw, err := json.Marshal(map[string]any{"spec": map[string]any{"template": content}})
 	Expect(err).NotTo(HaveOccurred())
 	server.Create(ctx, &appsv1.ControllerRevision{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: owner.GetNamespace(), Name: fmt.Sprintf("%s-1", owner.GetName()), Labels: template.Labels,
+			Namespace: owner.GetNamespace(), Name: fmt.Sprintf("%s-%d", owner.GetName(), number), Labels: template.Labels,
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, kind)},
 		},
-		Data: runtime.RawExtension{Raw: raw}, Revision: 1,
+		Data: runtime.RawExtension{Raw: raw}, Revision: number,
 	})
+}
+
+// podOf is a pod of a set's revision, as its controller makes it.
+func podOf(ctx context.Context, owner client.Object, kind schema.GroupVersionKind, number int64, ready bool) *corev1.Pod {
+	GinkgoHelper()
+	revision := fmt.Sprintf("%s-%d", owner.GetName(), number)
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: owner.GetNamespace(), Name: fmt.Sprintf("%s-of-%d-%t", owner.GetName(), number, ready),
+			Labels:          map[string]string{"app": owner.GetName(), appsv1.ControllerRevisionHashLabelKey: revision},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, kind)},
+		},
+		Spec: template(owner.GetName()).Spec,
+	}
+	server.Create(ctx, p)
+	observed(ctx, p, func(p *corev1.Pod) {
+		p.Status.Phase = corev1.PodRunning
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: map[bool]corev1.ConditionStatus{true: "True", false: "False"}[ready]}}
+	})
+	return p
+}
+
+// releasedStatefulSet is a set at its second revision; a pod of the first is ready,
+// one of the second is not.
+func releasedStatefulSet(ctx context.Context, ns string) *appsv1.StatefulSet {
+	GinkgoHelper()
+	s := statefulSet(ctx, ns)
+	update(ctx, s, func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Containers[0].Image = "example.test/db:2" })
+	kept(ctx, s, statefulSetKind, s.Spec.Template, 2)
+	podOf(ctx, s, statefulSetKind, 1, true)
+	podOf(ctx, s, statefulSetKind, 2, false)
+	observed(ctx, s, func(s *appsv1.StatefulSet) {
+		s.Status = appsv1.StatefulSetStatus{ObservedGeneration: s.Generation, Replicas: 2, ReadyReplicas: 1}
+	})
+	return s
+}
+
+// releasedDaemonSet is the same of a DaemonSet, but for the ill pod.
+func releasedDaemonSet(ctx context.Context, ns string) *appsv1.DaemonSet {
+	GinkgoHelper()
+	d := daemonSet(ctx, ns)
+	update(ctx, d, func(d *appsv1.DaemonSet) { d.Spec.Template.Spec.Containers[0].Image = "example.test/agent:2" })
+	kept(ctx, d, daemonSetKind, d.Spec.Template, 2)
+	podOf(ctx, d, daemonSetKind, 1, true)
+	observed(ctx, d, func(d *appsv1.DaemonSet) {
+		d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, NumberReady: 1}
+	})
+	return d
 }

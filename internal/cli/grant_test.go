@@ -15,7 +15,7 @@ import (
 var shipped = Operator{Namespace: "kubernaut-system", Account: "kubernaut"}
 
 func TestGrantPrintsWhatIsGolden(t *testing.T) {
-	for _, level := range []action.Level{action.LevelRestart, action.LevelFull} {
+	for _, level := range []action.Level{action.LevelRestart, action.LevelScale, action.LevelFull} {
 		t.Run(string(level), func(t *testing.T) {
 			want, err := os.ReadFile(filepath.Join("testdata", "grant-"+string(level)+".yaml"))
 			if err != nil {

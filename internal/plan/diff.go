@@ -30,10 +30,12 @@ func Diff(p action.Plan) string {
 func UndoDiff(p action.Plan) string {
 	var out strings.Builder
 	for _, op := range slices.Backward(p.Operations) {
-		if op.Undo == nil {
+		switch {
+		case op.Undo != nil:
+			show(&out, *op.Undo)
+		case !action.Regrows(op.Operation):
 			return ""
 		}
-		show(&out, *op.Undo)
 	}
 	return out.String()
 }

@@ -123,6 +123,13 @@ type Operation struct {
 	Undo *v1alpha1.Operation
 }
 
+// Regrows reports whether an operation removes a pod, which its owner makes
+// again: beside a change that can be taken back, nothing of it has to be.
+func Regrows(op v1alpha1.Operation) bool {
+	removes := op.Verb == v1alpha1.VerbDelete || op.Verb == v1alpha1.VerbEvict
+	return removes && op.Object.APIVersion == "v1" && op.Object.Kind == "Pod"
+}
+
 // Progress of an applied plan towards its effect.
 type Progress struct {
 	// Done: the effect has arrived.

@@ -16,6 +16,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/plan"
+	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
 // verify ensures that the verdict rests on what was observed after the change:
@@ -216,13 +217,14 @@ func observing(seen v1alpha1.Verification) string {
 
 // undoable reports whether everything a run did can be taken back.
 func undoable(run *v1alpha1.WorkflowRun) bool {
-	ops := applied(run)
-	for _, op := range ops {
-		if op.Undo == nil {
+	found := false
+	for _, op := range applied(run) {
+		if op.Undo == nil && !action.Regrows(op.Operation) {
 			return false
 		}
+		found = found || op.Undo != nil
 	}
-	return len(ops) > 0
+	return found
 }
 
 func later(a, b time.Time) time.Time {

@@ -52,6 +52,10 @@ func (r *Reconciler) takeBack(ctx context.Context, p *pass, t task) (phase.Outco
 	if op.State == v1alpha1.OperationClaimed {
 		return phase.Continue, r.settleClaim(ctx, op)
 	}
+	if op.Undo == nil && regrown(p.Obj.Status.Steps, op.Operation) {
+		op.State = v1alpha1.OperationUndone
+		return phase.Continue, nil
+	}
 	if op.Undo == nil {
 		return phase.Continue, ends(v1alpha1.ReasonCannotUndo, "the %s of %s in step %s can't be undone", op.Verb, op.Object, p.Obj.Status.Steps[t.step].Name)
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/policy"
+	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
 // carryOut ensures that every recorded operation is in place, in order, each
@@ -43,7 +45,7 @@ func (r *Reconciler) operate(ctx context.Context, p *pass, t task) (phase.Outcom
 	if err != nil {
 		return r.unlooked(p, t, err)
 	}
-	switch decide(op.State, seen.State, p.Obj.Spec.Undoes != "") {
+	switch decide(op.State, seen.State, p.Obj.Spec.Undoes != "" || action.Regrows(op.Operation)) {
 	case recordIt:
 		applied(p.Obj, t, r.Clock.Now())
 		return phase.Continue, nil
@@ -82,8 +84,11 @@ func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcom
 		return phase.Continue, err // a stale reader stops here, with nothing done
 	}
 	err = tenant.Apply(ctx, operation(p.Obj, t).Operation)
+	// What was sent before a crash may arrive after we had looked, and a pod that
+	// is gone is gone, whoever was faster.
+	again = again || action.Regrows(operation(p.Obj, t).Operation)
 	if again && errors.Is(err, gate.ErrPrecondition) && r.inPlace(ctx, operation(p.Obj, t).Operation) {
-		err = nil // what was sent before the crash arrived after we had looked
+		err = nil
 	}
 	return r.answered(p, t, err)
 }
@@ -116,6 +121,10 @@ func (r *Reconciler) answered(p *pass, t task, err error) (phase.Outcome, error)
 	}
 	if no, ok := answer(err); ok {
 		return r.refused(p, t, no)
+	}
+	if apierrors.IsTooManyRequests(err) && operation(p.Obj, t).Verb == v1alpha1.VerbEvict {
+		p.Obj.Status.Steps[t.step].Message = cut("waiting: " + err.Error()) // a PodDisruptionBudget has nothing to spare
+		return phase.Wait(gateRetry), nil
 	}
 	return phase.Continue, err
 }

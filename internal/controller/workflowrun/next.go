@@ -69,13 +69,13 @@ const (
 
 // decide says what to do about an operation whose object was seen like this.
 // Before its claim, a value that is there already is somebody else's work, which
-// we must never take back as if it were ours; what an undo wants may well be
-// there already.
-func decide(state v1alpha1.OperationState, seen gate.SeenState, undo bool) move {
+// we must never take back as if it were ours. What an undo wants may well be
+// there already, and a pod may be gone: neither is ever taken back.
+func decide(state v1alpha1.OperationState, seen gate.SeenState, mayBeThere bool) move {
 	switch {
 	case seen == gate.SeenBefore:
 		return claimIt
-	case seen == gate.SeenApplied && (undo || state == v1alpha1.OperationClaimed):
+	case seen == gate.SeenApplied && (mayBeThere || state == v1alpha1.OperationClaimed):
 		return recordIt
 	}
 	return stopIt

@@ -88,6 +88,7 @@ func TestDecide(t *testing.T) {
 		"after a crash, another value is there: stop":                         {claimed, gate.SeenOther, false, stopIt},
 		"before the claim, another value is there: stop":                      {unclaimed, gate.SeenOther, false, stopIt},
 		"before the claim, the wanted value is there: it was somebody else":   {unclaimed, gate.SeenApplied, false, stopIt},
+		"before the claim of a removal, the pod is gone: all is well":         {unclaimed, gate.SeenApplied, true, recordIt},
 		"before the claim of an undo, the wanted value is there: all is well": {unclaimed, gate.SeenApplied, true, recordIt},
 		"an undo finds our value: claim it":                                   {unclaimed, gate.SeenBefore, true, claimIt},
 		"an undo finds somebody's edit: leave it":                             {unclaimed, gate.SeenOther, true, stopIt},

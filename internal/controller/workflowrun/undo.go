@@ -104,7 +104,7 @@ func irreversible(steps []v1alpha1.StepStatus) string {
 				continue
 			}
 			found = true
-			if op.Undo == nil {
+			if op.Undo == nil && !regrown(steps, op.Operation) {
 				return fmt.Sprintf("the %s of %s in step %s can't be undone", op.Verb, op.Object, step.Name)
 			}
 		}
@@ -113,6 +113,14 @@ func irreversible(steps []v1alpha1.StepStatus) string {
 		return "no operation is recorded as applied: there is nothing to take back"
 	}
 	return ""
+}
+
+// regrown reports whether an operation removed a pod beside a change that can be
+// taken back: then the pod is none of what there is to take back.
+func regrown(steps []v1alpha1.StepStatus, op v1alpha1.Operation) bool {
+	return action.Regrows(op) && slices.ContainsFunc(steps, func(step v1alpha1.StepStatus) bool {
+		return slices.ContainsFunc(step.Operations, func(other v1alpha1.OperationStatus) bool { return other.Undo != nil })
+	})
 }
 
 // undoSteps returns the recorded undos of what is in place, last one first.
