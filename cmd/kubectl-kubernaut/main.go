@@ -24,6 +24,6 @@ func root() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	cmd.AddCommand(grant(), guards(), printVersion())
+	cmd.AddCommand(get(), describe(), timeline(), diff(), approve(), reject(), pause(), resume(), grant(), guards(), printVersion())
 	return cmd
 }

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/redact"
+)
+
+// Pause is a person's wish that nothing is done in a namespace for a while.
+type Pause struct {
+	// For how long; zero: until it is taken back.
+	For time.Duration
+	// Reason in the person's words.
+	Reason string
+}
+
+// Ask adds the wish to every policy of the namespace, in the name of whoever types.
+func (p Pause) Ask(ctx context.Context, c Cluster, w io.Writer) error {
+	if p.Reason == "" {
+		return errors.New("say why with --reason: whoever is paged next reads it")
+	}
+	if p.For < 0 {
+		return fmt.Errorf("--for %s: a pause can't end before it begins", p.For)
+	}
+	me, err := c.whoami(ctx)
+	if err != nil {
+		return err
+	}
+	request := v1alpha1.PauseRequest{By: me, Reason: p.Reason}
+	until := "until `kubectl kubernaut resume`"
+	if p.For > 0 {
+		request.Until = metav1.NewTime(time.Now().Add(p.For).Truncate(time.Second))
+		until = "until " + stamp(request.Until.Time)
+	}
+	return c.eachPolicy(ctx, func(policy *v1alpha1.RemediationPolicy) error {
+		now := time.Now()
+		requests := slices.DeleteFunc(slices.Clone(policy.Spec.PauseRequests), func(old v1alpha1.PauseRequest) bool {
+			return old.By == me || !old.Until.IsZero() && old.Until.Time.Before(now) // said anew, or over
+		})
+		if err := c.setPauses(ctx, policy, append(requests, request)); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(w, "%s/%s is paused %s.\n", policy.Namespace, policy.Name, until)
+		return err
+	})
+}
+
+// Resume takes back what whoever types asked for.
+func Resume(ctx context.Context, c Cluster, w io.Writer) error {
+	me, err := c.whoami(ctx)
+	if err != nil {
+		return err
+	}
+	return c.eachPolicy(ctx, func(policy *v1alpha1.RemediationPolicy) error {
+		others := slices.DeleteFunc(slices.Clone(policy.Spec.PauseRequests), func(old v1alpha1.PauseRequest) bool { return old.By == me })
+		if len(others) < len(policy.Spec.PauseRequests) {
+			if err := c.setPauses(ctx, policy, others); err != nil {
+				return err
+			}
+		}
+		p := printer{to: w}
+		for _, left := range others {
+			p.line("%s/%s is still paused by %s: %s", policy.Namespace, policy.Name, redact.Line(left.By, widest), redact.Line(left.Reason, widest))
+		}
+		if len(others) == 0 {
+			p.line("%s/%s is not paused.", policy.Namespace, policy.Name)
+		}
+		return p.err
+	})
+}
+
+// eachPolicy calls do with the policies of the namespace, of which there must be one.
+func (c Cluster) eachPolicy(ctx context.Context, do func(*v1alpha1.RemediationPolicy) error) error {
+	var list v1alpha1.RemediationPolicyList
+	if err := c.List(ctx, &list, client.InNamespace(c.Namespace)); err != nil {
+		return unreachable(err)
+	}
+	if len(list.Items) == 0 {
+		return fmt.Errorf("namespace %[1]s has no RemediationPolicy of its own to pause: "+
+			"`kubectl annotate namespace %[1]s %[2]s='why'` holds everything in it, %[2]s- takes that back", c.Namespace, v1alpha1.PauseAnnotation)
+	}
+	for i := range list.Items {
+		if err := do(&list.Items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setPauses writes the requests, unless somebody wrote the policy meanwhile.
+func (c Cluster) setPauses(ctx context.Context, policy *v1alpha1.RemediationPolicy, requests []v1alpha1.PauseRequest) error {
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": policy.ResourceVersion},
+		"spec":     map[string]any{"pauseRequests": requests},
+	})
+	if err != nil {
+		return err
+	}
+	err = c.Patch(ctx, policy, client.RawPatch("application/merge-patch+json", patch), client.FieldOwner("kubectl-kubernaut"))
+	switch {
+	case apierrors.IsConflict(err):
+		return fmt.Errorf("somebody changed policy %s in the same moment: say it again", policy.Name)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("you may not update RemediationPolicy %s: ask for ClusterRole kubernaut-admin in namespace %[2]s, "+
+			"or hold everything there with `kubectl annotate namespace %[2]s %[3]s='why'`", policy.Name, policy.Namespace, v1alpha1.PauseAnnotation)
+	}
+	return unreachable(err)
+}
