@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"text/template"
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -107,7 +106,7 @@ func (c *cluster) adopt(ctx context.Context) error {
 	}
 	say("Using the existing cluster of context %s, server %s.", raw.CurrentContext, raw.Clusters[current.Cluster].Server)
 	say("Its nodes must be able to pull %s and python:3.12-slim, its Prometheus must have the rules of hack/demo/rules,", image)
-	say("and its Alertmanager must send to NodePort 30994 of any node, path /webhook/alertmanager.")
+	say("and its Alertmanager must send to the operator as config/samples/alertmanager shows.")
 	c.kubeconfig = rules.GetDefaultFilename()
 	c.approver = []string{"--as", "approver", "--as-group", "approvers"}
 	_, err = c.output(ctx, c.kubectl, "--kubeconfig", c.kubeconfig, "get", "--raw", "/readyz")
@@ -138,29 +137,6 @@ func (c *cluster) connect() error {
 	}
 	c.version = version.GitVersion
 	return nil
-}
-
-// sendAlerts points the Alertmanager of a cluster we made at the operator.
-func (c *cluster) sendAlerts(ctx context.Context) error {
-	if c.existing {
-		return nil
-	}
-	tmpl, err := template.ParseFiles(filepath.Join("hack", "demo", "alertmanager.yaml"))
-	if err != nil {
-		return err
-	}
-	var rendered bytes.Buffer
-	if err := tmpl.Execute(&rendered, map[string]string{"Node": c.place.NodeList[0].Address}); err != nil {
-		return err
-	}
-	path, err := filepath.Abs(filepath.Join(filepath.Dir(c.options.output), "alertmanager.yaml"))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path, rendered.Bytes(), 0o600); err != nil {
-		return err
-	}
-	return c.tool(ctx, "localcluster", "reload", "--alertmanager-config", path)
 }
 
 // close removes what the demo made.

@@ -43,8 +43,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/guard"
-	"github.com/kubernaut/kubernaut/internal/httpd"
-	"github.com/kubernaut/kubernaut/internal/intake"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
@@ -123,10 +121,9 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
 		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
-		addIntake(ctx, cfg, mgr),
+		addIntake(ctx, cfg, mgr, user),
 		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
-		mgr.AddReadyzCheck("ping", healthz.Ping),
 	)
 	if err != nil {
 		return fmt.Errorf("wiring the operator: %w", err)
@@ -183,7 +180,6 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
-	stop := fields.OneTermEqualSelector("metadata.name", v1alpha1.EmergencyStopName)
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: cfg.Metrics.Address},
@@ -199,7 +195,9 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
 				// The one ConfigMap the operator may read.
-				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: stop}}},
+				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(v1alpha1.EmergencyStopName)}}},
+				// The one Secret.
+				&corev1.Secret{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}},
 				// The guards are compared whole.
 				&admissionregistrationv1.ValidatingAdmissionPolicy{}:        {Transform: keep},
 				&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}: {Transform: keep},
@@ -207,6 +205,8 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 		},
 	}
 }
+
+func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 
 // newDesk wires what the gates look at.
 func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
@@ -225,22 +225,6 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 		deps.Alertmanager = alertmanager.New(cfg.Alertmanager.URL, &http.Client{})
 	}
 	return clearance.New(deps)
-}
-
-// addIntake serves Alertmanager's webhook on every replica.
-func addIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager) error {
-	handler := intake.New(
-		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake")},
-		clock.RealClock{},
-		intake.Settings{Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore},
-		metrics.Registry,
-	)
-	if err := intake.Index(ctx, mgr.GetFieldIndexer()); err != nil {
-		return fmt.Errorf("indexing remediations: %w", err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle(intake.Path, handler)
-	return mgr.Add(httpd.New("intake", cfg.Intake.Address, mux))
 }
 
 // keep is the transform that changes nothing.

@@ -46,6 +46,12 @@ var rules = []rule{
 		because: "an alert becomes an object, whatever else is down"},
 	{rooms: "internal/httpd", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "it serves whatever it is given"},
+	{rooms: "internal/caller", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: []string{"net/http/..."},
+		because: "who somebody is does not depend on what they want"},
+	{rooms: "internal/servingcert", own: []string{"api/...", "pkg/...", "internal/..."},
+		because: "it knows a Secret, and nothing of what is served with it"},
+	{rooms: "internal/receiver", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: slices.Concat(kubernetesClients, network),
+		because: "text out"},
 	{rooms: "internal/alertmanager", own: []string{"api/...", "internal/..."}, foreign: []string{"k8s.io/...", "sigs.k8s.io/..."},
 		because: "the wire format ends here"},
 

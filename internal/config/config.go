@@ -55,6 +55,49 @@ type Intake struct {
 	Address string `json:"address"`
 	// Ignore names alerts that say nothing about a workload.
 	Ignore []string `json:"ignore"`
+	// TLS is what it serves HTTPS with.
+	TLS TLS `json:"tls"`
+	// Authentication of whoever posts: Token, or None for everybody who reaches the address.
+	Authentication Authentication `json:"authentication"`
+	// Audience that tokens must be meant for.
+	Audience string `json:"audience"`
+	// Signature lets Grafana sign its messages instead of sending a token.
+	Signature Signature `json:"signature"`
+}
+
+// TLS is where the intake's certificate is.
+type TLS struct {
+	// SecretName is a Secret of the operator's namespace, with tls.crt and tls.key.
+	// If it is empty or not there, the operator issues a certificate and keeps it
+	// there. No name: plain HTTP. The operator's Role names the Secret too.
+	SecretName string `json:"secretName"`
+	// Service that Alertmanager posts to. Empty: it is named like the operator's ServiceAccount.
+	Service string `json:"service"`
+	// Names that a certificate the operator issues is for, beside the Service's.
+	Names []string `json:"names"`
+}
+
+// Authentication is how the intake finds out who posts.
+type Authentication string
+
+const (
+	// AuthenticationToken asks the API server about a bearer token, and whether its
+	// owner may create AlertRemediations in the namespace of each alert.
+	AuthenticationToken Authentication = "Token"
+	// AuthenticationNone takes alerts of everybody.
+	AuthenticationNone Authentication = "None"
+)
+
+// Signature is how Grafana signs a message: HMAC-SHA256, in hex, of the
+// timestamp, a colon and the body.
+type Signature struct {
+	// SecretFile holds the secret; empty: signatures are not believed.
+	SecretFile string `json:"secretFile"`
+	// Header that the signature is in.
+	Header string `json:"header"`
+	// TimestampHeader that the time of the signature is in; empty: old messages are
+	// believed too.
+	TimestampHeader string `json:"timestampHeader"`
 }
 
 // Alertmanager is asked whether alerts still fire. Without it, the webhook's
@@ -100,11 +143,16 @@ type Protected struct {
 func Default() Config {
 	return Config{
 		ClusterLabel: "cluster",
-		Intake:       Intake{Address: ":9094", Ignore: []string{"Watchdog", "InfoInhibitor"}},
-		Metrics:      Endpoint{Address: ":8080"},
-		Health:       Endpoint{Address: ":8081"},
-		Diagnosis:    Diagnosis{Concurrency: 4, Timeout: Duration{Duration: 30 * time.Second}},
-		Remediation:  Remediation{Concurrency: 8},
+		Intake: Intake{
+			Address: ":9094", Ignore: []string{"Watchdog", "InfoInhibitor"},
+			TLS:            TLS{SecretName: "kubernaut-intake-tls"}, //nolint:gosec // its name
+			Authentication: AuthenticationToken, Audience: "kubernaut",
+			Signature: Signature{Header: "X-Grafana-Alerting-Signature", TimestampHeader: "X-Grafana-Alerting-Timestamp"},
+		},
+		Metrics:     Endpoint{Address: ":8080"},
+		Health:      Endpoint{Address: ":8081"},
+		Diagnosis:   Diagnosis{Concurrency: 4, Timeout: Duration{Duration: 30 * time.Second}},
+		Remediation: Remediation{Concurrency: 8},
 	}
 }
 

@@ -62,6 +62,20 @@ func TestLoadFaults(t *testing.T) {
 			file: "namespace: shop\nintake: {ignore: [Watchdog, '']}", says: []string{"intake.ignore[1]: "}},
 		"nothing is ignored": {
 			file: "namespace: shop\nintake: {ignore: []}"},
+		"plain HTTP for everybody, if somebody really wants it": {
+			file: "namespace: shop\nintake: {tls: {secretName: ''}, authentication: None}"},
+		"an authentication nobody knows": {
+			file: "namespace: shop\nintake: {authentication: none}", says: []string{`intake.authentication: "none" is neither Token nor None`}},
+		"tokens that are meant for anybody": {
+			file: "namespace: shop\nintake: {audience: ''}", says: []string{"intake.audience: "}},
+		"names that no certificate has": {
+			file: "namespace: shop\nintake: {tls: {secretName: A, service: a.b, names: [a.example.test, '*']}}",
+			says: []string{`intake.tls.secretName: "A"`, `intake.tls.service: "a.b"`, `intake.tls.names[1]: "*"`}},
+		"signatures in headers that are none": {
+			file: "namespace: shop\nintake: {signature: {secretFile: /f, header: '', timestampHeader: 'a b'}}",
+			says: []string{"intake.signature.header: ", "intake.signature.timestampHeader: "}},
+		"signatures that may be sent again": {
+			file: "namespace: shop\nintake: {signature: {secretFile: /f, timestampHeader: ''}}"},
 		"a URL of another kind": {
 			file: "namespace: shop\nalertmanager: {url: 'alertmanager:9093'}", says: []string{"alertmanager.url: want http://"}},
 		"a URL with a password": {

@@ -14,7 +14,10 @@ import (
 var (
 	// namespaceForm is RFC 1123, label.
 	namespaceForm = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	labelForm     = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,127}$`)
+	// hostForm is RFC 1123, subdomain.
+	hostForm   = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	headerForm = regexp.MustCompile(`^[A-Za-z0-9-]{1,128}$`)
+	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,127}$`)
 )
 
 // Validate returns every fault, each with its path.
@@ -24,9 +27,7 @@ func (c Config) Validate() error {
 	f.check(len(c.Cluster) <= 253 && c.Cluster == strings.TrimSpace(c.Cluster), "cluster", "at most 253 characters, with no space around them")
 	f.check(labelForm.MatchString(c.ClusterLabel), "clusterLabel", "%q is no name of a label", c.ClusterLabel)
 	f.address("intake.address", c.Intake.Address, false)
-	for i, name := range c.Intake.Ignore {
-		f.check(name != "", fmt.Sprintf("intake.ignore[%d]", i), "the name of an alert is missing")
-	}
+	f.intake(c.Intake)
 	f.url("alertmanager.url", c.Alertmanager.URL)
 	f.address("metrics.address", c.Metrics.Address, true)
 	f.address("health.address", c.Health.Address, true)
@@ -39,6 +40,24 @@ func (c Config) Validate() error {
 		f.check(namespaceForm.MatchString(name), fmt.Sprintf("protected.namespaces[%d]", i), "%q is no name of a namespace", name)
 	}
 	return errors.Join(f.found...)
+}
+
+// intake checks who may post, and how.
+func (f *faults) intake(in Intake) {
+	for i, name := range in.Ignore {
+		f.check(name != "", fmt.Sprintf("intake.ignore[%d]", i), "the name of an alert is missing")
+	}
+	f.check(in.TLS.SecretName == "" || hostForm.MatchString(in.TLS.SecretName), "intake.tls.secretName", "%q is no name of a Secret", in.TLS.SecretName)
+	f.check(in.TLS.Service == "" || namespaceForm.MatchString(in.TLS.Service), "intake.tls.service", "%q is no name of a Service", in.TLS.Service)
+	for i, name := range in.TLS.Names {
+		f.check(hostForm.MatchString(name), fmt.Sprintf("intake.tls.names[%d]", i), "%q is no name of a host", name)
+	}
+	known := in.Authentication == AuthenticationToken || in.Authentication == AuthenticationNone
+	f.check(known, "intake.authentication", "%q is neither Token nor None", in.Authentication)
+	f.check(in.Audience != "", "intake.audience", "a token for no audience in particular would be one for the API server")
+	f.check(in.Signature.SecretFile == "" || headerForm.MatchString(in.Signature.Header), "intake.signature.header", "%q is no name of a header", in.Signature.Header)
+	f.check(in.Signature.TimestampHeader == "" || headerForm.MatchString(in.Signature.TimestampHeader),
+		"intake.signature.timestampHeader", "%q is no name of a header", in.Signature.TimestampHeader)
 }
 
 // faults collects what is wrong.

@@ -4,81 +4,146 @@ package httpd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
+	"golang.org/x/net/netutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Limits of a connection. Whoever is slower, or says more, is not served.
 const (
-	headerTimeout = 5 * time.Second
+	headerTimeout = 5 * time.Second // of the TLS handshake too
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 15 * time.Second
 	idleTimeout   = 90 * time.Second
 	maxHeader     = 32 << 10
+	// maxConnections at once; whoever comes after that waits for one to end.
+	maxConnections = 512
 	// drainTimeout is shorter than the manager's patience at the end (30 s).
 	drainTimeout = 20 * time.Second
 )
 
-// Server listens at one address. It is a manager.Runnable.
-type Server struct {
-	name    string
-	address string
-	handler http.Handler
-	bound   chan net.Addr
+// Options say what to serve, and where.
+type Options struct {
+	// Name says in errors which server it is.
+	Name string
+	// Address to listen at.
+	Address string
+	// Handler answers.
+	Handler http.Handler
+	// Certificate to serve HTTPS with; without it, it is plain HTTP.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Linger is how long requests are still taken once the server is said to be
+	// ending: until everybody who sends them knows.
+	Linger time.Duration
 }
 
-// New returns a server for a handler; its name says in errors which one it is.
-func New(name, address string, handler http.Handler) *Server {
-	return &Server{name: name, address: address, handler: handler, bound: make(chan net.Addr, 1)}
+// Server listens at one address. It is a manager.Runnable.
+type Server struct {
+	options Options
+	bound   chan net.Addr
+	serving atomic.Bool
+}
+
+// New returns a server.
+func New(options Options) *Server {
+	return &Server{options: options, bound: make(chan net.Addr, 1)}
 }
 
 // Bound gives the address once, as soon as the server listens there.
 func (s *Server) Bound() <-chan net.Addr { return s.bound }
 
+// Ready is a healthz.Checker: nil from when the server listens to when it is to end.
+func (s *Server) Ready(*http.Request) error {
+	if !s.serving.Load() {
+		return fmt.Errorf("%s does not take requests", s.options.Name)
+	}
+	return nil
+}
+
 // NeedLeaderElection is false: every replica serves.
 func (s *Server) NeedLeaderElection() bool { return false }
 
-// Start serves until the context ends, then lets the requests that are under
-// way finish.
+// Start serves until the context ends: then it is not ready first, lingers, and
+// lets the requests that are under way finish.
 func (s *Server) Start(ctx context.Context) error {
 	var lc net.ListenConfig
-	listener, err := lc.Listen(ctx, "tcp", s.address)
+	listener, err := lc.Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
-		return fmt.Errorf("listening for %s at %s: %w", s.name, s.address, err)
+		return fmt.Errorf("listening for %s at %s: %w", s.options.Name, s.options.Address, err)
 	}
 	s.bound <- listener.Addr()
-	log.FromContext(ctx).Info("serving", "server", s.name, "address", listener.Addr().String())
+	s.serving.Store(true)
+	defer s.serving.Store(false)
+	log.FromContext(ctx).Info("serving", "server", s.options.Name, "address", listener.Addr().String(), "tls", s.options.Certificate != nil)
 
 	srv := s.server(ctx)
 	drained := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { drained <- drain(ctx, srv) })
-	if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	stop := context.AfterFunc(ctx, func() {
+		s.serving.Store(false)
+		linger := time.NewTimer(s.options.Linger)
+		defer linger.Stop()
+		<-linger.C
+		drained <- drain(ctx, srv)
+	})
+	if err := serve(srv, netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		stop()
-		return fmt.Errorf("serving %s: %w", s.name, err)
+		return fmt.Errorf("serving %s: %w", s.options.Name, err)
 	}
 	if err := <-drained; err != nil {
-		return fmt.Errorf("finishing the requests of %s: %w", s.name, err)
+		return fmt.Errorf("finishing the requests of %s: %w", s.options.Name, err)
 	}
 	return nil
+}
+
+func serve(srv *http.Server, listener net.Listener) error {
+	if srv.TLSConfig == nil {
+		return srv.Serve(listener)
+	}
+	return srv.ServeTLS(listener, "", "")
 }
 
 // server answers with a context that outlives ctx: the end of the program is
 // announced by it, and is no reason to break off what is under way.
 func (s *Server) server(ctx context.Context) *http.Server {
-	return &http.Server{
-		Handler:           s.handler,
+	srv := &http.Server{
+		Handler:           s.options.Handler,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ErrorLog:          quiet(ctx),
+		Protocols:         new(http.Protocols),
 	}
+	srv.Protocols.SetHTTP1(true) // one request at a time for each of the connections that are counted
+	if s.options.Certificate != nil {
+		srv.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.options.Certificate}
+	}
+	return srv
+}
+
+// quiet keeps what strangers do at the door, such as bad handshakes, out of the
+// log of whoever does not look for it.
+func quiet(ctx context.Context) *stdlog.Logger {
+	return stdlog.New(lines{log.FromContext(ctx).WithName("httpd").V(1)}, "", 0)
+}
+
+type lines struct{ logger logr.Logger }
+
+func (l lines) Write(line []byte) (int, error) {
+	l.logger.Info(strings.TrimSpace(string(line)))
+	return len(line), nil
 }
 
 func drain(ctx context.Context, srv *http.Server) error {

@@ -3,11 +3,16 @@ package httpd_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,7 +70,7 @@ func TestServerSaysWhichOneCanNotListen(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	err = httpd.New("intake", taken.Addr().String(), http.NotFoundHandler()).Start(t.Context())
+	err = httpd.New(httpd.Options{Name: "intake", Address: taken.Addr().String(), Handler: http.NotFoundHandler()}).Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "listening for intake at "+taken.Addr().String()) {
 		t.Errorf("error is %v", err)
 	}
@@ -90,8 +95,82 @@ func TestServerRefusesEndlessHeaders(t *testing.T) {
 }
 
 func TestServerRunsOnEveryReplica(t *testing.T) {
-	if httpd.New("intake", ":0", nil).NeedLeaderElection() {
+	if httpd.New(httpd.Options{}).NeedLeaderElection() {
 		t.Error("it waits to be elected")
+	}
+}
+
+func TestServerIsReadyWhileItListensAndNotReadyBeforeItEnds(t *testing.T) {
+	s := httpd.New(httpd.Options{
+		Name: "intake", Address: "127.0.0.1:0", Linger: time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") }),
+	})
+	if err := s.Ready(nil); err == nil {
+		t.Error("it is ready before it listens")
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Start(ctx) }()
+	url := "http://" + await(t, s.Bound()).String()
+	if got := fetched(t, url); got != "here" || s.Ready(nil) != nil {
+		t.Errorf("answer is %q, ready: %v", got, s.Ready(nil))
+	}
+	cancel()
+	for s.Ready(nil) == nil {
+		runtime.Gosched()
+	}
+	if got := fetched(t, url); got != "here" {
+		t.Errorf("whoever did not know yet that it ends got %q", got)
+	}
+	if err := await(t, ended); err != nil || s.Ready(nil) == nil {
+		t.Errorf("it ended with %v, ready: %v", err, s.Ready(nil))
+	}
+}
+
+func TestServerSpeaksTLSWithWhateverCertificateThereIsNow(t *testing.T) {
+	donor := httptest.NewTLSServer(http.NotFoundHandler())
+	defer donor.Close()
+	var current atomic.Pointer[tls.Certificate]
+	s := httpd.New(httpd.Options{
+		Name: "test", Address: "127.0.0.1:0", Handler: http.NotFoundHandler(),
+		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if c := current.Load(); c != nil {
+				return c, nil
+			}
+			return nil, errors.New("none yet")
+		},
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Start(ctx) }()
+	address := await(t, s.Bound()).String()
+	dial := func(newest uint16) error {
+		trusted := donor.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+		dialer := tls.Dialer{Config: &tls.Config{RootCAs: trusted, ServerName: "example.com", MaxVersion: newest}}
+		conn, err := dialer.DialContext(t.Context(), "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
+	}
+	if err := dial(tls.VersionTLS13); err == nil {
+		t.Error("it speaks without a certificate")
+	}
+	current.Store(&donor.TLS.Certificates[0])
+	if err := dial(tls.VersionTLS13); err != nil {
+		t.Error(err)
+	}
+	if err := dial(tls.VersionTLS12); err != nil {
+		t.Error(err)
+	}
+	if err := dial(tls.VersionTLS11); err == nil {
+		t.Error("it speaks TLS 1.1")
+	}
+	cancel()
+	if err := await(t, ended); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -100,7 +179,7 @@ func started(t *testing.T, handler http.Handler) (string, func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(cancel)
-	s := httpd.New("test", "127.0.0.1:0", handler)
+	s := httpd.New(httpd.Options{Name: "test", Address: "127.0.0.1:0", Handler: handler})
 	ended := make(chan error, 1)
 	go func() { ended <- s.Start(ctx) }()
 	return "http://" + await(t, s.Bound()).String(), func() error {

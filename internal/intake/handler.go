@@ -4,9 +4,11 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -17,7 +19,9 @@ import (
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/kubernaut/kubernaut/internal/redact"
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
@@ -53,91 +57,177 @@ type Cluster struct {
 // Handler answers Alertmanager's posts.
 type Handler struct {
 	cluster  Cluster
+	door     Door
 	clock    clock.PassiveClock
 	settings Settings
 	metrics  *metrics
 	heard    *memory
+	// known have shown who they are, strangers have yet to.
+	known, strangers room
 }
 
 // New returns a handler.
-func New(cluster Cluster, clk clock.PassiveClock, settings Settings, reg prometheus.Registerer) *Handler {
-	return &Handler{cluster: cluster, clock: clk, settings: settings, metrics: newMetrics(reg), heard: newMemory()}
+func New(cluster Cluster, door Door, clk clock.PassiveClock, settings Settings, reg prometheus.Registerer) *Handler {
+	return &Handler{
+		cluster: cluster, door: door, clock: clk, settings: settings, metrics: newMetrics(reg), heard: newMemory(),
+		known:     room{messages: maxMessages, bytes: maxBytes},
+		strangers: room{messages: maxStrangers, bytes: maxStrangerBytes},
+	}
 }
 
-// ServeHTTP takes one message. A fault of the message is a 4xx, which
-// Alertmanager does not send again; a fault of one alert is told in the 200; what
-// may be better the next time is a 503, and all of it is sent again.
+// ServeHTTP takes one message. A fault of the message or its sender is a 4xx,
+// which Alertmanager does not send again; a fault of one alert is told in the
+// 200; what may be better the next time is a 503, and all of it is sent again.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	message, fault := read(ctx, w, r)
+	tally, fault := h.hear(ctx, w, r)
 	if fault != nil {
-		h.metrics.messages.WithLabelValues(answerRefused).Inc()
+		h.refuse(ctx, fault)
 		fault.write(w)
-		return
-	}
-	tally := h.receive(ctx, message)
-	h.count(tally)
-	h.announce(ctx, message, tally)
-	if tally.err != nil {
-		h.metrics.messages.WithLabelValues(answerRetry).Inc()
-		(&httpFault{http.StatusServiceUnavailable, "not every alert could be stored; send them again"}).write(w)
 		return
 	}
 	h.metrics.messages.WithLabelValues(answerTaken).Inc()
 	writeJSON(w, http.StatusOK, tally.answer())
 }
 
+// hear finds out who posts, reads what they say and takes it in: in this order,
+// so that a stranger costs little.
+func (h *Handler) hear(ctx context.Context, w http.ResponseWriter, r *http.Request) (tally, *httpFault) {
+	if fault := acceptable(r); fault != nil {
+		return tally{}, fault
+	}
+	who, fault := h.door.enter(ctx, r)
+	if fault != nil {
+		return tally{}, fault
+	}
+	place := &h.known
+	if !who.known {
+		place = &h.strangers
+	}
+	leave := place.take(r.ContentLength)
+	if leave == nil {
+		return tally{}, &httpFault{status: http.StatusServiceUnavailable, says: "too many messages at once; send this one again", counts: answerOverload}
+	}
+	defer leave()
+	body, fault := read(ctx, w, r)
+	if fault != nil {
+		return tally{}, fault
+	}
+	if !who.known {
+		if fault := h.door.Signatures.check(r, body, h.clock.Now()); fault != nil {
+			return tally{}, fault
+		}
+		who.everywhere = true
+	}
+	message, fault := decoded(body)
+	if fault != nil {
+		return tally{}, fault
+	}
+	return h.take(ctx, who, message)
+}
+
+// take takes the alerts of a message, and tells what could not be taken.
+func (h *Handler) take(ctx context.Context, who sender, message alert.Message) (tally, *httpFault) {
+	t := h.receive(ctx, who, message)
+	h.count(t)
+	h.announce(ctx, message, t)
+	switch {
+	case t.err != nil:
+		return t, &httpFault{status: http.StatusServiceUnavailable, says: "not every alert could be stored; send them again", counts: answerRetry}
+	case len(message.Items) > 0 && t.refused(reasonNotAllowed) == len(message.Items):
+		return t, &httpFault{status: http.StatusForbidden, says: fmt.Sprintf(saysMayNot, redact.Line(who.caller.Name(), maxName)), counts: answerDenied}
+	}
+	return t, nil
+}
+
 // httpFault is a fault of the message as a whole.
 type httpFault struct {
 	status int
 	says   string
+	// counts is the answer that it counts as; empty: refused.
+	counts string
+	// cause is for the log.
+	cause error
 }
 
 func (f *httpFault) write(w http.ResponseWriter) {
-	if f.status == http.StatusMethodNotAllowed {
+	switch f.status {
+	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="kubernaut"`)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
 	}
 	writeJSON(w, f.status, map[string]string{"error": f.says})
 }
 
-func read(ctx context.Context, w http.ResponseWriter, r *http.Request) (alert.Message, *httpFault) {
+// refuse counts a fault, and tells people of one that they can mend.
+func (h *Handler) refuse(ctx context.Context, f *httpFault) {
+	counts := cmp.Or(f.counts, answerRefused)
+	h.metrics.messages.WithLabelValues(counts).Inc()
+	if f.cause != nil {
+		log.FromContext(ctx).WithName("intake").Error(f.cause, "a message was sent away; its sender will send it again")
+	}
+	if counts == answerDenied {
+		h.warn("SenderDenied", "a message was answered %d: %s", f.status, f.says)
+	}
+}
+
+// acceptable judges a request by its headers.
+func acceptable(r *http.Request) *httpFault {
 	if r.Method != http.MethodPost {
-		return alert.Message{}, &httpFault{http.StatusMethodNotAllowed, "want POST"}
+		return &httpFault{status: http.StatusMethodNotAllowed, says: "want POST"}
 	}
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != "application/json" || r.Header.Get("Content-Encoding") != "" {
-		return alert.Message{}, &httpFault{http.StatusUnsupportedMediaType, "want Content-Type: application/json, not encoded"}
+		return &httpFault{status: http.StatusUnsupportedMediaType, says: "want Content-Type: application/json, not encoded"}
 	}
+	if r.ContentLength > alert.MaxBody {
+		return tooLarge()
+	}
+	return nil
+}
+
+func read(ctx context.Context, w http.ResponseWriter, r *http.Request) ([]byte, *httpFault) {
 	if deadline, ok := ctx.Deadline(); ok {
 		// A writer that can't do it is a test's; the server's own limit holds then.
 		_ = http.NewResponseController(w).SetReadDeadline(deadline)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, alert.MaxBody))
 	if err != nil {
-		return alert.Message{}, unread(err)
+		return nil, unread(err)
 	}
+	return body, nil
+}
+
+func decoded(body []byte) (alert.Message, *httpFault) {
 	message, err := alert.Decode(body)
 	switch {
 	case errors.Is(err, alert.ErrBounds):
-		return alert.Message{}, &httpFault{http.StatusRequestEntityTooLarge, err.Error()}
+		return alert.Message{}, &httpFault{status: http.StatusRequestEntityTooLarge, says: err.Error()}
 	case err != nil:
-		return alert.Message{}, &httpFault{http.StatusBadRequest, err.Error()}
+		return alert.Message{}, &httpFault{status: http.StatusBadRequest, says: err.Error()}
 	}
 	return message, nil
+}
+
+func tooLarge() *httpFault {
+	return &httpFault{status: http.StatusRequestEntityTooLarge, says: "the message is larger than 4 MiB"}
 }
 
 // unread tells a body that is too large from one that did not arrive: only the
 // latter is worth another try.
 func unread(err error) *httpFault {
-	var tooLarge *http.MaxBytesError
+	var limit *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return &httpFault{http.StatusRequestEntityTooLarge, "the message is larger than 4 MiB"}
+	case errors.As(err, &limit):
+		return tooLarge()
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &httpFault{http.StatusServiceUnavailable, "the message did not arrive in time"}
+		return &httpFault{status: http.StatusServiceUnavailable, says: "the message did not arrive in time", counts: answerRetry}
 	}
-	return &httpFault{http.StatusBadRequest, "the message broke off"}
+	return &httpFault{status: http.StatusBadRequest, says: "the message broke off"}
 }
 
 func writeJSON(w http.ResponseWriter, status int, answer any) {

@@ -270,7 +270,7 @@ var _ = Describe("an alert that can't be taken", func() {
 		Expect(broadcaster.StartRecordingToSinkWithContext(ctx)).To(Succeed())
 		r := newReplica()
 		r.handler = intake.New(intake.Cluster{Client: operator, Live: operator, Events: broadcaster.NewRecorder(server.Scheme, "kubernaut")},
-			r.clock, intake.Settings{Namespace: kubetest.OperatorNamespace}, prometheus.NewRegistry())
+			intake.Door{}, r.clock, intake.Settings{Namespace: kubetest.OperatorNamespace}, prometheus.NewRegistry())
 		Expect(r.delivered(ctx, crash("no-such-namespace"))).To(Equal("[0] NamespaceGone"))
 		Eventually(ctx, func(g Gomega) { // the broadcaster writes in the background
 			list := &eventsv1.EventList{}

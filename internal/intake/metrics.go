@@ -4,9 +4,11 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // What became of a message.
 const (
-	answerTaken   = "taken"
-	answerRefused = "refused"
-	answerRetry   = "retry"
+	answerTaken    = "taken"
+	answerRefused  = "refused"  // not of the form it must have
+	answerDenied   = "denied"   // its sender is unknown, or may not
+	answerOverload = "overload" // to be sent again: there was no room
+	answerRetry    = "retry"    // to be sent again: something failed
 )
 
 type metrics struct {
@@ -34,7 +36,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	reg.MustRegister(m.messages, m.alerts, m.rejected, m.truncated)
-	for _, a := range []string{answerTaken, answerRefused, answerRetry} {
+	for _, a := range []string{answerTaken, answerRefused, answerDenied, answerOverload, answerRetry} {
 		m.messages.WithLabelValues(a)
 	}
 	for _, r := range results {

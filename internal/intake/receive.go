@@ -65,13 +65,24 @@ func (t tally) answer() answer {
 	}
 }
 
+// refused counts the alerts that were refused for a reason.
+func (t tally) refused(why reason) int {
+	count := 0
+	for _, r := range t.rejected {
+		if r.Reason == why {
+			count++
+		}
+	}
+	return count
+}
+
 // atOnce is how many alerts of one message are taken side by side: each new one
 // waits for the API server to store it.
 const atOnce = 8
 
 // receive takes the alerts of a message. One that can't be stored does not keep
 // the others from it; only the end of our patience does.
-func (h *Handler) receive(ctx context.Context, message alert.Message) tally {
+func (h *Handler) receive(ctx context.Context, who sender, message alert.Message) tally {
 	type fate struct {
 		got result
 		err error
@@ -82,7 +93,7 @@ func (h *Handler) receive(ctx context.Context, message alert.Message) tally {
 	for i, item := range message.Items {
 		group.Go(func() error {
 			if fates[i].err = ctx.Err(); fates[i].err == nil {
-				fates[i].got, fates[i].err = h.take(ctx, item, message.GroupKey)
+				fates[i].got, fates[i].err = h.one(ctx, who, item, message.GroupKey)
 			}
 			return nil // the others are taken all the same
 		})
@@ -109,8 +120,8 @@ func (t *tally) add(index int, got result, err error) {
 	t.results[got]++
 }
 
-// take decides about one alert from its labels alone, then stores it.
-func (h *Handler) take(ctx context.Context, item alert.Item, groupKey string) (result, error) {
+// one decides about one alert from its labels alone, then stores it.
+func (h *Handler) one(ctx context.Context, who sender, item alert.Item, groupKey string) (result, error) {
 	if item.Err != nil {
 		return "", refusalOf(item.Err)
 	}
@@ -124,6 +135,9 @@ func (h *Handler) take(ctx context.Context, item alert.Item, groupKey string) (r
 	}
 	f, err := identify(a, h.settings)
 	if err != nil {
+		return "", err
+	}
+	if err := h.door.may(ctx, who, f.object.Namespace); err != nil {
 		return "", err
 	}
 	if a.Status == alert.Resolved {

@@ -32,6 +32,8 @@ const (
 	reasonOverQuota reason = "OverQuota"
 	// NameTaken: an object of the decided name exists, and we did not make it.
 	reasonNameTaken reason = "NameTaken"
+	// NotAllowed: its sender may not post alerts about its namespace.
+	reasonNotAllowed reason = "NotAllowed"
 	// Forbidden: the API server does not let the operator store it.
 	reasonForbidden reason = "Forbidden"
 	// Invalid: the API server finds the object invalid.
@@ -40,7 +42,7 @@ const (
 
 var reasons = []reason{
 	reasonUnparsable, reasonTooLarge, reasonNameless, reasonUnfitName, reasonNamespaceGone,
-	reasonNamespaceTerminating, reasonOverQuota, reasonNameTaken, reasonForbidden, reasonInvalid,
+	reasonNamespaceTerminating, reasonOverQuota, reasonNameTaken, reasonNotAllowed, reasonForbidden, reasonInvalid,
 }
 
 // says is the sentence for people.
@@ -54,6 +56,7 @@ func (r reason) says() string {
 		reasonNamespaceTerminating: "they name a namespace that is being deleted",
 		reasonOverQuota:            "the quota of their namespace holds no more AlertRemediations",
 		reasonNameTaken:            "an AlertRemediation of their name exists that was not made for them",
+		reasonNotAllowed:           "their sender may not create alertremediations in their namespace",
 		reasonForbidden:            "the operator may not store them: are its roles and the guards as shipped?",
 		reasonInvalid:              "the API server finds their AlertRemediation invalid",
 	}[r]

@@ -1,11 +1,9 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,7 +27,7 @@ type site struct {
 	*kubetest.Server
 	account  *rest.Config // the operator's own
 	operator *kubetest.Operator
-	webhook  string
+	alerts   *kubetest.AlertSender
 }
 
 // open installs what config/ ships and starts the operator; it is ready when it answers.
@@ -43,7 +41,10 @@ func open(b *testing.B) *site {
 	s.account = s.OperatorConfig(ctx)
 
 	dir, intake, health := b.TempDir(), kubetest.FreeAddress(b), kubetest.FreeAddress(b)
-	s.webhook = "http://" + intake + "/webhook/alertmanager"
+	var err error
+	if s.alerts, err = kubetest.NewAlertSender(ctx, s.Client, intake, true); err != nil {
+		b.Fatal(err)
+	}
 	config := filepath.Join(dir, "config.yaml")
 	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\n", kubetest.OperatorNamespace, intake, health)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -62,7 +63,7 @@ func open(b *testing.B) *site {
 	}
 	b.Cleanup(func() { s.shut(b, log) })
 	s.await(b, time.Minute, "the operator to answer", func(ctx context.Context) (bool, error) {
-		answer, err := poster.Get("http://" + health + "/readyz")
+		answer, err := http.Get("http://" + health + "/readyz")
 		if err != nil {
 			return false, nil //nolint:nilerr // not yet
 		}
@@ -100,31 +101,19 @@ func (s *site) await(b *testing.B, patience time.Duration, what string, holds wa
 	}
 }
 
-var poster = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
-
 // post sends a message until it is taken, as Alertmanager does: only a 5xx is sent
 // again, and what nobody listened to.
 func (s *site) post(ctx context.Context, body []byte) error {
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.webhook, bytes.NewReader(body))
-		if err != nil {
-			return err
-		}
-		request.Header.Set("Content-Type", "application/json")
-		answer, err := poster.Do(request)
-		if errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil {
-			continue // not yet
-		}
-		if err != nil {
-			return err
-		}
-		said, _ := io.ReadAll(answer.Body)
-		_ = answer.Body.Close()
+		status, said, err := s.alerts.Post(ctx, body)
 		switch {
-		case answer.StatusCode == http.StatusOK:
+		case errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil: // not yet
+		case err != nil:
+			return err
+		case status == http.StatusOK:
 			return nil
-		case answer.StatusCode < http.StatusInternalServerError:
-			return fmt.Errorf("posting: %s: %s", answer.Status, said)
+		case status < http.StatusInternalServerError:
+			return fmt.Errorf("posting: %d: %s", status, said)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (s *stage) open(t *testing.T, how conduct, p patience) *round {
 	if r.player, err = release(t.Context(), s.server.Client, r.ns); err != nil {
 		t.Fatalf("rolling the bad release out: %v", err)
 	}
-	r.sender = &sender{url: "http://" + s.intake + "/webhook/alertmanager", labels: map[string]string{
+	r.sender = &sender{wire: s.sender, labels: map[string]string{
 		"alertname": alertName, "namespace": r.ns, "pod": r.player.bad.Name + "-a", "container": shop, "severity": "warning",
 	}}
 	t.Cleanup(func() {
@@ -96,7 +96,7 @@ func (r *round) step(ctx context.Context, a act) error {
 	if err := r.revive(ctx); err != nil {
 		return StopTrying(err.Error())
 	}
-	if r.sender.fire(); !r.sender.fired {
+	if r.sender.fire(ctx); !r.sender.fired {
 		return errors.New("the alert was not taken")
 	}
 	ar, err := r.remediation(ctx, a)
@@ -109,7 +109,7 @@ func (r *round) step(ctx context.Context, a act) error {
 		return err
 	}
 	if observed && a.helps {
-		r.sender.resolve()
+		r.sender.resolve(ctx)
 	}
 	if !ar.Finished() {
 		return fmt.Errorf("the remediation goes on: phase %s", ar.Status.Phase)

@@ -3,11 +3,12 @@
 package crash
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"time"
 
+	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
@@ -15,7 +16,7 @@ const alertName = "KubePodCrashLooping"
 
 // sender posts like Alertmanager: again and again until it is answered 200.
 type sender struct {
-	url      string
+	wire     *kubetest.AlertSender
 	labels   map[string]string
 	startsAt time.Time
 
@@ -24,19 +25,17 @@ type sender struct {
 	resolved bool
 }
 
-var poster = http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-
 // fire makes sure once that the operator knows of the alert.
-func (s *sender) fire() {
-	s.fired = s.fired || s.post(alert.Firing, time.Time{})
+func (s *sender) fire(ctx context.Context) {
+	s.fired = s.fired || s.post(ctx, alert.Firing, time.Time{})
 }
 
 // resolve makes sure once that the operator knows of its end.
-func (s *sender) resolve() {
-	s.resolved = s.resolved || s.post(alert.Resolved, time.Now())
+func (s *sender) resolve(ctx context.Context) {
+	s.resolved = s.resolved || s.post(ctx, alert.Resolved, time.Now())
 }
 
-func (s *sender) post(status alert.Status, endsAt time.Time) bool {
+func (s *sender) post(ctx context.Context, status alert.Status, endsAt time.Time) bool {
 	s.posts++
 	body, err := json.Marshal(map[string]any{
 		"version": "4", "groupKey": `{}:{alertname="` + alertName + `"}`, "receiver": "kubernaut", "status": status,
@@ -50,10 +49,6 @@ func (s *sender) post(status alert.Status, endsAt time.Time) bool {
 	if err != nil {
 		return false
 	}
-	resp, err := poster.Post(s.url, "application/json", bytes.NewReader(body))
-	if err != nil {
-		return false // the operator is down, or was killed before it could answer
-	}
-	_ = resp.Body.Close()
-	return resp.StatusCode == http.StatusOK
+	code, _, err := s.wire.Post(ctx, body)
+	return err == nil && code == http.StatusOK // else the operator is down, or was killed before it could answer
 }

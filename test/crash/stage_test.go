@@ -27,6 +27,7 @@ type stage struct {
 	program  string
 	config   string
 	intake   string // address of the webhook
+	sender   *kubetest.AlertSender
 	dir      string
 }
 
@@ -44,6 +45,10 @@ func newStage(t *testing.T, program string) *stage {
 	s.server.Install(t.Context(), "config", "policies")
 	s.server.InstallGuards(t.Context())
 	s.operator = s.server.OperatorConfig(t.Context())
+	var err error
+	if s.sender, err = kubetest.NewAlertSender(t.Context(), s.server.Client, s.intake, false); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
 )
 
 func TestEndToEnd(t *testing.T) {
@@ -47,7 +48,7 @@ type lab struct {
 	clients kubernetes.Interface
 	root    string
 	Kubectl string
-	Webhook string
+	Alerts  *kubetest.AlertSender
 	Status  status
 }
 
@@ -77,9 +78,11 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	cluster.localcluster(ctx, "up", "--nodes", "2", "--kubernetes", version)
 	Expect(json.Unmarshal(cluster.localcluster(ctx, "status", "-o", "json"), &cluster.Status)).To(Succeed())
 	cluster.Kubectl = filepath.Join(cluster.Status.Binaries, "kubectl")
-	cluster.Webhook = "http://" + cluster.Status.NodeList[0].Address + ":30994/webhook/alertmanager"
 	cluster.connect()
 	cluster.install(ctx)
+	var err error
+	cluster.Alerts, err = kubetest.NewAlertSender(ctx, cluster.Client, cluster.Status.NodeList[0].Address+":30994", true)
+	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(45*time.Minute))
 
 // root is the top of the repository.

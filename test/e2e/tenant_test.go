@@ -137,14 +137,10 @@ func (t *tenant) post(ctx context.Context, status string, alerts ...map[string]a
 		"externalURL": "http://alertmanager", "alerts": alerts,
 	})
 	Expect(err).NotTo(HaveOccurred())
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, cluster.Webhook, bytes.NewReader(body))
-	Expect(err).NotTo(HaveOccurred())
-	request.Header.Set("Content-Type", "application/json")
 	began := time.Now()
-	response, err := http.DefaultClient.Do(request)
+	code, said, err := cluster.Alerts.Post(ctx, body)
 	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = response.Body.Close() }()
-	Expect(response.StatusCode).To(Equal(http.StatusOK))
+	Expect(code).To(Equal(http.StatusOK), "%s", said)
 	return began
 }
 

@@ -86,6 +86,8 @@ var _ = Describe("config/default", func() {
 		cfg, err := config.Load(path)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(cfg.LeaderElection.Enabled).To(BeTrue())
+		Expect(cfg.Intake.Authentication).To(Equal(config.AuthenticationToken))
+		Expect(cfg.Intake.TLS.SecretName).NotTo(BeEmpty())
 	})
 
 	It("tells the guards of another namespace and prefix", func(ctx SpecContext) {

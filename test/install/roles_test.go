@@ -44,11 +44,14 @@ var operatorMay = []string{
 	"get list watch kubernaut.io/remediationpolicies",
 	"get update patch kubernaut.io/remediationpolicies/status",
 	"create patch events.k8s.io/events",
+	"create authentication.k8s.io/tokenreviews",
+	"create authorization.k8s.io/subjectaccessreviews",
 }
 
 var operatorMayAtHome = []string{
 	"get list watch create update patch delete coordination.k8s.io/leases",
 	"get list watch /configmaps=kubernaut-emergency-stop",
+	"get list watch create update patch /secrets=kubernaut-intake-tls", // create: by apply only
 	"create kubernaut.io/remediationpolicies",
 }
 
