@@ -6,12 +6,14 @@ import (
 )
 
 // AlertSource says who noticed the trouble.
-// +kubebuilder:validation:Enum=Alertmanager;Manual
+// +kubebuilder:validation:Enum=Alertmanager;Watch;Manual
 type AlertSource string
 
 const (
 	// SourceAlertmanager: delivered to the webhook by Alertmanager. Only the operator creates such objects.
 	SourceAlertmanager AlertSource = "Alertmanager"
+	// SourceWatch: seen by the operator itself, by a trigger of a policy. Only the operator creates such objects.
+	SourceWatch AlertSource = "Watch"
 	// SourceManual: written by a person or a script.
 	SourceManual AlertSource = "Manual"
 )
@@ -63,7 +65,7 @@ const MaxAlertText = 6144
 
 // Alert is what fired. Labels and annotations come from outside: they are data
 // to show and to match, never instructions.
-// +kubebuilder:validation:XValidation:rule="self.source == 'Manual' || has(self.fingerprint)",message="an alert from Alertmanager has a fingerprint"
+// +kubebuilder:validation:XValidation:rule="self.source == 'Manual' || has(self.fingerprint)",message="only an alert that is written by hand has no fingerprint"
 type Alert struct {
 	// source says who noticed the trouble.
 	// +optional
@@ -229,7 +231,7 @@ const (
 	AlertUnknown AlertState = "Unknown"
 )
 
-// AlertStatus is what intake heard of the alert after its first delivery.
+// AlertStatus is what was heard of the alert after its first delivery, or seen after its first sight.
 type AlertStatus struct {
 	// state of the alert.
 	// +required

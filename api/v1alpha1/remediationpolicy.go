@@ -33,6 +33,13 @@ type RemediationPolicySpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Verification PolicyVerification `json:"verification,omitzero"`
+	// triggers start remediations of what the operator itself sees, without an alert. None: only alerts do.
+	// NodeNotReady counts only in the policy default of the operator's namespace.
+	// +optional
+	// +listType=map
+	// +listMapKey=kind
+	// +kubebuilder:validation:MaxItems=5
+	Triggers []PolicyTrigger `json:"triggers,omitempty"`
 	// pauseRequests hold everything this policy decides; any live one pauses.
 	// +optional
 	// +listType=atomic
@@ -120,6 +127,50 @@ type PolicyVerification struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="verification.deadline is between 1s and 24h"
 	Deadline *metav1.Duration `json:"deadline,omitempty"`
+}
+
+// TriggerKind is a trouble that the operator sees by itself.
+// +kubebuilder:validation:Enum=CrashLoop;OOMKill;ImagePull;StuckRollout;NodeNotReady
+type TriggerKind string
+
+const (
+	// TriggerCrashLoop: a container ends again and again.
+	TriggerCrashLoop TriggerKind = "CrashLoop"
+	// TriggerOOMKill: a container was killed for its memory.
+	TriggerOOMKill TriggerKind = "OOMKill"
+	// TriggerImagePull: an image can't be pulled.
+	TriggerImagePull TriggerKind = "ImagePull"
+	// TriggerStuckRollout: a Deployment made no progress before its deadline.
+	TriggerStuckRollout TriggerKind = "StuckRollout"
+	// TriggerNodeNotReady: a node is not ready, or says nothing.
+	TriggerNodeNotReady TriggerKind = "NodeNotReady"
+)
+
+// PolicyTrigger says when a trouble that is seen starts a remediation.
+// +kubebuilder:validation:XValidation:rule="!has(self.minOccurrences) || self.kind in ['CrashLoop', 'OOMKill']",message="minOccurrences is for CrashLoop and OOMKill: nothing else is counted"
+type PolicyTrigger struct {
+	// kind of the trouble.
+	// +required
+	Kind TriggerKind `json:"kind"`
+	// holdFor is how long it must have been there, as far as the operator saw; one that starts anew begins again.
+	// +optional
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="triggers.holdFor is between 0s and 24h"
+	HoldFor *metav1.Duration `json:"holdFor,omitempty"`
+	// minOccurrences is how often the container was restarted: 3 for CrashLoop and 1 for OOMKill, unless given.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MinOccurrences int32 `json:"minOccurrences,omitempty"`
+	// repeatAfter is how long, after a remediation of it has ended, the same trouble starts no other.
+	// +optional
+	// +kubebuilder:default="1h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('168h')",message="triggers.repeatAfter is between 1m and 168h"
+	RepeatAfter *metav1.Duration `json:"repeatAfter,omitempty"`
 }
 
 // PauseRequest holds what a policy decides.

@@ -125,11 +125,19 @@ func verified(window, deadline time.Duration) func(string) client.Object {
 	return policy(func(b build.PolicyBuilder) build.PolicyBuilder { return b.Verification(window, deadline) })
 }
 
+func triggered(change func(*v1alpha1.PolicyTrigger)) func(string) client.Object {
+	return policy(func(b build.PolicyBuilder) build.PolicyBuilder {
+		t := v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerCrashLoop, MinOccurrences: 2}
+		change(&t)
+		return b.Trigger(t)
+	})
+}
+
 const longName = "a parameter's name has at most 63 characters, its value at most 1024"
 
 // rules has a row for every CEL rule of the CRDs, by path and message.
 var rules = map[string]row{
-	"AlertRemediation.spec.alert: an alert from Alertmanager has a fingerprint": created(
+	"AlertRemediation.spec.alert: only an alert that is written by hand has no fingerprint": created(
 		func(ns string) client.Object { return build.Remediation(ns, "from").FromAlertmanager("").Obj() },
 		func(ns string) client.Object { return build.Remediation(ns, "from").FromAlertmanager("f00d").Obj() },
 	),
@@ -200,6 +208,18 @@ var rules = map[string]row{
 	"RemediationPolicy.spec.verification.deadline: verification.deadline is between 1s and 24h": created(
 		verified(time.Minute, 25*time.Hour), verified(time.Minute, 24*time.Hour),
 	),
+	"RemediationPolicy.spec.triggers[]: minOccurrences is for CrashLoop and OOMKill: nothing else is counted": created(
+		triggered(func(t *v1alpha1.PolicyTrigger) { t.Kind = v1alpha1.TriggerImagePull }),
+		triggered(func(t *v1alpha1.PolicyTrigger) { t.Kind = v1alpha1.TriggerOOMKill }),
+	),
+	"RemediationPolicy.spec.triggers[].holdFor: triggers.holdFor is between 0s and 24h": created(
+		triggered(func(t *v1alpha1.PolicyTrigger) { t.HoldFor = &metav1.Duration{Duration: 25 * time.Hour} }),
+		triggered(func(t *v1alpha1.PolicyTrigger) { t.HoldFor = &metav1.Duration{} }),
+	),
+	"RemediationPolicy.spec.triggers[].repeatAfter: triggers.repeatAfter is between 1m and 168h": created(
+		triggered(func(t *v1alpha1.PolicyTrigger) { t.RepeatAfter = &metav1.Duration{Duration: time.Second} }),
+		triggered(func(t *v1alpha1.PolicyTrigger) { t.RepeatAfter = &metav1.Duration{Duration: time.Minute} }),
+	),
 	"RemediationPolicy.spec.verification: verification.window is not longer than verification.deadline": created(
 		verified(2*time.Minute, time.Minute), verified(time.Minute, time.Minute),
 	),
@@ -242,12 +262,14 @@ var _ = Describe("The schema", func() {
 	})
 
 	It("fills in what a policy leaves out", func(ctx SpecContext) {
-		p := build.Policy(server.Namespace(ctx), "bare", v1alpha1.ModeAuto).Obj()
+		p := build.Policy(server.Namespace(ctx), "bare", v1alpha1.ModeAuto).Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerOOMKill}).Obj()
 		Expect(server.Client.Create(ctx, p)).To(Succeed())
 		Expect(p.Spec.Limits.Cooldown.Duration).To(Equal(10 * time.Minute))
 		Expect(p.Spec.Approval.Deadline.Duration).To(Equal(4 * time.Hour))
 		Expect(p.Spec.Verification.Window.Duration).To(Equal(5 * time.Minute))
 		Expect(p.Spec.Verification.Deadline.Duration).To(Equal(15 * time.Minute))
+		Expect(p.Spec.Triggers[0].HoldFor.Duration).To(Equal(30 * time.Second))
+		Expect(p.Spec.Triggers[0].RepeatAfter.Duration).To(Equal(time.Hour))
 	})
 
 	It("fills in what a remediation and a run leave out", func(ctx SpecContext) {

@@ -24,7 +24,6 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -37,6 +36,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/controller/alertremediation"
 	"github.com/kubernaut/kubernaut/internal/controller/diagnosis"
+	"github.com/kubernaut/kubernaut/internal/controller/trigger"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
 	"github.com/kubernaut/kubernaut/internal/diagnose"
 	"github.com/kubernaut/kubernaut/internal/diagnose/rules"
@@ -121,6 +121,8 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
 		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
+		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver},
+			trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster}).SetupWithManager(mgr),
 		addIntake(ctx, cfg, mgr, user),
 		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
@@ -180,6 +182,14 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
+	cached := trigger.Cached()
+	// The one ConfigMap the operator may read.
+	cached[&corev1.ConfigMap{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(v1alpha1.EmergencyStopName)}}}
+	// The one Secret.
+	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
+	// The guards are compared whole.
+	cached[&admissionregistrationv1.ValidatingAdmissionPolicy{}] = cache.ByObject{Transform: keep}
+	cached[&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}] = cache.ByObject{Transform: keep}
 	return ctrl.Options{
 		Scheme:                        scheme,
 		Metrics:                       metricsserver.Options{BindAddress: cfg.Metrics.Address},
@@ -193,15 +203,7 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 		RetryPeriod:                   new(retryPeriod),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject: map[client.Object]cache.ByObject{
-				// The one ConfigMap the operator may read.
-				&corev1.ConfigMap{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(v1alpha1.EmergencyStopName)}}},
-				// The one Secret.
-				&corev1.Secret{}: {Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}},
-				// The guards are compared whole.
-				&admissionregistrationv1.ValidatingAdmissionPolicy{}:        {Transform: keep},
-				&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}: {Transform: keep},
-			},
+			ByObject:         cached,
 		},
 	}
 }

@@ -63,6 +63,10 @@ var rules = []rule{
 	{rooms: "internal/controller/workflowrun", foreign: houseOfOthers, own: []string{"internal/controller/alertremediation", "internal/controller/diagnosis", "internal/diagnose/..."},
 		because: "a run is carried out as it was approved, whatever is thought of the cause by now"},
 
+	{rooms: "internal/controller/trigger", foreign: houseOfOthers,
+		own:     []string{"internal/controller/workflowrun", "internal/controller/alertremediation", "internal/controller/diagnosis", "internal/actions", "internal/plan", "internal/policy", "internal/gate"},
+		because: "who sees trouble neither explains it nor acts"},
+
 	{rooms: "internal/phase", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "it is generic"},
 	{rooms: "internal/evidence", own: []string{"internal/diagnose/...", "internal/actions"},

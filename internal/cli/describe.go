@@ -75,35 +75,56 @@ func (p *printer) describe(ar *v1alpha1.AlertRemediation) {
 	}
 }
 
-// moment is one thing that happened.
+// moment is one thing that happened. Conditions know the second only, so within
+// one second the order is the one in which things follow from each other.
 type moment struct {
 	at   time.Time
+	step int
 	what string
+}
+
+// steps is the order in which things follow from each other.
+var steps = []string{
+	fired, received, v1alpha1.Admitted, v1alpha1.Diagnosed, v1alpha1.Planned, answered, v1alpha1.Approved, operated, v1alpha1.Executed,
+	silent, v1alpha1.Verified, v1alpha1.Succeeded,
+}
+
+// The steps that are no conditions.
+const (
+	fired    = "fired"
+	received = "received"
+	answered = "answered"
+	operated = "operated"
+	silent   = "silent"
+)
+
+func when(at time.Time, step, format string, args ...any) moment {
+	return moment{at: at.Truncate(time.Second), step: slices.Index(steps, step), what: fmt.Sprintf(format, args...)}
 }
 
 // timeline puts what a remediation and its runs say of themselves in order. It is pure.
 func timeline(ar *v1alpha1.AlertRemediation, runs []v1alpha1.WorkflowRun) []moment {
 	moments := []moment{
-		{ar.Spec.Alert.StartsAt.Time, "the alert " + ar.Spec.Alert.Name + " begins to fire"},
-		{ar.CreationTimestamp.Time, "received, as " + ar.Name},
+		when(ar.Spec.Alert.StartsAt.Time, fired, "the alert %s begins to fire", ar.Spec.Alert.Name),
+		when(ar.CreationTimestamp.Time, received, "received, as %s", ar.Name),
 	}
 	for _, c := range ar.Status.Conditions {
 		if c.Status == metav1.ConditionUnknown && c.Type == v1alpha1.Succeeded {
 			continue // that it runs is no news
 		}
-		moments = append(moments, moment{c.LastTransitionTime.Time, c.Type + ": " + c.Reason + sentence(c.Message)})
+		moments = append(moments, when(c.LastTransitionTime.Time, c.Type, "%s: %s%s", c.Type, c.Reason, sentence(c.Message)))
 	}
 	if word := ar.Spec.Approval; word != nil {
-		moments = append(moments, moment{word.At.Time, string(word.Decision) + " by " + word.By + sentence(word.Reason)})
+		moments = append(moments, when(word.At.Time, answered, "%s by %s%s", word.Decision, word.By, sentence(word.Reason)))
 	}
 	if heard := ar.Status.Alert; heard != nil && heard.State == v1alpha1.AlertResolved {
-		moments = append(moments, moment{heard.ResolvedAt.Time, "the alert stops"})
+		moments = append(moments, when(heard.ResolvedAt.Time, silent, "the alert stops"))
 	}
 	for i := range runs {
 		moments = append(moments, operations(&runs[i])...)
 	}
 	moments = slices.DeleteFunc(moments, func(m moment) bool { return m.at.IsZero() })
-	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Or(a.at.Compare(b.at), a.step-b.step) })
 	return moments
 }
 
@@ -112,9 +133,8 @@ func operations(run *v1alpha1.WorkflowRun) []moment {
 	var done []moment
 	for _, step := range run.Status.Steps {
 		for _, op := range step.Operations {
-			what := fmt.Sprintf("%s: %s %s as %s", run.Name, op.Verb, op.Object, run.Status.Actor)
 			if at := cmp.Or(op.AppliedAt.Time, op.ClaimedAt.Time); !at.IsZero() {
-				done = append(done, moment{at, what + ": " + string(op.State)})
+				done = append(done, when(at, operated, "%s: %s %s as %s: %s", run.Name, op.Verb, op.Object, run.Status.Actor, op.State))
 			}
 		}
 	}

@@ -82,7 +82,7 @@ func awaitingApproval(v view) []Refusal {
 			approval.By, approval.PlanDigest, v.Digest, v.Namespace(), v.Remediation.Name)
 	}
 	return waits(v1alpha1.ReasonAwaitingApproval,
-		"A person with the verb approve must set spec.approval with digest %s: kubectl -n %s describe ar %s", v.Digest, v.Namespace(), v.Remediation.Name)
+		"A person with the verb approve must let exactly this plan through: kubectl kubernaut approve %s -n %s (its digest is %s)", v.Remediation.Name, v.Namespace(), v.Digest)
 }
 
 // guardMissing (19): what keeps approvals honest is not in force.

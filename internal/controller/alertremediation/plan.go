@@ -160,5 +160,5 @@ func (r *Reconciler) show(ar *v1alpha1.AlertRemediation, made proposal) {
 // planned says in one sentence what the plan would do.
 func planned(status v1alpha1.PlanStatus) string {
 	step := status.Steps[0]
-	return fmt.Sprintf("%s of %s (risk %s): %d object, %d pods", step.Action, step.Target, step.Risk, status.Affected.Objects, status.Affected.Pods)
+	return fmt.Sprintf("%s of %s (risk %s): objects written %d, pods replaced %d", step.Action, step.Target, step.Risk, status.Affected.Objects, status.Affected.Pods)
 }

@@ -134,16 +134,50 @@ func (r *Reconciler) drift(ctx context.Context, run *v1alpha1.WorkflowRun) (bool
 
 // alertState asks whether the alert still fires for the target. Nobody delivers
 // what a person wrote by hand, so nobody can say that it resolved: such a
-// remediation has no alert state, and rests on health alone.
+// remediation has no alert state, and rests on health alone. What a trigger saw it
+// sees to the end; an alert about the same, which came later, must be over as well.
 func (r *Reconciler) alertState(ctx context.Context, ar *v1alpha1.AlertRemediation) v1alpha1.AlertState {
-	if ar.Spec.Alert.Source != v1alpha1.SourceAlertmanager {
-		return ""
+	switch ar.Spec.Alert.Source {
+	case v1alpha1.SourceAlertmanager:
+		return r.fires(ctx, ar.Spec.Alert.Name, *ar.Status.Target)
+	case v1alpha1.SourceWatch:
+		if ar.AlertState() != v1alpha1.AlertResolved {
+			return ar.AlertState()
+		}
+		return r.laterAlerts(ctx, ar)
 	}
-	state, _, err := r.Desk.AlertState(ctx, ar.Spec.Alert.Name, *ar.Status.Target)
+	return ""
+}
+
+func (r *Reconciler) fires(ctx context.Context, alert string, target v1alpha1.TargetReference) v1alpha1.AlertState {
+	state, _, err := r.Desk.AlertState(ctx, alert, target)
 	if err != nil {
 		return v1alpha1.AlertUnknown
 	}
 	return state
+}
+
+// laterAlerts is the worst of the alerts that ended as duplicates of a remediation.
+func (r *Reconciler) laterAlerts(ctx context.Context, ar *v1alpha1.AlertRemediation) v1alpha1.AlertState {
+	var list v1alpha1.AlertRemediationList
+	if err := r.Client.List(ctx, &list, client.MatchingFields{targetUID: string(ar.Status.Target.UID)}); err != nil {
+		return v1alpha1.AlertUnknown
+	}
+	worst := v1alpha1.AlertResolved
+	for i := range list.Items {
+		other := &list.Items[i]
+		if other.Status.DuplicateOf != ar.Name || other.Spec.Alert.Source != v1alpha1.SourceAlertmanager {
+			continue
+		}
+		switch r.fires(ctx, other.Spec.Alert.Name, *ar.Status.Target) {
+		case v1alpha1.AlertFiring:
+			return v1alpha1.AlertFiring
+		case v1alpha1.AlertUnknown:
+			worst = v1alpha1.AlertUnknown
+		case v1alpha1.AlertResolved:
+		}
+	}
+	return worst
 }
 
 // verdict is what the verification comes to: wait, take the change back, or end.

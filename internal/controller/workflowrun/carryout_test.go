@@ -35,7 +35,7 @@ var _ = Describe("Carrying a run out", func() {
 		Expect(step.Operations[0].Undo).NotTo(BeNil())
 		Expect(s.told()).To(Equal([]string{
 			"Normal OperationApplied patch of Deployment/web, as " + kubetest.RemediatorUser(s.namespace),
-			"Normal Completed Completed: 1 operations are in place, done as " + kubetest.RemediatorUser(s.namespace),
+			"Normal Completed Completed: operations in place: 1, done as " + kubetest.RemediatorUser(s.namespace),
 		}))
 	})
 

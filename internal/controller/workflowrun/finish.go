@@ -11,7 +11,7 @@ import (
 // finish ensures that a run whose steps have all ended is completed, and that
 // the run it took back knows.
 func (r *Reconciler) finish(ctx context.Context, p *pass) (phase.Outcome, error) {
-	done := fmt.Sprintf("%d operations are in place, done as %s", count(p.Obj, v1alpha1.OperationApplied), p.Obj.Status.Actor)
+	done := fmt.Sprintf("operations in place: %d, done as %s", count(p.Obj, v1alpha1.OperationApplied), p.Obj.Status.Actor)
 	if p.Obj.Spec.Undoes != "" {
 		if err := r.markUndone(ctx, p.Obj); err != nil {
 			return phase.Continue, err

@@ -17,7 +17,8 @@ type pull struct {
 	container string
 	image     string
 	revision  int64
-	why       string // as the container runtime tells it, without the image's name
+	says      string // as the container runtime tells it
+	why       string // the same without the image's name
 }
 
 // What registries and container runtimes say. Their words may hold anything, so
@@ -81,7 +82,8 @@ func (sc *scene) pulls(w *workload) []pull {
 				continue
 			}
 			failed := pull{pod: p, container: c.Name, image: spec.Image, revision: w.revisionOf[p]}
-			failed.why = sc.pullError(failed, c.State.Waiting.Message)
+			failed.says = sc.pullError(failed, c.State.Waiting.Message)
+			failed.why = strings.ReplaceAll(failed.says, failed.image, "") // a name may say anything
 			if !saysLater.MatchString(failed.why) {
 				all = append(all, failed)
 			}
@@ -93,15 +95,13 @@ func (sc *scene) pulls(w *workload) []pull {
 // pullError returns what went wrong. While it is backed off, older kubelets say
 // so in an event only.
 func (sc *scene) pullError(p pull, waiting string) string {
-	text := waiting
 	for i := range sc.Events {
 		e := &sc.Events[i]
 		if e.InvolvedObject.UID == p.pod.UID && e.Reason == "Failed" && strings.HasPrefix(e.Message, fmt.Sprintf("Failed to pull image %q", p.image)) {
-			text += " " + e.Message
-			break
+			return waiting + " " + e.Message
 		}
 	}
-	return strings.ReplaceAll(text, p.image, "")
+	return waiting
 }
 
 // newImage returns the onset where the image came with a revision, another one
@@ -128,7 +128,7 @@ func pullFinding(sc *scene, w *workload, code v1alpha1.Cause, failed []pull) *Fi
 		Message:    fmt.Sprintf("image %s of container %s of %s %s: %d of its pods wait for it", p.image, p.container, w.ref, how, len(failed)),
 		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
 	}
-	f.Evidence = []v1alpha1.Evidence{says(v1alpha1.EvidenceObject, refOf(p.pod), "container %s can't pull its image: %s", p.container, strings.TrimSpace(p.why))}
+	f.Evidence = []v1alpha1.Evidence{says(v1alpha1.EvidenceObject, refOf(p.pod), "container %s can't pull its image: %s", p.container, strings.TrimSpace(p.says))}
 	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 	return f
 }

@@ -51,6 +51,12 @@ func (b PolicyBuilder) Verification(window, deadline time.Duration) PolicyBuilde
 	return b
 }
 
+// Trigger starts remediations of what the operator sees.
+func (b PolicyBuilder) Trigger(t v1alpha1.PolicyTrigger) PolicyBuilder {
+	b.obj.Spec.Triggers = append(b.obj.Spec.Triggers, t)
+	return b
+}
+
 // Paused by somebody, until further notice.
 func (b PolicyBuilder) Paused(by, reason string) PolicyBuilder {
 	b.obj.Spec.PauseRequests = append(b.obj.Spec.PauseRequests, v1alpha1.PauseRequest{By: by, Reason: reason})

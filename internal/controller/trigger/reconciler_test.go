@@ -1,0 +1,174 @@
+package trigger_test
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/controller/trigger"
+	"github.com/kubernaut/kubernaut/internal/evidence"
+	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+)
+
+func TestTrigger(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "trigger controller")
+}
+
+var server *kubetest.Server
+
+var _ = BeforeSuite(func(ctx SpecContext) {
+	server = kubetest.Start(GinkgoTB())
+	server.Install(ctx, "config", "rbac")
+	server.InstallGuards(ctx)
+})
+
+const home = "kubernaut-system"
+
+var _ = Describe("The operator's own eyes", func() {
+	var (
+		ns       string
+		clock    *clocktesting.FakePassiveClock
+		operator client.Client
+		r        *trigger.Reconciler
+		crashing *corev1.Pod
+	)
+	BeforeEach(func(ctx SpecContext) {
+		ns = server.Namespace(ctx)
+		labels := server.CrashLoop(ctx, ns, "web")
+		crashing = &corev1.Pod{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: ns, Name: labels["pod"]}, crashing)).To(Succeed())
+		clock = clocktesting.NewFakePassiveClock(time.Now())
+		operator = server.Operator(ctx)
+		r = trigger.New(trigger.Needs{Client: operator, Live: operator, Clock: clock, Resolver: evidence.NewResolver(operator)}, trigger.Config{Namespace: home})
+	})
+	look := func(ctx SpecContext) time.Duration {
+		GinkgoHelper()
+		result, err := r.Look(ctx, "Pod", crashing)
+		Expect(err).NotTo(HaveOccurred())
+		return result.RequeueAfter
+	}
+	made := func(ctx SpecContext) []v1alpha1.AlertRemediation {
+		GinkgoHelper()
+		var list v1alpha1.AlertRemediationList
+		Expect(server.Client.List(ctx, &list, client.InNamespace(ns))).To(Succeed())
+		return list.Items
+	}
+	opted := func(ctx SpecContext, t v1alpha1.PolicyTrigger) {
+		t.Kind = v1alpha1.TriggerCrashLoop
+		server.Create(ctx, build.Policy(ns, "watches", v1alpha1.ModeRecommend).Trigger(t).Obj())
+	}
+	seen := func(ctx SpecContext) *v1alpha1.AlertRemediation {
+		GinkgoHelper()
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
+		look(ctx)
+		Expect(made(ctx)).To(HaveLen(1))
+		return &made(ctx)[0]
+	}
+	ends := func(ctx SpecContext, ar *v1alpha1.AlertRemediation) {
+		ar.Status.Outcome = v1alpha1.OutcomeEscalated
+		ar.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Succeeded, Status: metav1.ConditionFalse, Reason: "Escalated", LastTransitionTime: metav1.NewTime(clock.Now())}}
+		Expect(operator.Status().Update(ctx, ar)).To(Succeed())
+	}
+
+	It("does nothing that no policy asks for", func(ctx SpecContext) {
+		Expect(look(ctx)).To(BeZero())
+		Expect(made(ctx)).To(BeEmpty())
+	})
+	It("makes one remediation of the workload, once the trouble has held", func(ctx SpecContext) {
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: &metav1.Duration{Duration: time.Minute}})
+		Expect(look(ctx)).To(Equal(time.Minute))
+		Expect(made(ctx)).To(BeEmpty())
+		clock.SetTime(clock.Now().Add(time.Minute))
+		Expect(look(ctx)).To(Equal(10 * time.Second))
+		Expect(made(ctx)).To(HaveLen(1))
+		ar := made(ctx)[0]
+		Expect(ar.Name).To(MatchRegexp(`^ar-[0-9a-f]{16}$`))
+		Expect(ar.Spec.Alert).To(And(
+			HaveField("Source", v1alpha1.SourceWatch), HaveField("Name", "KubePodCrashLooping"),
+			HaveField("Labels", Equal(map[string]string{"alertname": "KubePodCrashLooping", "namespace": ns, "deployment": "web", "container": "web"})),
+			HaveField("Annotations", HaveKeyWithValue("summary", "container web ended with exit code 1 (Error); restarts so far: 4")),
+		))
+		Expect(*ar.Spec.Target).To(Equal(build.DeploymentTarget(ns, "web", "").ObjectReference))
+	})
+	It("counts: what was restarted too seldom is left alone", func(ctx SpecContext) {
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{}), MinOccurrences: 5})
+		Expect(look(ctx)).To(BeZero())
+		Expect(made(ctx)).To(BeEmpty())
+	})
+	It("makes no other while one lives, nor for repeatAfter after it", func(ctx SpecContext) {
+		ar := seen(ctx)
+		clock.SetTime(clock.Now().Add(time.Minute))
+		look(ctx)
+		Expect(made(ctx)).To(HaveLen(1))
+		r = trigger.New(r.Needs, trigger.Config{Namespace: home}) // after a restart nothing is remembered
+		look(ctx)
+		Expect(made(ctx)).To(HaveLen(1))
+		ends(ctx, ar)
+		clock.SetTime(clock.Now().Add(time.Minute))
+		Expect(look(ctx)).To(BeNumerically("~", 59*time.Minute, 2*time.Second))
+		Expect(made(ctx)).To(HaveLen(1))
+	})
+	It("makes another when the trouble is still there after that", func(ctx SpecContext) {
+		ends(ctx, seen(ctx))
+		clock.SetTime(clock.Now().Add(time.Hour + time.Second))
+		crashing.Status.ContainerStatuses[0].LastTerminationState.Terminated.FinishedAt = metav1.NewTime(clock.Now())
+		Expect(server.Client.Status().Update(ctx, crashing)).To(Succeed())
+		look(ctx)
+		Expect(made(ctx)).To(HaveLen(2))
+	})
+	It("says that the trouble is over, and that it is back", func(ctx SpecContext) {
+		ar := seen(ctx)
+		state := func() v1alpha1.AlertState {
+			GinkgoHelper()
+			result, err := r.Look(ctx, "AlertRemediation", ar)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(result.RequeueAfter).To(Equal(10 * time.Second))
+			return made(ctx)[0].AlertState()
+		}
+		Expect(state()).To(Equal(v1alpha1.AlertFiring))
+		clock.SetTime(clock.Now().Add(11 * time.Minute)) // the pod has run that long
+		Expect(state()).To(Equal(v1alpha1.AlertResolved))
+		Expect(made(ctx)[0].Status.Alert.ResolvedAt.Time).To(BeTemporally("~", clock.Now(), time.Second))
+		clock.SetTime(clock.Now().Add(-11 * time.Minute))
+		Expect(state()).To(Equal(v1alpha1.AlertFiring))
+		Expect(made(ctx)[0].Status.Alert.ResolvedAt.IsZero()).To(BeTrue())
+		ends(ctx, &made(ctx)[0])
+		Expect(r.Look(ctx, "AlertRemediation", ar)).To(HaveField("RequeueAfter", BeZero()))
+	})
+	It("looks at what was there before the policy, and comes back to it", func(ctx SpecContext) {
+		opted(ctx, v1alpha1.PolicyTrigger{})
+		again, err := r.Look(ctx, "RemediationPolicy", build.Policy(ns, "watches", v1alpha1.ModeRecommend).Obj())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(again.RequeueAfter).To(Equal(30 * time.Second))
+		clock.SetTime(clock.Now().Add(30 * time.Second))
+		_, err = r.Look(ctx, "RemediationPolicy", build.Policy(ns, "watches", v1alpha1.ModeRecommend).Obj())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(made(ctx)).To(HaveLen(1))
+	})
+	It("sees a node for the operator's default policy only", Serial, func(ctx SpecContext) {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "node-"}}
+		Expect(server.Client.Create(ctx, node)).To(Succeed())
+		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}}
+		Expect(server.Client.Status().Update(ctx, node)).To(Succeed())
+		shipped := build.Policy(home, v1alpha1.DefaultPolicyName, v1alpha1.ModeRecommend).
+			Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerNodeNotReady, HoldFor: new(metav1.Duration{})}).Obj()
+		server.Create(ctx, shipped)
+		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, shipped)).To(Succeed()) })
+		_, err := r.Look(ctx, "Node", node)
+		Expect(err).NotTo(HaveOccurred())
+		var list v1alpha1.AlertRemediationList
+		Expect(server.Client.List(ctx, &list, client.InNamespace(home))).To(Succeed())
+		Expect(list.Items).To(ContainElement(And(
+			HaveField("Spec.Target.Name", node.Name), HaveField("Spec.Alert.Severity", v1alpha1.SeverityCritical),
+		)))
+	})
+})
