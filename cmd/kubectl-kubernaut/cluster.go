@@ -35,12 +35,18 @@ func oneName(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// screen is where tables go: in colours on a terminal, plain in a pipe.
+func screen(cmd *cobra.Command) cli.Screen {
+	_, plain := os.LookupEnv("NO_COLOR")
+	return cli.Screen{Writer: cmd.OutOrStdout(), Colours: !plain && term.IsTerminal(int(os.Stdout.Fd()))}
+}
+
 func get() *cobra.Command {
 	var everywhere bool
 	cmd := clustered(&cobra.Command{
 		Use: "get", Short: "List the alerts, what is done about each, and why", Args: cobra.NoArgs,
 	}, func(cmd *cobra.Command, c cli.Cluster, _ []string) error {
-		return cli.Get(cmd.Context(), c, everywhere, cmd.OutOrStdout())
+		return cli.Get(cmd.Context(), c, everywhere, screen(cmd))
 	})
 	cmd.Flags().BoolVarP(&everywhere, "all-namespaces", "A", false, "look into all namespaces")
 	return cmd
@@ -55,11 +61,21 @@ func describe() *cobra.Command {
 }
 
 func timeline() *cobra.Command {
-	return clustered(&cobra.Command{
+	var format string
+	cmd := clustered(&cobra.Command{
 		Use: "timeline NAME", Short: "Print what happened to one remediation, in order", Args: oneName,
+		Example: "  kubectl kubernaut timeline ar-0123456789abcdef -n shop -o markdown > post-mortem.md",
 	}, func(cmd *cobra.Command, c cli.Cluster, args []string) error {
-		return cli.Timeline(cmd.Context(), c, args[0], cmd.OutOrStdout())
+		switch format {
+		case "":
+			return cli.Timeline(cmd.Context(), c, args[0], cmd.OutOrStdout())
+		case "markdown":
+			return cli.PostMortem(cmd.Context(), c, args[0], cmd.OutOrStdout())
+		}
+		return fmt.Errorf("-o %q is not known: say markdown, for the draft of a post-mortem, or nothing", format)
 	})
+	cmd.Flags().StringVarP(&format, "output", "o", "", "markdown: the draft of a post-mortem")
+	return cmd
 }
 
 func diff() *cobra.Command {

@@ -24,6 +24,7 @@ func root() *cobra.Command {
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
-	cmd.AddCommand(get(), describe(), timeline(), diff(), approve(), reject(), pause(), resume(), grant(), guards(), printVersion())
+	cmd.AddCommand(get(), describe(), timeline(), diff(), approve(), reject(), pause(), resume(),
+		why(), doctor(), testAlert(), grant(), guards(), printReceiver(), uninstall(), printVersion())
 	return cmd
 }

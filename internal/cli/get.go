@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -23,7 +24,7 @@ const widest = 100
 
 // Get prints the remediations of a namespace, or of all, those that wait for
 // somebody first.
-func Get(ctx context.Context, c Cluster, everywhere bool, w io.Writer) error {
+func Get(ctx context.Context, c Cluster, everywhere bool, w Screen) error {
 	var list v1alpha1.AlertRemediationList
 	var options []client.ListOption
 	if !everywhere {
@@ -43,7 +44,53 @@ func Get(ctx context.Context, c Cluster, everywhere bool, w io.Writer) error {
 	return printTable(w, list.Items, time.Now())
 }
 
-func printTable(w io.Writer, items []v1alpha1.AlertRemediation, now time.Time) error {
+// Screen is where tables go.
+type Screen struct {
+	io.Writer
+	// Colours, for a person's terminal.
+	Colours bool
+}
+
+// colours of how a remediation is, by the codes of ANSI terminals: what waits for
+// a person, what went well, what went badly. Everything else is plain.
+var colours = map[string]string{
+	string(v1alpha1.PhaseAwaitingApproval): "33",
+	string(v1alpha1.OutcomeRemediated):     "32",
+	string(v1alpha1.OutcomeEscalated):      "31",
+	string(v1alpha1.OutcomeRolledBack):     "31",
+	string(v1alpha1.OutcomeFailed):         "31",
+}
+
+// paint colours the words of column IS in a table that is laid out already.
+func paint(table string) string {
+	header, rows, _ := strings.Cut(table, "\n")
+	at := strings.Index(header, " IS ") + 1
+	var out strings.Builder
+	out.WriteString(header + "\n")
+	for row := range strings.Lines(rows) {
+		word, _, _ := strings.Cut(row[min(at, len(row)):], " ")
+		if code, ok := colours[word]; ok {
+			row = row[:at] + "\x1b[" + code + "m" + word + "\x1b[0m" + row[at+len(word):]
+		}
+		out.WriteString(row)
+	}
+	return out.String()
+}
+
+func printTable(w Screen, items []v1alpha1.AlertRemediation, now time.Time) error {
+	var laid bytes.Buffer
+	if err := layOut(&laid, items, now); err != nil {
+		return err
+	}
+	text := laid.String()
+	if w.Colours {
+		text = paint(text)
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+func layOut(w io.Writer, items []v1alpha1.AlertRemediation, now time.Time) error {
 	slices.SortStableFunc(items, func(a, b v1alpha1.AlertRemediation) int {
 		return cmp.Or(urgency(a)-urgency(b), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
 	})

@@ -1,5 +1,5 @@
-// Package cli is what the plugin kubectl-kubernaut prints. It reads no cluster:
-// what it prints is applied by whoever has the right to.
+// Package cli is what the plugin kubectl-kubernaut prints and does, with no rights
+// but those of whoever types.
 package cli
 
 import (

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +35,7 @@ func TestTheTablePutsWhatWaitsForAPersonFirst(t *testing.T) {
 		}),
 	}
 	var got bytes.Buffer
-	if err := printTable(&got, items, now); err != nil {
+	if err := printTable(Screen{Writer: &got}, items, now); err != nil {
 		t.Fatal(err)
 	}
 	want := `NAMESPACE  NAME     ALERT                TARGET  IS                CAUSE      ACTION  AGE  WHY
@@ -63,7 +65,7 @@ func TestNothingFromOutsideReachesATerminalRaw(t *testing.T) {
 	if err := printTimeline(&got, timeline(ar, nil)); err != nil || p.err != nil {
 		t.Fatal(err, p.err)
 	}
-	if err := printTable(&got, []v1alpha1.AlertRemediation{*ar}, build.Started); err != nil {
+	if err := printTable(Screen{Writer: &got}, []v1alpha1.AlertRemediation{*ar}, build.Started); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(got.String(), "\x1b\x07\u202e") || strings.Contains(got.String(), "\nDEL") {
@@ -94,5 +96,112 @@ func TestTheTimelineIsInOrder(t *testing.T) {
 `
 	if got.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+	}
+}
+
+func TestATerminalGetsColoursAndAPipeDoesNot(t *testing.T) {
+	item := func(name string, outcome v1alpha1.Outcome) v1alpha1.AlertRemediation {
+		return *build.Remediation("shop", name).With(func(ar *v1alpha1.AlertRemediation) {
+			ar.CreationTimestamp = metav1.NewTime(build.Started)
+			ar.Status.Outcome = outcome
+		}).Obj()
+	}
+	items := []v1alpha1.AlertRemediation{item("a", v1alpha1.OutcomeRemediated), item("b", v1alpha1.OutcomeFailed), item("c", v1alpha1.OutcomeDuplicate)}
+	var plain, coloured bytes.Buffer
+	if err := errors.Join(printTable(Screen{Writer: &plain}, items, build.Started), printTable(Screen{Writer: &coloured, Colours: true}, items, build.Started)); err != nil {
+		t.Fatal(err)
+	}
+	bare := strings.NewReplacer("\x1b[32m", "", "\x1b[31m", "", "\x1b[0m", "").Replace(coloured.String())
+	if bare != plain.String() || !strings.Contains(coloured.String(), "\x1b[32mRemediated\x1b[0m") || !strings.Contains(coloured.String(), "\x1b[31mFailed\x1b[0m") {
+		t.Errorf("got %q", coloured.String())
+	}
+	if strings.Contains(plain.String(), "\x1b") {
+		t.Errorf("a pipe got %q", plain.String())
+	}
+}
+
+func TestThePostMortemIsADraft(t *testing.T) {
+	ar := build.Remediation("shop", "a").With(func(ar *v1alpha1.AlertRemediation) {
+		ar.CreationTimestamp = metav1.NewTime(build.Started)
+		ar.Status.Outcome = v1alpha1.OutcomeRemediated
+		ar.Status.Target = new(build.DeploymentTarget("shop", "web", "u"))
+		ar.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Succeeded, Status: metav1.ConditionTrue, Reason: "Remediated", Message: "the target is well", LastTransitionTime: metav1.NewTime(build.Started)}}
+		ar.Status.Diagnosis = &v1alpha1.Diagnosis{Cause: v1alpha1.CauseOOMKilled, Summary: "it [needs](http://x) more", Evidence: []v1alpha1.Evidence{{Kind: v1alpha1.EvidenceEvent, Says: "<b>killed</b>"}}}
+		ar.Status.Plan = &v1alpha1.PlanStatus{Steps: []v1alpha1.PlanStep{{Action: "AdjustResources", Target: build.DeploymentTarget("shop", "web", "u"), Diff: "- 64Mi\n+ 128Mi\n"}}}
+	}).Obj()
+	var got bytes.Buffer
+	p := printer{to: &got}
+	p.postMortem(ar, timeline(ar, nil))
+	if p.err != nil {
+		t.Fatal(p.err)
+	}
+	want := "# KubePodCrashLooping: Deployment/web\n\n" + `| | |
+|---|---|
+| Remediation | shop/a |
+| Began | 2026-03-01 03:00:00Z |
+| Ended as | Remediated |
+| Cause | OOMKilled |
+| Action | AdjustResources |
+
+## What happened
+
+the target is well
+
+- ` + "`2026-03-01 03:00:00Z`" + ` the alert KubePodCrashLooping begins to fire
+- ` + "`2026-03-01 03:00:00Z`" + ` received, as a
+- ` + "`2026-03-01 03:00:00Z`" + ` Succeeded: Remediated: the target is well
+
+## Cause
+
+it \[needs\]\(http://x\) more
+
+- Event: \<b\>killed\</b\>
+
+## Change: AdjustResources of Deployment/web
+
+    - 64Mi
+    + 128Mi
+
+## Impact
+
+_Who noticed what, for how long?_
+
+## What keeps it from happening again
+
+- [ ] 
+`
+	if got.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+	}
+}
+
+func TestTheDoctorKnowsWhenAlertmanagerWasHeardOf(t *testing.T) {
+	now := build.Started.Add(time.Hour)
+	heard := func(at time.Time) v1alpha1.AlertRemediation {
+		return *build.Remediation("shop", "a").FromAlertmanager("f00d").With(func(ar *v1alpha1.AlertRemediation) {
+			ar.CreationTimestamp = metav1.NewTime(build.Started)
+			ar.Status.Alert = &v1alpha1.AlertStatus{LastReceivedAt: metav1.NewTime(at)}
+			ar.Status.Phase = v1alpha1.PhaseAwaitingApproval
+		}).Obj()
+	}
+	rows := map[string]struct {
+		all  []v1alpha1.AlertRemediation
+		want []string
+	}{
+		"never":                         {nil, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
+		"only of what a person wrote":   {[]v1alpha1.AlertRemediation{*build.Remediation("shop", "b").Obj()}, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
+		"at the last delivery":          {[]v1alpha1.AlertRemediation{heard(now.Add(-5 * time.Minute))}, []string{"Alertmanager was last heard of 5m ago", "plans that wait for somebody: 1"}},
+		"at the first, when it was one": {[]v1alpha1.AlertRemediation{heard(time.Time{})}, []string{"Alertmanager was last heard of 60m ago", "plans that wait for somebody: 1"}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, f := range alerts(row.all, now) {
+				got = append(got, f.says)
+			}
+			if !slices.Equal(got, row.want) {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
 	}
 }

@@ -97,7 +97,7 @@ var _ = Describe("A person at the tool", func() {
 	})
 	It("sees what waits, and what it is", func(ctx SpecContext) {
 		ar := waiting(ctx)
-		Expect(cli.Get(ctx, anna, false, out)).To(Succeed())
+		Expect(cli.Get(ctx, anna, false, cli.Screen{Writer: out})).To(Succeed())
 		Expect(out.String()).To(And(ContainSubstring("KubePodCrashLooping"), ContainSubstring("RolloutUndo")))
 		run := build.Run(ns, "a-run-1", build.DeploymentTarget(ns, "web", "u")).Step("remedy", "RolloutUndo", nil).OwnedBy(ar).With(func(run *v1alpha1.WorkflowRun) {
 			run.Status.Actor = kubetest.RemediatorUser(ns)

@@ -4,6 +4,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -119,14 +120,19 @@ func Judge(f Facts) Judgement {
 
 // JudgeEach evaluates the gates that are asked again before every single
 // operation: the kill switch and the pause.
-func JudgeEach(f Facts) []Refusal {
-	var each []gate
-	for _, g := range gates {
-		if g.number == 1 || g.number == 2 {
-			each = append(each, g)
-		}
-	}
-	return refusals(f.view(), each)
+func JudgeEach(f Facts) []Refusal { return refusals(f.view(), numbered(1, 2)) }
+
+// JudgeTarget evaluates the gates that need no plan and no alert, only an object
+// that might be changed, for whoever asks what is in the way.
+func JudgeTarget(f Facts) Judgement {
+	j := Judge(f)
+	j.Refusals = refusals(f.view(), numbered(1, 2, 4, 5, 13, 15, 16, 19))
+	return j
+}
+
+// numbered returns the gates that have these numbers.
+func numbered(numbers ...int) []gate {
+	return slices.DeleteFunc(slices.Clone(gates), func(g gate) bool { return !slices.Contains(numbers, g.number) })
 }
 
 // refusals collects what the gates say, each thing once: a source that can't be
