@@ -9,15 +9,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
 const (
-	timeout   = 5 * time.Second
-	maxAnswer = 8 << 20
+	timeout = 5 * time.Second
+	// groupTimeout leaves whoever asks time to answer within Alertmanager's own patience.
+	groupTimeout = 3 * time.Second
+	maxAnswer    = 8 << 20
 )
 
 // Client asks one Alertmanager.
@@ -48,6 +55,30 @@ func (c *Client) Firing(ctx context.Context, alertName string) ([]map[string]str
 	return firing, nil
 }
 
+// Group returns every alert that Alertmanager would tell a receiver of now in a
+// group with these labels. It may return more than the group: what lacks a label
+// that the group has not, is not told apart.
+func (c *Client) Group(ctx context.Context, receiver string, labels map[string]string) ([]alert.Item, error) {
+	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
+	defer cancel()
+	q := url.Values{"receiver": {regexp.QuoteMeta(receiver)}}
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		q.Add("filter", matched(name)+"="+quoted(labels[name]))
+	}
+	for _, state := range []string{"silenced", "inhibited", "unprocessed"} {
+		q.Set(state, "false")
+	}
+	body, err := c.get(ctx, "/api/v2/alerts?"+q.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("asking Alertmanager for a group: %w", err)
+	}
+	items, err := alert.DecodeList(body)
+	if err != nil {
+		return nil, fmt.Errorf("reading a group: %w", err)
+	}
+	return items, nil
+}
+
 func query(alertName string) string {
 	q := url.Values{}
 	q.Set("filter", "alertname="+quoted(alertName))
@@ -55,6 +86,16 @@ func query(alertName string) string {
 		q.Set(state, "true")
 	}
 	return q.Encode()
+}
+
+var plainName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// matched quotes a name only if it has to: Alertmanagers before 0.27 know no quotes there.
+func matched(name string) string {
+	if plainName.MatchString(name) {
+		return name
+	}
+	return quoted(name)
 }
 
 // quoted writes a value as Alertmanager's matchers have it. strconv.Quote would

@@ -13,6 +13,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/kubernaut/kubernaut/internal/alertmanager"
 	"github.com/kubernaut/kubernaut/internal/caller"
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/httpd"
@@ -33,6 +34,7 @@ func addIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user st
 	handler := intake.New(
 		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake")},
 		newDoor(cfg.Intake, mgr),
+		groups(cfg),
 		clock.RealClock{},
 		intake.Settings{Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore},
 		metrics.Registry,
@@ -51,6 +53,14 @@ func addIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user st
 	}
 	server := httpd.New(options)
 	return errors.Join(mgr.Add(server), mgr.AddReadyzCheck("intake", server.Ready))
+}
+
+// groups is nil if no Alertmanager is configured.
+func groups(cfg config.Config) intake.Groups {
+	if cfg.Alertmanager.URL == "" {
+		return nil
+	}
+	return alertmanager.New(cfg.Alertmanager.URL, &http.Client{})
 }
 
 // newDoor says who may post.

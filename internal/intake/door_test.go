@@ -34,12 +34,19 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
+// wired is an intake with a door, and with an Alertmanager that it may ask.
+func wired(door intake.Door, groups intake.Groups) *replica {
+	r := &replica{registry: prometheus.NewRegistry(), events: events.NewFakeRecorder(1000), clock: clocktesting.NewFakePassiveClock(now)}
+	r.handler = intake.New(intake.Cluster{Client: operator, Live: operator, Events: r.events}, door, groups, r.clock,
+		intake.Settings{Namespace: kubetest.OperatorNamespace, ClusterLabel: "cluster"}, r.registry)
+	return r
+}
+
 // guarded is an intake that asks the API server who posts.
 func guarded(reviewer client.Client) *replica {
-	r := &replica{registry: prometheus.NewRegistry(), events: events.NewFakeRecorder(1000), clock: clocktesting.NewFakePassiveClock(now)}
-	door := intake.Door{Callers: caller.New(reviewer, r.clock, "kubernaut")}
-	r.handler = intake.New(intake.Cluster{Client: operator, Live: operator, Events: r.events}, door, r.clock,
-		intake.Settings{Namespace: kubetest.OperatorNamespace, ClusterLabel: "cluster"}, r.registry)
+	clk := clocktesting.NewFakePassiveClock(now)
+	r := wired(intake.Door{Callers: caller.New(reviewer, clk, "kubernaut")}, nil)
+	r.clock = clk // what it believes ages by this one
 	return r
 }
 
@@ -201,7 +208,7 @@ func TestSignaturesAreBelieved(t *testing.T) {
 				Callers:    caller.New(nil, clocktesting.NewFakePassiveClock(now), "kubernaut"), // is asked about tokens only
 				Signatures: &intake.Signatures{Header: "X-Sig", TimestampHeader: "X-Time", SecretFile: file},
 			}
-			handler := intake.New(intake.Cluster{Events: events.NewFakeRecorder(10)}, door, clocktesting.NewFakePassiveClock(now),
+			handler := intake.New(intake.Cluster{Events: events.NewFakeRecorder(10)}, door, nil, clocktesting.NewFakePassiveClock(now),
 				intake.Settings{}, prometheus.NewRegistry())
 			req := post(t.Context(), body)
 			req.Header.Set("X-Time", row.timestamp)

@@ -58,6 +58,7 @@ type Cluster struct {
 type Handler struct {
 	cluster  Cluster
 	door     Door
+	groups   Groups
 	clock    clock.PassiveClock
 	settings Settings
 	metrics  *metrics
@@ -66,10 +67,11 @@ type Handler struct {
 	known, strangers room
 }
 
-// New returns a handler.
-func New(cluster Cluster, door Door, clk clock.PassiveClock, settings Settings, reg prometheus.Registerer) *Handler {
+// New returns a handler. Without groups, what a message leaves out is told and
+// not fetched.
+func New(cluster Cluster, door Door, groups Groups, clk clock.PassiveClock, settings Settings, reg prometheus.Registerer) *Handler {
 	return &Handler{
-		cluster: cluster, door: door, clock: clk, settings: settings, metrics: newMetrics(reg), heard: newMemory(),
+		cluster: cluster, door: door, groups: groups, clock: clk, settings: settings, metrics: newMetrics(reg), heard: newMemory(),
 		known:     room{messages: maxMessages, bytes: maxBytes},
 		strangers: room{messages: maxStrangers, bytes: maxStrangerBytes},
 	}
@@ -129,6 +131,7 @@ func (h *Handler) hear(ctx context.Context, w http.ResponseWriter, r *http.Reque
 
 // take takes the alerts of a message, and tells what could not be taken.
 func (h *Handler) take(ctx context.Context, who sender, message alert.Message) (tally, *httpFault) {
+	message = h.complete(ctx, message)
 	t := h.receive(ctx, who, message)
 	h.count(t)
 	h.announce(ctx, message, t)

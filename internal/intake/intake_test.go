@@ -2,8 +2,11 @@ package intake_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/alertmanager"
 	"github.com/kubernaut/kubernaut/internal/intake"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 )
@@ -270,7 +274,7 @@ var _ = Describe("an alert that can't be taken", func() {
 		Expect(broadcaster.StartRecordingToSinkWithContext(ctx)).To(Succeed())
 		r := newReplica()
 		r.handler = intake.New(intake.Cluster{Client: operator, Live: operator, Events: broadcaster.NewRecorder(server.Scheme, "kubernaut")},
-			intake.Door{}, r.clock, intake.Settings{Namespace: kubetest.OperatorNamespace}, prometheus.NewRegistry())
+			intake.Door{}, nil, r.clock, intake.Settings{Namespace: kubetest.OperatorNamespace}, prometheus.NewRegistry())
 		Expect(r.delivered(ctx, crash("no-such-namespace"))).To(Equal("[0] NamespaceGone"))
 		Eventually(ctx, func(g Gomega) { // the broadcaster writes in the background
 			list := &eventsv1.EventList{}
@@ -381,6 +385,43 @@ var _ = Describe("a message", func() {
 		Expect(status).To(Equal(http.StatusOK))
 		Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
 		Expect(r.counted("kubernaut_intake_truncated_alerts_total")).To(BeEquivalentTo(7))
+	})
+
+	It("that was truncated is completed from Alertmanager, and only what is still missing is told", func(ctx SpecContext) {
+		var asked string
+		ns := server.Namespace(ctx)
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			asked = fmt.Sprint(req.URL.Query()["receiver"], req.URL.Query()["filter"], req.URL.Query()["silenced"])
+			listed := []delivery{crash(ns), crash(ns).label("pod", "web-2"), crash(ns).label("pod", "web-3"), crash(ns).label("alertname", "")}
+			for i := range listed {
+				listed[i] = listed[i].with("status", map[string]string{"state": "active"}).with("endsAt", now.Add(time.Minute).Format(time.RFC3339))
+			}
+			Expect(json.NewEncoder(w).Encode(listed)).To(Succeed())
+		}))
+		DeferCleanup(api.Close)
+		r := wired(intake.Door{}, alertmanager.New(api.URL, api.Client()))
+		truncated := func(by int) string {
+			return strings.Replace(message(crash(ns)), "{", fmt.Sprintf(`{"receiver":"ops/k.1","groupLabels":{"alertname":"A \"B\"","a.b":"c"},"truncatedAlerts":%d,`, by), 1)
+		}
+		status, body := r.answers(post(ctx, truncated(2)))
+		Expect(status).To(Equal(http.StatusOK))
+		Expect(body).To(ContainSubstring(`"created":3`))
+		Expect(asked).To(Equal(`[ops/k\.1] ["a.b"="c" alertname="A \"B\""] [false]`))
+		Expect(r.eventReasons()).To(BeEmpty())
+		for _, ar := range remediations(ctx, ns) {
+			Expect(ar.AlertState()).To(Equal(v1alpha1.AlertFiring))
+		}
+
+		status, body = r.answers(post(ctx, truncated(5)))
+		Expect(status).To(Equal(http.StatusOK))
+		Expect(body).To(ContainSubstring(`"repeated":3`))
+		Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
+
+		api.Close()
+		status, body = r.answers(post(ctx, truncated(2)))
+		Expect(status).To(Equal(http.StatusOK), "the message itself is good")
+		Expect(body).To(ContainSubstring(`"repeated":1`))
+		Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
 	})
 })
 

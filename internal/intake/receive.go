@@ -40,10 +40,9 @@ type rejection struct {
 
 // tally is what became of a message.
 type tally struct {
-	results   map[result]int
-	rejected  []rejection
-	truncated uint64
-	err       error // the first that another try may mend
+	results  map[result]int
+	rejected []rejection
+	err      error // the first that another try may mend
 }
 
 // answer is the body of a 200.
@@ -99,7 +98,7 @@ func (h *Handler) receive(ctx context.Context, who sender, message alert.Message
 		})
 	}
 	_ = group.Wait() // what went wrong is told of each alert
-	t := tally{results: make(map[result]int), truncated: message.Truncated}
+	t := tally{results: make(map[result]int)}
 	for i, f := range fates {
 		t.add(i, f.got, f.err)
 	}
@@ -157,7 +156,6 @@ func (h *Handler) count(t tally) {
 	for _, r := range t.rejected {
 		h.metrics.rejected.WithLabelValues(string(r.Reason)).Inc()
 	}
-	h.metrics.truncated.Add(float64(t.truncated))
 }
 
 // announce tells people what was not taken: once for each reason, however many
@@ -166,9 +164,6 @@ func (h *Handler) announce(ctx context.Context, message alert.Message, t tally) 
 	logger := log.FromContext(ctx).WithName("intake").WithValues("group", groupHash(message.GroupKey))
 	if t.err != nil {
 		logger.Error(t.err, "alerts could not be stored; Alertmanager will send them again", "alerts", t.results[failed])
-	}
-	if t.truncated > 0 {
-		h.warn("AlertsTruncated", "Alertmanager left %d alerts of a group out of its message: set max_alerts to 0 in the receiver", t.truncated)
 	}
 	first, count := make(map[reason]int), make(map[reason]int)
 	for i := len(t.rejected) - 1; i >= 0; i-- {

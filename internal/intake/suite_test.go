@@ -82,7 +82,7 @@ func replicaOf(cached client.WithWatch, live client.Reader, change ...func(*inta
 			return c.SubResource(sub).Patch(ctx, obj, patch, opts...)
 		},
 	})
-	r.handler = intake.New(intake.Cluster{Client: counted, Live: live, Events: r.events}, intake.Door{}, r.clock, settings, r.registry)
+	r.handler = intake.New(intake.Cluster{Client: counted, Live: live, Events: r.events}, intake.Door{}, nil, r.clock, settings, r.registry)
 	return r
 }
 

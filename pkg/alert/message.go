@@ -50,6 +50,9 @@ type Message struct {
 	GroupKey string
 	// Receiver is the name of the receiver the message was sent by.
 	Receiver string
+	// GroupLabels are those that all alerts of the group have in common because it
+	// is grouped by them.
+	GroupLabels map[string]string
 	// Truncated is how many alerts of the group were left out.
 	Truncated uint64
 	// Items are the alerts in the order they came.
@@ -89,15 +92,16 @@ func (a Alert) Name() string { return a.Labels["alertname"] }
 // envelope is the part of a message that is read. Other fields are tolerated:
 // Grafana sends many more under version 1, and Alertmanager grows some.
 type envelope struct {
-	Version         string            `json:"version"`
-	GroupKey        string            `json:"groupKey"`
-	Receiver        string            `json:"receiver"`
-	TruncatedAlerts uint64            `json:"truncatedAlerts"`
-	Alerts          []json.RawMessage `json:"alerts"`
+	Version         string             `json:"version"`
+	GroupKey        string             `json:"groupKey"`
+	Receiver        string             `json:"receiver"`
+	TruncatedAlerts uint64             `json:"truncatedAlerts"`
+	GroupLabels     map[string]*string `json:"groupLabels"`
+	Alerts          []json.RawMessage  `json:"alerts"`
 }
 
 type wireAlert struct {
-	Status       Status             `json:"status"`
+	Status       json.RawMessage    `json:"status"` // a word in a message, an object in a list
 	Labels       map[string]*string `json:"labels"`
 	Annotations  map[string]*string `json:"annotations"`
 	StartsAt     time.Time          `json:"startsAt"`
@@ -125,15 +129,41 @@ func Decode(body []byte) (Message, error) {
 	case len(wire.Alerts) > MaxAlerts:
 		return Message{}, fmt.Errorf("%w: alerts: more than %d", ErrBounds, MaxAlerts)
 	}
-	m := Message{GroupKey: wire.GroupKey, Receiver: wire.Receiver, Truncated: wire.TruncatedAlerts}
+	group, err := pairs(wire.GroupLabels, "groupLabels")
+	if err != nil {
+		return Message{}, err
+	}
+	m := Message{GroupKey: wire.GroupKey, Receiver: wire.Receiver, GroupLabels: group, Truncated: wire.TruncatedAlerts}
 	m.Items = make([]Item, len(wire.Alerts))
 	for i, raw := range wire.Alerts {
-		m.Items[i].Alert, m.Items[i].Err = decodeAlert(raw, fmt.Sprintf("alerts[%d]", i))
+		m.Items[i].Alert, m.Items[i].Err = decodeAlert(raw, fmt.Sprintf("alerts[%d]", i), false)
 	}
 	return m, nil
 }
 
-func decodeAlert(raw json.RawMessage, path string) (Alert, error) {
+// DecodeList reads what Alertmanager's API, version 2, answers when it is asked
+// for alerts: all of them fire, and when it will stop to believe so is no end.
+// An error is about the list as a whole, as with Decode.
+func DecodeList(body []byte) ([]Item, error) {
+	var wire []json.RawMessage
+	if err := unmarshal(body, &wire, ""); err != nil {
+		return nil, err
+	}
+	switch {
+	case wire == nil:
+		return nil, fmt.Errorf("%w: message: want a list", ErrShape)
+	case len(wire) > MaxAlerts:
+		return nil, fmt.Errorf("%w: message: more than %d", ErrBounds, MaxAlerts)
+	}
+	items := make([]Item, len(wire))
+	for i, raw := range wire {
+		items[i].Alert, items[i].Err = decodeAlert(raw, fmt.Sprintf("[%d]", i), true)
+	}
+	return items, nil
+}
+
+// decodeAlert reads one alert; listed, it fires.
+func decodeAlert(raw json.RawMessage, path string, listed bool) (Alert, error) {
 	var wire wireAlert
 	if err := unmarshal(raw, &wire, path); err != nil {
 		return Alert{}, err
@@ -146,8 +176,12 @@ func decodeAlert(raw json.RawMessage, path string) (Alert, error) {
 	if err != nil {
 		return Alert{}, err
 	}
+	status, known := statuses[string(wire.Status)]
+	if listed {
+		status, known, wire.EndsAt = Firing, true, time.Time{}
+	}
 	switch {
-	case wire.Status != Firing && wire.Status != Resolved:
+	case !known:
 		return Alert{}, fmt.Errorf("%w: %s.status: want firing or resolved", ErrShape, path)
 	case labels["alertname"] == "":
 		return Alert{}, fmt.Errorf("%s: %w", path, ErrNameless)
@@ -155,10 +189,13 @@ func decodeAlert(raw json.RawMessage, path string) (Alert, error) {
 		return Alert{}, fmt.Errorf("%w: %s.startsAt: want a time", ErrShape, path)
 	}
 	return Alert{
-		Status: wire.Status, Labels: labels, Annotations: annotations, StartsAt: wire.StartsAt, EndsAt: wire.EndsAt,
+		Status: status, Labels: labels, Annotations: annotations, StartsAt: wire.StartsAt, EndsAt: wire.EndsAt,
 		GeneratorURL: wire.GeneratorURL, Fingerprint: wire.Fingerprint,
 	}, nil
 }
+
+// statuses as they are written in a message.
+var statuses = map[string]Status{`"firing"`: Firing, `"resolved"`: Resolved}
 
 // pairs refuses what is no string: encoding/json would make null an empty one,
 // and so another alert.

@@ -72,6 +72,7 @@ func TestDecodeRefusesBadMessages(t *testing.T) {
 		"nesting without an end":            {`{"version":"4","alerts":[` + strings.Repeat("[", 20_000), alert.ErrShape, "no JSON"},
 		"a group key that is not a string":  {`{"version":"4","alerts":[],"groupKey":{}}`, alert.ErrShape, "groupKey: want a string, got object"},
 		"an alert list that is an alert":    {`{"version":"4","alerts":"KubePodCrashLooping"}`, alert.ErrShape, "alerts: want a list, got string"},
+		"a group label that is null":        {`{"version":"4","alerts":[],"groupLabels":{"a":null}}`, alert.ErrShape, "groupLabels: want strings"},
 		"two messages, one after the other": {`{"version":"4","alerts":[]}{"version":"4","alerts":[]}`, alert.ErrShape, "no JSON"},
 	}
 	for name, row := range rows {
@@ -127,6 +128,41 @@ func TestDecodeKeepsBadAlertsApart(t *testing.T) {
 				t.Errorf("error is %v, want %v with %q", err, row.is, row.says)
 			}
 		})
+	}
+}
+
+func TestDecodeListReadsWhatTheAPIAnswers(t *testing.T) {
+	items, err := alert.DecodeList([]byte(`[
+	  {"labels":{"alertname":"A","pod":"web-1"},"annotations":{"summary":"s"},"startsAt":"2026-11-22T10:00:00Z","endsAt":"2026-11-22T10:04:00Z",
+	   "updatedAt":"2026-11-22T10:00:00Z","fingerprint":"3b15fd163d36582e","receivers":[{"name":"k"}],"status":{"state":"active","silencedBy":[]}},
+	  {"labels":{"pod":"web-1"},"startsAt":"2026-11-22T10:00:00Z"}, null]`))
+	if err != nil || len(items) != 3 {
+		t.Fatalf("items are %+v, %v", items, err)
+	}
+	a := items[0].Alert
+	if items[0].Err != nil || a.Status != alert.Firing || !a.EndsAt.IsZero() || a.Identity() != "3b15fd163d36582e" || a.Annotations["summary"] != "s" {
+		t.Errorf("the first is %+v, %v", a, items[0].Err)
+	}
+	if !errors.Is(items[1].Err, alert.ErrNameless) || !errors.Is(items[2].Err, alert.ErrShape) {
+		t.Errorf("the others are %v and %v", items[1].Err, items[2].Err)
+	}
+}
+
+func TestDecodeListRefusesWhatIsNoList(t *testing.T) {
+	for name, row := range map[string]struct {
+		body string
+		is   error
+	}{
+		"null":        {`null`, alert.ErrShape},
+		"an object":   {`{"alerts":[]}`, alert.ErrShape},
+		"nothing":     {``, alert.ErrShape},
+		"an error":    {`"no such receiver"`, alert.ErrShape},
+		"half a list": {`[{"labels":`, alert.ErrShape},
+		"too many":    {`[0` + strings.Repeat(",0", alert.MaxAlerts) + `]`, alert.ErrBounds},
+	} {
+		if _, err := alert.DecodeList([]byte(row.body)); !errors.Is(err, row.is) {
+			t.Errorf("%s: error is %v", name, err)
+		}
 	}
 }
 
