@@ -26,7 +26,7 @@ GINKGO := $(TOOLS)/ginkgo
 # kube-api-linter's program is golangci-lint with its linter compiled in.
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 
-MODULES := . hack/localcluster hack/localcluster/binaries
+MODULES := . hack/localcluster hack/localcluster/binaries test/receiver
 LOCALCLUSTER := go -C hack/localcluster run .
 # envtest takes its API server from the same cache as the local cluster.
 ASSETS = $$($(LOCALCLUSTER) binaries --kubernetes $(KUBERNETES) --only kube-apiserver,etcd,kubectl)
@@ -62,10 +62,18 @@ binaries: ## Build kube-apiserver, etcd and kubectl into the cache, once; print 
 	@assets=$(ASSETS) && echo "KUBEBUILDER_ASSETS=$$assets"
 
 ##@ Check
-.PHONY: test verify e2e bench lint verify-generated verify-format verify-modules verify-rooms verify-budgets verify-config
+.PHONY: test fuzz verify e2e bench lint verify-generated verify-format verify-modules verify-rooms verify-budgets verify-config
 test: ## Every test that needs no node: units, contracts, API server.
 	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test ./...
 	go -C hack/localcluster test ./...
+	go -C test/receiver test ./...
+
+# How long each of the two targets is fed.
+FUZZ ?= 1m
+fuzz: ## Post hostile messages to the intake, two minutes in all; what breaks it is kept in testdata.
+	for target in FuzzHandler FuzzAlert; do \
+	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 100x ./internal/intake; \
+	done
 
 verify: verify-generated verify-format verify-modules verify-config verify-budgets verify-rooms lint ## Everything a reviewer should not have to look at.
 	@echo "verify: everything is as it should be"
@@ -83,9 +91,10 @@ bench: ## Measure what has to be fast and small; figures in _output/bench.json, 
 	  go test -run '^$$' -bench "$${run% *}" -benchtime "$${run#* }" -timeout 60m ./test/bench -figures $(CURDIR)/_output/bench.json; \
 	done | tee _output/bench.txt
 
-lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml over both modules.
+lint: $(GOLANGCI_LINT) ## Run the linters of .golangci.yml over all modules.
 	$(GOLANGCI_LINT) run
 	cd hack/localcluster && $(GOLANGCI_LINT) run --config ../../.golangci.yml
+	cd test/receiver && $(GOLANGCI_LINT) run --config ../../.golangci.yml
 
 verify-generated:
 	@rm -rf _output/generated
@@ -97,6 +106,7 @@ verify-format:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt -w $$bad"; exit 1; }
 	go vet ./...
 	go -C hack/localcluster vet ./...
+	go -C test/receiver vet ./...
 
 verify-modules:
 	for module in $(MODULES); do go -C $$module mod tidy -diff; done
