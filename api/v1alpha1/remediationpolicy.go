@@ -40,6 +40,9 @@ type RemediationPolicySpec struct {
 	// +listMapKey=kind
 	// +kubebuilder:validation:MaxItems=5
 	Triggers []PolicyTrigger `json:"triggers,omitempty"`
+	// retention says how long what has ended stays in the namespace.
+	// +optional
+	Retention *PolicyRetention `json:"retention,omitempty"`
 	// pauseRequests hold everything this policy decides; any live one pauses.
 	// +optional
 	// +listType=atomic
@@ -171,6 +174,25 @@ type PolicyTrigger struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1m') && duration(self) <= duration('168h')",message="triggers.repeatAfter is between 1m and 168h"
 	RepeatAfter *metav1.Duration `json:"repeatAfter,omitempty"`
+}
+
+// PolicyRetention says how long, and how many, AlertRemediations and WorkflowRuns
+// that have ended stay. One whose alert still fires is the memory that it was
+// dealt with: it stays four times as long, however many there are.
+type PolicyRetention struct {
+	// keep is how long they stay after their end.
+	// +optional
+	// +kubebuilder:default="168h"
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="retention.keep is between 1h and 8760h"
+	Keep *metav1.Duration `json:"keep,omitempty"`
+	// most is how many of them stay, the youngest.
+	// +optional
+	// +kubebuilder:default=500
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=10000
+	Most int32 `json:"most,omitempty"`
 }
 
 // PauseRequest holds what a policy decides.

@@ -133,6 +133,14 @@ func triggered(change func(*v1alpha1.PolicyTrigger)) func(string) client.Object 
 	})
 }
 
+func kept(d time.Duration) func(string) client.Object {
+	return policy(func(b build.PolicyBuilder) build.PolicyBuilder {
+		return b.With(func(p *v1alpha1.RemediationPolicy) {
+			p.Spec.Retention = &v1alpha1.PolicyRetention{Keep: &metav1.Duration{Duration: d}}
+		})
+	})
+}
+
 const longName = "a parameter's name has at most 63 characters, its value at most 1024"
 
 // rules has a row for every CEL rule of the CRDs, by path and message.
@@ -208,6 +216,7 @@ var rules = map[string]row{
 	"RemediationPolicy.spec.verification.deadline: verification.deadline is between 1s and 24h": created(
 		verified(time.Minute, 25*time.Hour), verified(time.Minute, 24*time.Hour),
 	),
+	"RemediationPolicy.spec.retention.keep: retention.keep is between 1h and 8760h": created(kept(time.Minute), kept(time.Hour)),
 	"RemediationPolicy.spec.triggers[]: minOccurrences is for CrashLoop and OOMKill: nothing else is counted": created(
 		triggered(func(t *v1alpha1.PolicyTrigger) { t.Kind = v1alpha1.TriggerImagePull }),
 		triggered(func(t *v1alpha1.PolicyTrigger) { t.Kind = v1alpha1.TriggerOOMKill }),

@@ -36,6 +36,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/controller/alertremediation"
 	"github.com/kubernaut/kubernaut/internal/controller/diagnosis"
+	"github.com/kubernaut/kubernaut/internal/controller/retention"
 	"github.com/kubernaut/kubernaut/internal/controller/trigger"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
 	"github.com/kubernaut/kubernaut/internal/diagnose"
@@ -44,6 +45,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -123,6 +125,9 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
 		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver},
 			trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster}).SetupWithManager(mgr),
+		ledger.New(os.Stdout, clk, metrics.Registry).SetupWithManager(mgr),
+		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
+		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr),
 		addIntake(ctx, cfg, mgr, user),
 		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),

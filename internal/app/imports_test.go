@@ -67,6 +67,11 @@ var rules = []rule{
 		own:     []string{"internal/controller/workflowrun", "internal/controller/alertremediation", "internal/controller/diagnosis", "internal/actions", "internal/plan", "internal/policy", "internal/gate"},
 		because: "who sees trouble neither explains it nor acts"},
 
+	{rooms: "internal/controller/retention", foreign: houseOfOthers, own: []string{"internal/..."},
+		because: "it deletes what has ended, and must know nothing else"},
+	{rooms: "internal/ledger", own: []string{"internal/controller/...", "internal/policy", "internal/gate", "internal/clearance"}, foreign: []string{"net/http/..."},
+		because: "it keeps account of what was stored, whoever wrote it"},
+
 	{rooms: "internal/phase", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "it is generic"},
 	{rooms: "internal/evidence", own: []string{"internal/diagnose/...", "internal/actions"},
