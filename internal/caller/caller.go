@@ -96,7 +96,7 @@ func (r *Reviews) Identify(ctx context.Context, token string) (Caller, error) {
 		return Caller{}, ErrUnknown
 	}
 	key := digest(sha256.Sum256([]byte(token)))
-	found, err := ask(ctx, r, question{cache: r.callers, key: key, flight: "token " + string(key[:])}, func(ctx context.Context) (identity, error) {
+	found, err := ask(ctx, r, question{cache: r.callers, key: key}, func(ctx context.Context) (identity, error) {
 		return r.review(ctx, token, key)
 	})
 	if err == nil && !found.known {
@@ -108,16 +108,15 @@ func (r *Reviews) Identify(ctx context.Context, token string) (Caller, error) {
 // May reports whether a caller has a right.
 func (r *Reviews) May(ctx context.Context, c Caller, right Right) (bool, error) {
 	key := claim{c.key, right}
-	return ask(ctx, r, question{cache: r.rights, key: key, flight: fmt.Sprintf("right %q", key)}, func(ctx context.Context) (bool, error) {
+	return ask(ctx, r, question{cache: r.rights, key: key}, func(ctx context.Context) (bool, error) {
 		return r.access(ctx, c, right)
 	})
 }
 
 // question is what is to be answered, and where answers to it are kept.
 type question struct {
-	cache  *cache.LRUExpireCache
-	key    any
-	flight string
+	cache *cache.LRUExpireCache
+	key   any
 }
 
 // ask returns the answer that is still believed, or puts the question: once,
@@ -127,7 +126,7 @@ func ask[T any](ctx context.Context, r *Reviews, q question, answer func(context
 	if known, ok := q.cache.Get(q.key); ok {
 		return known.(T), nil
 	}
-	flight := r.flights.DoChan(q.flight, func() (any, error) {
+	flight := r.flights.DoChan(fmt.Sprintf("%T %[1]q", q.key), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewTimeout)
 		defer cancel()
 		select {

@@ -320,6 +320,19 @@ var _ = Describe("trouble that passes", func() {
 		Entry("an object that is too large", apierrors.NewRequestEntityTooLargeError("limit is 3145728"), "[0] TooLarge"),
 	)
 
+	It("is a 503 in time, however long the API server takes", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		hangs := interceptor.NewClient(operator, interceptor.Funcs{
+			Create: func(ctx context.Context, _ client.WithWatch, _ client.Object, _ ...client.CreateOption) error {
+				<-ctx.Done()
+				return ctx.Err()
+			},
+		})
+		soon, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		Expect(replicaOf(hangs, operator).delivered(soon, crash(ns), crash(ns).label("pod", "web-2"))).To(Equal("503"))
+	})
+
 	It("is a 503 when reading or telling fails", func(ctx SpecContext) {
 		ns := server.Namespace(ctx)
 		newReplica().delivered(ctx, crash(ns))

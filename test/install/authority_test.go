@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -72,6 +73,22 @@ var _ = Describe("The operator's own account", func() {
 		Expect(operator.Get(ctx, client.ObjectKey{Namespace: ns, Name: "password"}, &corev1.Secret{})).To(beForbidden())
 		Expect(operator.List(ctx, &corev1.ConfigMapList{}, client.InNamespace(ns))).To(beForbidden())
 		Expect(operator.Delete(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "settings"}})).To(beForbidden())
+	})
+	It("keeps the one Secret of its certificate, and can neither read nor make another at home", func(ctx SpecContext) {
+		home := func(name string) *corev1.Secret {
+			return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: kubetest.OperatorNamespace, Name: name}}
+		}
+		server.Create(ctx, home("others"))
+		apply := func(name string) error {
+			return operator.Apply(ctx, corev1ac.Secret(name, kubetest.OperatorNamespace), client.FieldOwner("test"))
+		}
+		Expect(apply("kubernaut-intake-tls")).To(Succeed())
+		Expect(operator.Get(ctx, client.ObjectKeyFromObject(home("kubernaut-intake-tls")), &corev1.Secret{})).To(Succeed())
+		Expect(operator.Delete(ctx, home("kubernaut-intake-tls"))).To(beForbidden())
+		Expect(operator.Get(ctx, client.ObjectKeyFromObject(home("others")), &corev1.Secret{})).To(beForbidden())
+		Expect(operator.List(ctx, &corev1.SecretList{}, client.InNamespace(kubetest.OperatorNamespace))).To(beForbidden())
+		Expect(apply("mine")).To(beForbidden())
+		Expect(operator.Create(ctx, home("mine"))).To(beForbidden())
 	})
 	It("can't patch a Deployment", func(ctx SpecContext) {
 		Expect(operator.Patch(ctx, web, relabel)).To(beForbidden())

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -145,6 +146,15 @@ var _ = Describe("The examples", func() {
 		for _, kind := range []string{"alertremediation", "workflowrun", "remediationpolicy"} {
 			Expect(printed).To(ContainSubstring(kind + ".kubernaut.io/"))
 		}
+	})
+	It("for Alertmanager let its account send alerts, and nothing else", func(ctx SpecContext) {
+		server.Kubectl(ctx, nil, "apply", "--validate=strict", "-k", kubetest.Path("config", "samples", "alertmanager"))
+		const sender = "system:serviceaccount:monitoring:alertmanager"
+		server.AwaitRight(ctx, "", sender, rbacv1.PolicyRule{APIGroups: []string{"kubernaut.io"}, Resources: []string{"alertremediations"}, Verbs: []string{"create"}})
+		role := &rbacv1.ClusterRole{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Name: "kubernaut-alert-sender"}, role)).To(Succeed())
+		Expect(rights(role.Rules)).To(ConsistOf("create kubernaut.io/alertremediations"))
+		Expect(role.Labels).To(BeEmpty(), "it belongs to no built-in role")
 	})
 	It("for policies are taken in any namespace", func(ctx SpecContext) {
 		ns := server.Namespace(ctx)
