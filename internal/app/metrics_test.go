@@ -31,7 +31,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	diagnose.NewChain(registry)
 	diagnosis.New(nil, clk, nil, nil, registry)
 	workflowrun.New(workflowrun.Needs{}, registry)
-	intake.New(intake.Cluster{}, intake.Door{}, clk, intake.Settings{}, registry)
+	intake.New(intake.Cluster{}, intake.Door{}, nil, clk, intake.Settings{}, registry)
 
 	descriptions := make(chan *prometheus.Desc, 100)
 	registry.Describe(descriptions)
@@ -64,7 +64,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 func TestMetricsAreNamedAsIsUsual(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	ledger.New(io.Discard, clock.RealClock{}, registry)
-	intake.New(intake.Cluster{}, intake.Door{}, clock.RealClock{}, intake.Settings{}, registry)
+	intake.New(intake.Cluster{}, intake.Door{}, nil, clock.RealClock{}, intake.Settings{}, registry)
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil || len(problems) > 0 {
 		t.Error(problems, err)
