@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
@@ -133,6 +134,34 @@ var _ = Describe("Execution", func() {
 		h := newHouse(ctx)
 		ar := h.driven(ctx, h.diagnosed(ctx, "gone"))
 		Expect(server.Client.Delete(ctx, h.run(ctx, ar))).To(Succeed())
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+	})
+
+	It("says so when its run was deleted while it was looked whether it helped", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.diagnosed(ctx, "bereft"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, true, true))
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Verified, metav1.ConditionUnknown, v1alpha1.ReasonObserving))
+		Expect(server.Client.Delete(ctx, h.run(ctx, ar))).To(Succeed())
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Verified, metav1.ConditionFalse, v1alpha1.ReasonTargetGone))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+	})
+
+	It("says so when its run was deleted before what it did could be taken back", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.diagnosed(ctx, "unrecorded"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, true, true))
+		h.health, h.state = v1alpha1.HealthUnhealthy, v1alpha1.AlertFiring
+		h.driven(ctx, ar)
+		h.clock.Step(deadline)
+		h.driven(ctx, ar)
+		Expect(ar.Status.RunRef).To(Equal("unrecorded-run-2"))
+		var first v1alpha1.WorkflowRun
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: h.ns, Name: "unrecorded-run-1"}, &first)).To(Succeed())
+		Expect(server.Client.Delete(ctx, &first)).To(Succeed())
 		h.driven(ctx, ar)
 		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
 	})

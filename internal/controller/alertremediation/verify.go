@@ -2,6 +2,7 @@ package alertremediation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) (phase.Outcome, error)
 		return phase.Continue, nil
 	}
 	run, err := r.forward(ctx, p.Obj)
+	if errors.Is(err, errRunDeleted) {
+		return bereft(p.Obj)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}
@@ -272,6 +276,9 @@ func later(a, b time.Time) time.Time {
 // its own.
 func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, error) {
 	run, err := r.forward(ctx, p.Obj)
+	if errors.Is(err, errRunDeleted) {
+		return bereft(p.Obj)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}
