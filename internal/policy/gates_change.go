@@ -27,7 +27,7 @@ func coolingDown(v view) []Refusal {
 		if c.policy == nil {
 			continue
 		}
-		if other, ok := recent(c.policy, c.target.UID, v.reserved, v.Now); ok {
+		if other, ok := recent(v.places(), c.target.UID, v.reserved, v.Now.Add(-Cooldown(c.policy))); ok {
 			all = append(all, tooSoon(c.policy, other, c.target.String()))
 		}
 	}
@@ -49,10 +49,24 @@ func (c Case) reserved(run string) bool {
 	return ok && err == nil && n > int64(c.Remediation.Status.Runs)
 }
 
-// recent returns a reservation of somebody else for the target that is younger than the cooldown.
-func recent(p *v1alpha1.RemediationPolicy, target types.UID, own func(run string) bool, now time.Time) (v1alpha1.Reservation, bool) {
-	for _, r := range p.Status.Reservations {
-		if r.TargetUID == target && !own(r.Run) && now.Before(r.At.Add(Cooldown(p))) {
+// places are the reservations of every policy that may have let somebody at a
+// target here: which one decides depends on the alert, and a target cools down
+// whichever alert it was remediated for.
+func (f Facts) places() []v1alpha1.Reservation {
+	var all []v1alpha1.Reservation
+	for i := range f.Policies.Value {
+		all = append(all, f.Policies.Value[i].Status.Reservations...)
+	}
+	if f.Default.Value != nil {
+		all = append(all, f.Default.Value.Status.Reservations...)
+	}
+	return all
+}
+
+// recent returns a reservation of somebody else for the target that was made after a moment.
+func recent(places []v1alpha1.Reservation, target types.UID, own func(run string) bool, moment time.Time) (v1alpha1.Reservation, bool) {
+	for _, r := range places {
+		if r.TargetUID == target && !own(r.Run) && r.At.After(moment) {
 			return r, true
 		}
 	}

@@ -365,6 +365,15 @@ var cooldown = map[string]row{
 	"lets through where the policy wants none": {given: both(remembers(reserved("shop/ar-0-run-1", 0)), func(f *Facts) {
 		f.Policies.Value[0].Spec.Limits.Cooldown = &metav1.Duration{}
 	})},
+	"holds where another policy let the target be remediated, for another alert": {given: func(f *Facts) {
+		other := written("shop", "for-another-alert", v1alpha1.ModeAuto)
+		other.Spec.Selectors.Alerts = []string{"KubeDeploymentReplicasMismatch"}
+		other.Status.Reservations = []v1alpha1.Reservation{reserved("shop/ar-0-run-1", 9*time.Minute)}
+		f.Policies.Value = append(f.Policies.Value, *other)
+	}, want: []string{"Cooldown Waits"}, says: "RemediationPolicy shop/auto leaves 10m0s"},
+	"holds where the default let it be remediated, before the namespace had a policy": {given: func(f *Facts) {
+		f.Default.Value.Status.Reservations = []v1alpha1.Reservation{reserved("shop/ar-0-run-1", 9*time.Minute)}
+	}, want: []string{"Cooldown Waits"}},
 	"lets the run through that has the place":                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)))},
 	"holds a run beside the one that has the place":                 {given: both(begins, remembers(reserved("shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
 	"lets a plan through whose run has a place but was never made":  {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 0))},

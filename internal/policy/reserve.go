@@ -23,7 +23,7 @@ func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now tim
 		return taken, false, nil
 	}
 	nobody := func(string) bool { return false }
-	if other, ok := recent(p, wanted.TargetUID, nobody, now); ok {
+	if other, ok := recent(taken, wanted.TargetUID, nobody, now.Add(-Cooldown(p))); ok {
 		return nil, false, &RefusedError{tooSoon(p, other, "The object with uid "+string(wanted.TargetUID))}
 	}
 	keep := max(Cooldown(p), keepReservations)
