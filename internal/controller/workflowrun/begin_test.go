@@ -65,6 +65,9 @@ var _ = Describe("Beginning a run", func() {
 		Entry("a run whose remediation is gone", func(ctx context.Context, s *scene) *v1alpha1.WorkflowRun {
 			return s.owned(ctx, "ar-1-run-1", func(r *v1alpha1.WorkflowRun) { r.OwnerReferences[0].UID = "another" })
 		}, v1alpha1.ReasonCancelled, "is gone"),
+		Entry("a run that somebody took out of its remediation's hands", func(ctx context.Context, s *scene) *v1alpha1.WorkflowRun {
+			return s.owned(ctx, "ar-1-run-1", func(r *v1alpha1.WorkflowRun) { r.OwnerReferences = nil })
+		}, v1alpha1.ReasonCancelled, "no remediation controls it"),
 		Entry("a run whose remediation has ended", func(ctx context.Context, s *scene) *v1alpha1.WorkflowRun {
 			run := s.owned(ctx, "ar-1-run-1")
 			s.concluded(ctx)

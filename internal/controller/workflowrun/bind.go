@@ -53,10 +53,9 @@ func (r *Reconciler) bind(ctx context.Context, run *v1alpha1.WorkflowRun) (bindi
 
 // entitled refuses a run that may not begin, whatever it plans.
 func entitled(run *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) error {
-	owner := lease.Remediation(run)
 	switch {
-	case owner != nil && ar == nil:
-		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s is gone", owner.Name)
+	case abandoned(run, ar) != "":
+		return ends(v1alpha1.ReasonCancelled, "%s", abandoned(run, ar))
 	case ar != nil && ar.Finished():
 		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s has ended", ar.Name)
 	case ar != nil && run.Spec.PlanDigest == "" && run.Spec.Undoes == "":
@@ -68,6 +67,23 @@ func entitled(run *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) error {
 		}
 	}
 	return nil
+}
+
+// abandoned says that a run's remediation is gone, or nothing. A run that was
+// made for a remediation names the plan that was approved, and can't be changed
+// in that: whoever takes its owner away does not make it one of a person, which
+// nobody has to approve.
+func abandoned(run *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) string {
+	owner := lease.Remediation(run)
+	switch {
+	case ar != nil:
+		return ""
+	case owner != nil:
+		return "AlertRemediation " + owner.Name + " is gone"
+	case run.Spec.PlanDigest != "":
+		return "it names the plan of a remediation, and no remediation controls it; make a run of your own without spec.planDigest"
+	}
+	return ""
 }
 
 // targets of a run: its own, and those of its steps.

@@ -42,8 +42,8 @@ func (r *Reconciler) held(ctx context.Context, run *v1alpha1.WorkflowRun) error 
 	if c.Remediation, err = lease.Owner(ctx, r.Live, run); err != nil {
 		return err
 	}
-	if owner := lease.Remediation(run); owner != nil && c.Remediation == nil {
-		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s is gone", owner.Name)
+	if why := abandoned(run, c.Remediation); why != "" {
+		return ends(v1alpha1.ReasonCancelled, "%s", why)
 	}
 	if refusals := r.Desk.JudgeEach(ctx, c); len(refusals) > 0 {
 		return &policy.RefusedError{Refusal: refusals[0]}
