@@ -55,6 +55,24 @@ func (c *Client) Firing(ctx context.Context, alertName string) ([]map[string]str
 	return firing, nil
 }
 
+// Since returns when Alertmanager was started. It keeps no alert over a restart:
+// what fires it knows once it was told again.
+func (c *Client) Since(ctx context.Context) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	body, err := c.get(ctx, "/api/v2/status")
+	if err != nil {
+		return time.Time{}, fmt.Errorf("asking Alertmanager when it was started: %w", err)
+	}
+	var status struct {
+		Uptime time.Time `json:"uptime"`
+	}
+	if err := json.Unmarshal(body, &status); err != nil || status.Uptime.IsZero() {
+		return time.Time{}, errors.New("reading when Alertmanager was started: its status has no time in uptime")
+	}
+	return status.Uptime, nil
+}
+
 // Group returns every alert that Alertmanager would tell a receiver of now in a
 // group with these labels. It may return more than the group: what lacks a label
 // that the group has not, is not told apart.

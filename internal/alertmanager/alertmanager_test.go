@@ -105,6 +105,46 @@ func TestFiringKnowsNoEmptyAnswerButAnEmptyList(t *testing.T) {
 	}
 }
 
+func TestSinceReadsWhenItWasStarted(t *testing.T) {
+	var path string
+	c := served(t, func(w http.ResponseWriter, r *http.Request) {
+		path = r.URL.Path
+		_, _ = io.WriteString(w, `{"cluster":{"name":"a","status":"ready"},"config":{"original":"route: {}"},"uptime":"2026-03-01T11:58:12.345Z","versionInfo":{}}`)
+	})
+	got, err := c.Since(t.Context())
+	if want := time.Date(2026, 3, 1, 11, 58, 12, 345e6, time.UTC); err != nil || !got.Equal(want) {
+		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	if path != "/api/v2/status" {
+		t.Errorf("asked %s", path)
+	}
+}
+
+func TestSinceTakesNothingForATime(t *testing.T) {
+	rows := map[string]struct {
+		status int
+		body   string
+	}{
+		"a server error": {500, `{"uptime":"2026-03-01T11:58:12Z"}`},
+		"nothing":        {200, ``},
+		"null":           {200, `null`},
+		"no uptime":      {200, `{"versionInfo":{}}`},
+		"a duration":     {200, `{"uptime":"5m"}`},
+		"a list":         {200, `[]`},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			c := served(t, func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(row.status)
+				_, _ = io.WriteString(w, row.body)
+			})
+			if got, err := c.Since(t.Context()); err == nil {
+				t.Errorf("got %v and no error", got)
+			}
+		})
+	}
+}
+
 func TestFiringNoticesThatAnAnswerBreaksOff(t *testing.T) {
 	c := served(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1000")

@@ -188,8 +188,6 @@ func newScheme() (*runtime.Scheme, error) {
 
 func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 	cached := trigger.Cached()
-	// The one ConfigMap the operator may read.
-	cached[&corev1.ConfigMap{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(v1alpha1.EmergencyStopName)}}}
 	// The one Secret.
 	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
 	// The guards are compared whole.

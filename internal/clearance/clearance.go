@@ -38,6 +38,8 @@ type Tenant interface {
 type Alertmanager interface {
 	// Firing returns the labels of every alert of that name that fires, silenced or not.
 	Firing(ctx context.Context, alertName string) ([]map[string]string, error)
+	// Since returns when it was started, with no memory of what fired before.
+	Since(ctx context.Context) (time.Time, error)
 }
 
 // Resolver finds what an alert is about.
@@ -48,9 +50,9 @@ type Resolver interface {
 
 // Deps are where a desk looks.
 type Deps struct {
-	// Client is cached; it reads policies, remediations and the emergency stop, and writes reservations.
+	// Client is cached; it reads policies and remediations, and writes reservations.
 	Client client.Client
-	// Live reads past the cache.
+	// Live reads past the cache, the emergency stop above all.
 	Live client.Reader
 	// Open returns the tenant of a namespace.
 	Open func(namespace string) (Tenant, error)

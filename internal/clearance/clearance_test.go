@@ -125,6 +125,8 @@ var _ = Describe("Judging a plan", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(reasons(judged.Refusals)).To(Equal([]string{"EmergencyStop Waits"}))
 		Expect(reasons(s.desk().JudgeEach(ctx, s.begun()))).To(Equal([]string{"EmergencyStop Waits"}))
+		s.deps.Client = without("ConfigMap") // a cache that no longer hears of it
+		Expect(reasons(s.desk().JudgeEach(ctx, s.begun()))).To(Equal([]string{"EmergencyStop Waits"}))
 
 		Expect(server.Client.Delete(ctx, stop)).To(Succeed())
 		Expect(s.desk().JudgeEach(ctx, s.begun())).To(BeEmpty())
@@ -173,7 +175,7 @@ var _ = Describe("A source that can't be read", func() {
 		Expect(judged.Refusals[0].Message).To(ContainSubstring(says))
 		Expect(judged.Refusals[0].Message).To(ContainSubstring(errDown.Error()))
 	},
-		Entry("the emergency stop", func(s *scene) { s.deps.Client = without("ConfigMap") }, "ConfigMap kubernaut-system/kubernaut-emergency-stop"),
+		Entry("the emergency stop", func(s *scene) { s.deps.Live = without("ConfigMap") }, "ConfigMap kubernaut-system/kubernaut-emergency-stop"),
 		Entry("the policies of the namespace", func(s *scene) { s.deps.Client = without("RemediationPolicyList") }, "RemediationPolicies of namespace"),
 		Entry("the ceiling", func(s *scene) { s.deps.Client = without("RemediationPolicy") }, "RemediationPolicy kubernaut-system/default"),
 		Entry("the namespace", func(s *scene) { s.deps.Live = without("Namespace") }, "Namespace/"),
@@ -313,10 +315,13 @@ func (m mute) DryRun(context.Context, v1alpha1.Operation) error    { return m.dr
 // accepting lets every operation through.
 func accepting(string) (clearance.Tenant, error) { return mute{}, nil }
 
-// says is an Alertmanager in which these alerts fire.
+// says is an Alertmanager in which these alerts fire, started long ago unless since says another time.
 type says struct {
 	alerts []map[string]string
 	err    error
+	since  time.Time
+	silent error // about when it was started
 }
 
 func (s says) Firing(context.Context, string) ([]map[string]string, error) { return s.alerts, s.err }
+func (s says) Since(context.Context) (time.Time, error)                    { return s.since, s.silent }

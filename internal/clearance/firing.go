@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -52,10 +53,32 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 			unclear = fmt.Errorf("finding out what %s %s in %s belongs to: %w", subject.Kind, subject.Name, subject.Namespace, err)
 		}
 	}
+	if unclear == nil {
+		unclear = d.remembers(ctx)
+	}
 	if unclear != nil {
 		return v1alpha1.AlertUnknown, unclear
 	}
 	return v1alpha1.AlertResolved, nil
+}
+
+// toldAgain is how long after its start Alertmanager may not have been told of
+// all that fires. Prometheus tells it every minute, or as often as it evaluates
+// the rule; this is what it takes by then to be told even of a slow one, twice.
+const toldAgain = 5 * time.Minute
+
+// remembers returns why Alertmanager's silence says nothing, if so. It is asked
+// after it was silent: started in between, it must not pass for the one that was.
+func (d *Desk) remembers(ctx context.Context) error {
+	since, err := d.Alertmanager.Since(ctx)
+	if err != nil {
+		return err
+	}
+	if until := since.Add(toldAgain); d.Clock.Now().Before(until) {
+		return fmt.Errorf("it was started at %s: until %s Alertmanager need not have been told of all that fires",
+			since.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 // subjects returns what the alerts are about in a namespace of this cluster, each

@@ -2,6 +2,7 @@ package clearance_test
 
 import (
 	"context"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -53,6 +54,37 @@ var _ = Describe("Whether an alert fires for the target, by Alertmanager", func(
 		}, v1alpha1.AlertResolved),
 		Entry("by none where nothing fires", func(*scene, *corev1.Pod) []map[string]string { return nil }, v1alpha1.AlertResolved),
 	)
+
+	DescribeTable("is told by an Alertmanager that was started a moment ago", func(ctx SpecContext, age time.Duration, fires bool, want v1alpha1.AlertState) {
+		s := set(ctx)
+		am := says{since: s.deps.Clock.Now().Add(-age)}
+		if fires {
+			am.alerts = []map[string]string{{"namespace": s.namespace, "deployment": "web"}}
+		}
+		s.deps.Alertmanager = am
+		state, _, err := s.desk().AlertState(ctx, crashLooping, build.TargetOf(s.web, build.DeploymentKind))
+		Expect(state).To(Equal(want))
+		if want == v1alpha1.AlertUnknown {
+			Expect(err).To(MatchError(ContainSubstring("need not have been told of all that fires")))
+			return
+		}
+		Expect(err).NotTo(HaveOccurred())
+	},
+		Entry("nothing, by its silence", 4*time.Minute, false, v1alpha1.AlertUnknown),
+		Entry("nothing, by the silence of one whose clock is ahead", -time.Minute, false, v1alpha1.AlertUnknown),
+		Entry("that it fires", time.Second, true, v1alpha1.AlertFiring),
+		Entry("that it resolved, once it was told again of all that fires", 5*time.Minute, false, v1alpha1.AlertResolved),
+	)
+
+	It("waits, and does not end, where Alertmanager was started a moment ago or does not say when", func(ctx SpecContext) {
+		s := set(ctx)
+		for _, am := range []says{{since: s.deps.Clock.Now()}, {silent: errDown}} {
+			s.deps.Alertmanager = am
+			judged, err := s.desk().Judge(ctx, s.planned())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(reasons(judged.Refusals)).To(Equal([]string{"Unreadable Waits"}))
+		}
+	})
 
 	It("is unknown while what an alert is about can't be read", func(ctx SpecContext) {
 		s := set(ctx)

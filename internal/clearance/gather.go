@@ -67,8 +67,12 @@ func knows(objects []policy.Fact[policy.Object], ref v1alpha1.ObjectReference) b
 	return false
 }
 
+// emergencyStop reads live: a cache whose watch is broken goes on saying that
+// nobody pressed it.
 func (d *Desk) emergencyStop(ctx context.Context) policy.Fact[bool] {
-	err := d.Client.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.EmergencyStopName}, &corev1.ConfigMap{})
+	stop := &metav1.PartialObjectMetadata{}
+	stop.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
+	err := d.Live.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.EmergencyStopName}, stop)
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[bool]{}
 	}

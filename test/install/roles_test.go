@@ -50,7 +50,7 @@ var operatorMay = []string{
 
 var operatorMayAtHome = []string{
 	"get list watch create update patch delete coordination.k8s.io/leases",
-	"get list watch /configmaps=kubernaut-emergency-stop",
+	"get /configmaps=kubernaut-emergency-stop",
 	"get list watch create update patch /secrets=kubernaut-intake-tls", // create: by apply only
 	"create kubernaut.io/remediationpolicies",
 }
