@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -146,6 +147,14 @@ var _ = Describe("Whoever looks after it", func() {
 		Expect(out.String()).To(And(ContainSubstring("Succeeded  Observed: nothing is wrong\n"), ContainSubstring("ended as Observed after ")))
 	})
 
+	It("frees what nobody lets go of, however late the answers come", Serial, func(ctx SpecContext) {
+		run := build.Run(ns, "held", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
+			r.Finalizers = []string{v1alpha1.RunFinalizer}
+		}).Obj()
+		server.Create(ctx, run)
+		Expect(cli.Uninstall{Operator: shipped, Yes: true}.Run(ctx, root, out)).To(Succeed(), "even with no patience at all")
+		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(MatchError(apierrors.IsNotFound, "is gone"))
+	})
 	It("removes everything, and leaves no finalizer behind", Serial, func(ctx SpecContext) {
 		ar := build.Remediation(ns, "a").Obj()
 		server.Create(ctx, ar, build.Policy(ns, "p", v1alpha1.ModeAuto).Obj())

@@ -9,7 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -67,15 +66,10 @@ func (u Uninstall) clear(ctx context.Context, c Cluster, list client.ObjectList)
 	if err := each(list, func(obj client.Object) error { return client.IgnoreNotFound(c.Delete(ctx, obj)) }); err != nil {
 		return unreachable(err)
 	}
-	left := func(ctx context.Context) (bool, error) {
-		err := c.List(ctx, list)
-		return meta.LenList(list) == 0, err
+	if gone, err := c.awaitNone(ctx, list, u.Patience); gone || err != nil {
+		return err
 	}
-	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, u.Patience, true, left)
-	if !wait.Interrupted(err) {
-		return unreachable(err)
-	}
-	err = each(list, func(obj client.Object) error {
+	err := each(list, func(obj client.Object) error {
 		if obj.GetDeletionTimestamp() == nil {
 			return nil // made meanwhile: the operator is at work
 		}
@@ -86,10 +80,35 @@ func (u Uninstall) clear(ctx context.Context, c Cluster, list client.ObjectList)
 	if err != nil {
 		return unreachable(err)
 	}
-	if gone, err := left(ctx); err != nil || !gone {
-		return errors.Join(unreachable(err), errors.New("new ones are made all the time: stop the operator first, with `kubectl -n "+u.Operator.Namespace+" scale deployment/kubernaut --replicas=0`"))
+	if gone, err := c.awaitNone(ctx, list, 0); gone || err != nil {
+		return err
 	}
-	return nil
+	return errors.New("new ones are made all the time: stop the operator first, with `kubectl -n " + u.Operator.Namespace + " scale deployment/kubernaut --replicas=0`")
+}
+
+// awaitNone reads a list until nothing is in it, for as long as the patience
+// lasts; at least once, so that what is left is known as it is after the deletion.
+// The patience is for whoever has to let go: an API server that is slow to answer
+// is not cut short by it.
+func (c Cluster) awaitNone(ctx context.Context, list client.ObjectList, patience time.Duration) (bool, error) {
+	over := time.NewTimer(patience)
+	defer over.Stop()
+	for {
+		// A list that is read into keeps what the new answer does not mention.
+		if err := errors.Join(meta.SetList(list, nil), c.List(ctx, list)); err != nil {
+			return false, unreachable(err)
+		}
+		if meta.LenList(list) == 0 {
+			return true, nil
+		}
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-over.C:
+			return false, nil
+		case <-time.After(500 * time.Millisecond):
+		}
+	}
 }
 
 func each(list client.ObjectList, do func(client.Object) error) error {
