@@ -107,6 +107,7 @@ var _ = Describe("A person at the tool", func() {
 			}}}}
 		}).Obj()
 		server.Create(ctx, run)
+		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, run)).To(Succeed()) }) // it would keep an uninstall waiting
 		Expect(cli.Describe(ctx, anna, "a", out)).To(Succeed())
 		Expect(out.String()).To(ContainSubstring("a-run-1: patch Deployment/web as system:serviceaccount:" + ns + ":kubernaut-remediator: Applied"))
 		Expect(cli.Diff(ctx, anna, "a", out)).To(Succeed())
