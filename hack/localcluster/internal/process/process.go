@@ -5,12 +5,15 @@ package process
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Command says how to start a child.
@@ -66,6 +69,10 @@ func (t Table) Start(c Command) (*Process, error) {
 		return nil, fmt.Errorf("opening log of %s: %w", c.Name, err)
 	}
 	defer func() { _ = out.Close() }()
+	// What our own caller left open, a lock perhaps, must not be held for as long as the cluster lives.
+	if err := unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("starting %s: closing what it would inherit: %w", c.Name, err)
+	}
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = t.Dir, out, out
 	cmd.Env = t.environ()

@@ -2,9 +2,13 @@ package process
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestParseStat(t *testing.T) {
@@ -63,6 +67,32 @@ func TestStartedChildIsRecordedAndEnded(t *testing.T) {
 	<-p.Exited
 	if p.Alive() {
 		t.Error("the child is still there")
+	}
+}
+
+func TestChildInheritsNothingOfOurCaller(t *testing.T) {
+	held, err := os.Create(filepath.Join(t.TempDir(), "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = held.Close() }()
+	if _, err := unix.FcntlInt(held.Fd(), unix.F_SETFD, 0); err != nil { // as a shell leaves it
+		t.Fatal(err)
+	}
+	table := table(t)
+	p, err := table.Start(Command{Name: "sleeper", Path: "sleep", Args: []string{"60"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = table.Stop("sleeper") }()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.PID))
+	if err != nil || len(links) == 0 {
+		t.Fatalf("its files: %v, %v", links, err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil && target == held.Name() {
+			t.Errorf("%s is %s", link, target)
+		}
 	}
 }
 
