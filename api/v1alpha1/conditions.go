@@ -136,6 +136,12 @@ const (
 	ReasonModeRecommends = "ModeRecommends"
 	// ReasonRunMade: a WorkflowRun was made.
 	ReasonRunMade = "RunMade"
+	// ReasonOverQuota: a ResourceQuota has no room for the WorkflowRun; it is tried again for a while.
+	ReasonOverQuota = "OverQuota"
+	// ReasonNamespaceTerminating: the namespace is being deleted, and takes no WorkflowRun.
+	ReasonNamespaceTerminating = "NamespaceTerminating"
+	// ReasonRunRefused: the API server does not take the WorkflowRun for another reason; it is tried again for a while.
+	ReasonRunRefused = "RunRefused"
 	// ReasonCompleted: everything was done.
 	ReasonCompleted = "Completed"
 	// ReasonNameTaken: an object of the decided name exists and is not ours.

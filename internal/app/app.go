@@ -46,6 +46,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/ledger"
+	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -117,17 +118,17 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
 		}).SetupWithManager(ctx, mgr),
 		diagnosis.New(mgr.GetClient(), clk, gatherer, chain, metrics.Registry).SetupWithManager(mgr, controller.Options{
-			MaxConcurrentReconciles: cfg.Diagnosis.Concurrency, ReconciliationTimeout: cfg.Diagnosis.Timeout.Duration,
+			MaxConcurrentReconciles: cfg.Diagnosis.Concurrency, ReconciliationTimeout: cfg.Diagnosis.Timeout.Duration, RateLimiter: phase.Backoff[ctrl.Request](),
 		}),
 		workflowrun.New(workflowrun.Needs{
 			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
-		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency}),
-		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver},
+		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency, RateLimiter: phase.Backoff[ctrl.Request]()}),
+		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Events: recorder},
 			trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster}).SetupWithManager(mgr),
 		ledger.New(os.Stdout, clk, metrics.Registry).SetupWithManager(mgr),
 		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
-		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr),
+		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr, controller.Options{RateLimiter: phase.Backoff[ctrl.Request]()}),
 		addIntake(ctx, cfg, mgr, user),
 		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),

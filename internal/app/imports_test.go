@@ -72,6 +72,8 @@ var rules = []rule{
 	{rooms: "internal/ledger", own: []string{"internal/controller/...", "internal/policy", "internal/gate", "internal/clearance"}, foreign: []string{"net/http/..."},
 		because: "it keeps account of what was stored, whoever wrote it"},
 
+	{rooms: "internal/admission", own: []string{"api/...", "pkg/..."}, foreign: impure,
+		because: "an error in, a word out"},
 	{rooms: "internal/phase", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "it is generic"},
 	{rooms: "internal/evidence", own: []string{"internal/diagnose/...", "internal/actions"},

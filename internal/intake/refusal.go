@@ -3,11 +3,10 @@ package intake
 import (
 	"errors"
 	"fmt"
-	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/kubernaut/kubernaut/internal/admission"
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
@@ -101,11 +100,11 @@ func permanent(err error) reason {
 	switch {
 	case apierrors.IsNotFound(err) && aboutNamespace(err): // any other 404 is a CRD that is not there yet
 		return reasonNamespaceGone
-	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+	case admission.Terminating(err):
 		return reasonNamespaceTerminating
-	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
+	case admission.OverQuota(err):
 		return reasonOverQuota
-	case apierrors.IsForbidden(err) && !startingUp(err):
+	case apierrors.IsForbidden(err) && !admission.NotYet(err):
 		return reasonForbidden
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return reasonInvalid
@@ -118,9 +117,4 @@ func permanent(err error) reason {
 func aboutNamespace(err error) bool {
 	var status apierrors.APIStatus
 	return errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
-}
-
-// startingUp is true for the two 403s by which the API server says "not yet".
-func startingUp(err error) bool {
-	return strings.Contains(err.Error(), "not yet ready to handle request") || strings.Contains(err.Error(), "status unknown for quota")
 }

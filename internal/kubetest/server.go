@@ -38,12 +38,16 @@ type Server struct {
 	tb      testing.TB
 	kubectl string
 	audit   string
+	plane   *envtest.ControlPlane
 }
+
+// Option changes the API server or its etcd before they start.
+type Option func(*envtest.ControlPlane)
 
 // Start brings up the API server and takes it down when tb ends: in a Ginkgo
 // BeforeSuite, call kubetest.Start(GinkgoTB()). It fails with the command that
 // helps if the binaries are not there.
-func Start(tb testing.TB) *Server {
+func Start(tb testing.TB, options ...Option) *Server {
 	tb.Helper()
 	assets, err := binaries()
 	if err != nil {
@@ -59,6 +63,9 @@ func Start(tb testing.TB) *Server {
 	if err := s.logWrites(env, dir); err != nil {
 		tb.Fatal(err)
 	}
+	for _, option := range options {
+		option(&env.ControlPlane)
+	}
 	// Registered before the start: it may fail half way, with etcd running.
 	tb.Cleanup(func() { _ = env.Stop() })
 	if s.Config, err = env.Start(); err != nil {
@@ -71,7 +78,7 @@ func Start(tb testing.TB) *Server {
 	if err := os.WriteFile(s.Kubeconfig, env.KubeConfig, 0o600); err != nil {
 		tb.Fatalf("writing the kubeconfig: %v", err)
 	}
-	s.Client = s.clientFor(s.Config)
+	s.Client, s.plane = s.clientFor(s.Config), &env.ControlPlane
 	return s
 }
 

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// ErrStale means that somebody wrote the object since it was read.
+// ErrStale means that somebody wrote or deleted the object since it was read.
 var ErrStale = errors.New("object changed since it was read")
 
 // retryStale is how soon a stale save is tried again: the cache has it by then.
@@ -30,6 +30,7 @@ type Pass[T client.Object] struct {
 	before T // as it was when the pass began; never changes
 	base   T // as the API server last returned it
 	client client.Client
+	broken error // what a save ended with: the pass is over
 }
 
 // Begin starts a pass over an object that was just read.
@@ -42,15 +43,23 @@ func Begin[T client.Object](c client.Client, obj T) *Pass[T] {
 func (p *Pass[T]) Before() T { return p.before }
 
 // Save writes the status if it changed, and only if nobody wrote since we read.
-// It may be called again later.
+// It may be called again later. Once it failed nothing more is written: what was
+// to be saved before an effect is no longer true without that effect.
 func (p *Pass[T]) Save(ctx context.Context) error {
+	if p.broken == nil {
+		p.broken = p.write(ctx)
+	}
+	return p.broken
+}
+
+func (p *Pass[T]) write(ctx context.Context) error {
 	changed, err := statusDiffers(p.base, p.Obj)
 	if err != nil || !changed {
 		return err
 	}
 	patch := client.MergeFromWithOptions(p.base, client.MergeFromWithOptimisticLock{})
 	err = p.client.Status().Patch(ctx, p.Obj, patch)
-	if apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return ErrStale
 	}
 	if err != nil {

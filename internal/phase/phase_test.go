@@ -78,7 +78,8 @@ func TestResult(t *testing.T) {
 }
 
 func TestSave(t *testing.T) {
-	conflict := apierrors.NewConflict(v1alpha1.GroupVersion.WithResource("workflowruns").GroupResource(), "r", errors.New("changed"))
+	resource := v1alpha1.GroupVersion.WithResource("workflowruns").GroupResource()
+	conflict, gone := apierrors.NewConflict(resource, "r", errors.New("changed")), apierrors.NewNotFound(resource, "r")
 	rows := map[string]struct {
 		change func(*v1alpha1.WorkflowRun)
 		answer error
@@ -91,6 +92,7 @@ func TestSave(t *testing.T) {
 		},
 		"writes a status that changed":        {change: progress, writes: 1},
 		"calls a conflict stale":              {change: progress, answer: conflict, writes: 1, want: ErrStale},
+		"calls what was deleted stale":        {change: progress, answer: gone, writes: 1, want: ErrStale},
 		"passes any other answer on as it is": {change: progress, answer: context.DeadlineExceeded, writes: 1, want: context.DeadlineExceeded},
 	}
 	for name, row := range rows {
@@ -112,10 +114,9 @@ func TestSave(t *testing.T) {
 			if err := pass.Save(t.Context()); !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
 				t.Errorf("got %v, want %v", err, row.want)
 			}
-			if row.want == nil { // what was saved is not saved again
-				if err := pass.Save(t.Context()); err != nil {
-					t.Error(err)
-				}
+			// What was saved is not saved again, and what could not be is not tried again.
+			if err := pass.Save(t.Context()); !errors.Is(err, row.want) || (err == nil) != (row.want == nil) {
+				t.Errorf("the second time: got %v, want %v", err, row.want)
 			}
 			if writes != row.writes {
 				t.Errorf("%d writes, want %d", writes, row.writes)

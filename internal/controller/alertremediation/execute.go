@@ -29,8 +29,11 @@ func (r *Reconciler) execute(ctx context.Context, p *pass) (phase.Outcome, error
 		}
 	}
 	run, err := r.ensureRun(ctx, p, plan.Run(p.Obj, p.Obj.Status.Runs))
+	if no, refused := unmade(err); refused {
+		return r.withoutRun(p, no)
+	}
 	if run == nil || err != nil {
-		return phase.Wait(gateRetry), err
+		return phase.Finish(), err
 	}
 	if !run.Finished() {
 		set(p.Obj, v1alpha1.Executed, metav1.ConditionUnknown, v1alpha1.ReasonRunMade, "WorkflowRun "+run.Name+" carries the plan out")
@@ -91,7 +94,7 @@ func (r *Reconciler) ensureRun(ctx context.Context, p *pass, wanted *v1alpha1.Wo
 	var run v1alpha1.WorkflowRun
 	err := r.Live.Get(ctx, client.ObjectKeyFromObject(wanted), &run)
 	if apierrors.IsNotFound(err) {
-		if meta.FindStatusCondition(p.Obj.Status.Conditions, v1alpha1.Executed) != nil && p.Obj.Status.RunRef == wanted.Name && wanted.Spec.Undoes == "" {
+		if wasMade(p.Obj, wanted) {
 			set(p.Obj, v1alpha1.Executed, metav1.ConditionFalse, v1alpha1.ReasonTargetGone, "WorkflowRun "+wanted.Name+" was deleted")
 			_, err := finish(p.Obj, v1alpha1.OutcomeEscalated, "WorkflowRun %s was deleted before it ended; whether its change is in place is not known", wanted.Name)
 			return nil, err
@@ -107,6 +110,12 @@ func (r *Reconciler) ensureRun(ctx context.Context, p *pass, wanted *v1alpha1.Wo
 		return nil, done
 	}
 	return &run, nil
+}
+
+// wasMade reports whether a run was seen before.
+func wasMade(ar *v1alpha1.AlertRemediation, run *v1alpha1.WorkflowRun) bool {
+	executed := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Executed)
+	return executed != nil && executed.Reason == v1alpha1.ReasonRunMade && ar.Status.RunRef == run.Name
 }
 
 // executed takes over how a run ended.

@@ -107,7 +107,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		Named("alertremediation").
 		For(&v1alpha1.AlertRemediation{}).
 		Owns(&v1alpha1.WorkflowRun{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency, RateLimiter: phase.Backoff[ctrl.Request]()}).
 		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
 }
 

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,7 +15,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/phase"
-	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -270,36 +268,4 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
-}
-
-// rollBack ensures that a change that did not help is taken back, in a run of
-// its own.
-func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, error) {
-	run, err := r.forward(ctx, p.Obj)
-	if errors.Is(err, errRunDeleted) {
-		return bereft(p.Obj)
-	}
-	if err != nil {
-		return phase.Continue, err
-	}
-	if p.Obj.Status.RunRef == run.Name {
-		n, err := r.nextRun(ctx, p.Obj)
-		if err != nil {
-			return phase.Continue, err
-		}
-		wanted := plan.UndoRun(p.Obj, n, run)
-		p.Obj.Status.Runs, p.Obj.Status.RunRef = n, wanted.Name
-		if err := r.save(ctx, p); err != nil {
-			return phase.Continue, err
-		}
-	}
-	undo, err := r.ensureRun(ctx, p, plan.UndoRun(p.Obj, p.Obj.Status.Runs, run))
-	if undo == nil || err != nil || !undo.Finished() {
-		return phase.Wait(0), err
-	}
-	if meta.IsStatusConditionTrue(undo.Status.Conditions, v1alpha1.Succeeded) {
-		return finish(p.Obj, v1alpha1.OutcomeRolledBack, "%s did not help and was taken back by WorkflowRun %s", run.Name, undo.Name)
-	}
-	ended := meta.FindStatusCondition(undo.Status.Conditions, v1alpha1.Succeeded)
-	return finish(p.Obj, v1alpha1.OutcomeFailed, "%s did not help and could not be taken back: %s", run.Name, ended.Message)
 }

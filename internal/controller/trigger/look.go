@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/admission"
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/redact"
 	"github.com/kubernaut/kubernaut/pkg/alert"
@@ -30,8 +32,12 @@ const (
 	shippedRepeatAfter = time.Hour
 )
 
-// often is how soon a trouble that is being remediated is looked at again.
-const often = 10 * time.Second
+// often is how soon a trouble that is being remediated is looked at again, and
+// refusedRetry one whose remediation the API server does not take.
+const (
+	often        = 10 * time.Second
+	refusedRetry = time.Minute
+)
 
 // look ensures that a trouble which an object has shown for long enough, often
 // enough, has a remediation.
@@ -121,10 +127,15 @@ func (r *Reconciler) raise(ctx context.Context, obj client.Object, shown sign, r
 		}
 	}
 	err = r.Client.Create(ctx, wanted)
-	if apierrors.IsAlreadyExists(err) {
+	switch {
+	case apierrors.IsAlreadyExists(err):
 		return often, nil // of this very second
-	}
-	if err != nil {
+	case admission.Terminating(err):
+		return often, nil // it is going, with all that is in it
+	case admission.Refuses(err):
+		r.Events.Eventf(obj, nil, corev1.EventTypeWarning, "NoRemediation", "Look", "%s is seen, and no AlertRemediation can be made for it: %s", shown.kind, admission.Why(err))
+		return refusedRetry, nil
+	case err != nil:
 		return 0, fmt.Errorf("creating AlertRemediation %s: %w", klog.KObj(wanted), err)
 	}
 	log.FromContext(ctx).Info("remediation created", "alertRemediation", klog.KObj(wanted), "sign", shown.kind)

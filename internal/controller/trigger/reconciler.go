@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/phase"
 )
 
 // resolver finds the owner at the top of an object.
@@ -38,6 +40,7 @@ type Needs struct {
 	Live     client.Reader // past the cache: what was made a moment ago must not be made again
 	Clock    clock.PassiveClock
 	Resolver resolver
+	Events   events.EventRecorder // tell people what got no remediation
 }
 
 // Config is what the reconciler is told about its surroundings.
@@ -100,7 +103,9 @@ func New(needs Needs, config Config) *Reconciler {
 // SetupWithManager registers the reconciler. What may show signs is watched from
 // the first policy on that asks for it.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	c, err := controller.NewTyped("trigger", mgr, controller.TypedOptions[subject]{Reconciler: r, MaxConcurrentReconciles: 1})
+	c, err := controller.NewTyped("trigger", mgr, controller.TypedOptions[subject]{
+		Reconciler: r, MaxConcurrentReconciles: 1, RateLimiter: phase.Backoff[subject](),
+	})
 	if err != nil {
 		return fmt.Errorf("building the controller: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,6 +40,7 @@ var _ = Describe("The operator's own eyes", func() {
 		clock    *clocktesting.FakePassiveClock
 		operator client.Client
 		r        *trigger.Reconciler
+		told     *events.FakeRecorder
 		crashing *corev1.Pod
 	)
 	BeforeEach(func(ctx SpecContext) {
@@ -48,7 +50,8 @@ var _ = Describe("The operator's own eyes", func() {
 		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: ns, Name: labels["pod"]}, crashing)).To(Succeed())
 		clock = clocktesting.NewFakePassiveClock(time.Now())
 		operator = server.Operator(ctx)
-		r = trigger.New(trigger.Needs{Client: operator, Live: operator, Clock: clock, Resolver: evidence.NewResolver(operator)}, trigger.Config{Namespace: home})
+		told = events.NewFakeRecorder(10)
+		r = trigger.New(trigger.Needs{Client: operator, Live: operator, Clock: clock, Resolver: evidence.NewResolver(operator), Events: told}, trigger.Config{Namespace: home})
 	})
 	look := func(ctx SpecContext) time.Duration {
 		GinkgoHelper()
@@ -116,6 +119,20 @@ var _ = Describe("The operator's own eyes", func() {
 		clock.SetTime(clock.Now().Add(time.Minute))
 		Expect(look(ctx)).To(BeNumerically("~", 59*time.Minute, 2*time.Second))
 		Expect(made(ctx)).To(HaveLen(1))
+	})
+	It("says so where the namespace's quota has no room for a remediation, and does not insist", func(ctx SpecContext) {
+		server.Quota(ctx, ns, "alertremediations.kubernaut.io", build.Remediation(ns, "probe").Obj())
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
+		Expect(look(ctx)).To(Equal(time.Minute))
+		Expect(made(ctx)).To(BeEmpty())
+		Expect(told.Events).To(Receive(ContainSubstring("exceeded quota")))
+	})
+	It("makes nothing in a namespace that is being deleted", func(ctx SpecContext) {
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
+		Expect(server.Client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})).To(Succeed())
+		Expect(look(ctx)).To(Equal(10 * time.Second))
+		Expect(made(ctx)).To(BeEmpty())
+		Expect(told.Events).To(BeEmpty())
 	})
 	It("makes another when the trouble is still there after that", func(ctx SpecContext) {
 		ends(ctx, seen(ctx))

@@ -60,7 +60,7 @@ func (r *Reconciler) release(ctx context.Context, p *pass) (phase.Outcome, error
 func (r *Reconciler) unprotect(ctx context.Context, run *v1alpha1.WorkflowRun) error {
 	base := run.DeepCopy()
 	controllerutil.RemoveFinalizer(run, v1alpha1.RunFinalizer)
-	return client.IgnoreNotFound(r.saveFinalizers(ctx, base, run))
+	return r.saveFinalizers(ctx, base, run)
 }
 
 // saveFinalizers patches the list as it was read: somebody else's finalizer that
@@ -68,7 +68,7 @@ func (r *Reconciler) unprotect(ctx context.Context, run *v1alpha1.WorkflowRun) e
 func (r *Reconciler) saveFinalizers(ctx context.Context, base, run *v1alpha1.WorkflowRun) error {
 	patch := client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 	err := r.Client.Patch(ctx, run, patch)
-	if apierrors.IsConflict(err) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return phase.ErrStale
 	}
 	if err != nil {

@@ -1,0 +1,47 @@
+package alertremediation
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/plan"
+)
+
+// rollBack ensures that a change that did not help is taken back, in a run of
+// its own.
+func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, error) {
+	run, err := r.forward(ctx, p.Obj)
+	if errors.Is(err, errRunDeleted) {
+		return bereft(p.Obj)
+	}
+	if err != nil {
+		return phase.Continue, err
+	}
+	if p.Obj.Status.RunRef == run.Name {
+		n, err := r.nextRun(ctx, p.Obj)
+		if err != nil {
+			return phase.Continue, err
+		}
+		wanted := plan.UndoRun(p.Obj, n, run)
+		p.Obj.Status.Runs, p.Obj.Status.RunRef = n, wanted.Name
+		if err := r.save(ctx, p); err != nil {
+			return phase.Continue, err
+		}
+	}
+	undo, err := r.ensureRun(ctx, p, plan.UndoRun(p.Obj, p.Obj.Status.Runs, run))
+	if no, refused := unmade(err); refused {
+		return r.withoutUndo(p, no)
+	}
+	if undo == nil || err != nil || !undo.Finished() {
+		return phase.Finish(), err // the run's changes wake us
+	}
+	if meta.IsStatusConditionTrue(undo.Status.Conditions, v1alpha1.Succeeded) {
+		return finish(p.Obj, v1alpha1.OutcomeRolledBack, "%s did not help and was taken back by WorkflowRun %s", run.Name, undo.Name)
+	}
+	ended := meta.FindStatusCondition(undo.Status.Conditions, v1alpha1.Succeeded)
+	return finish(p.Obj, v1alpha1.OutcomeFailed, "%s did not help and could not be taken back: %s", run.Name, ended.Message)
+}
