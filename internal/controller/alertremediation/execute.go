@@ -57,11 +57,14 @@ func (r *Reconciler) book(ctx context.Context, p *pass) (bool, error) {
 		At:        metav1.NewTime(r.Clock.Now()),
 	})
 	var refused *policy.RefusedError
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, refused.Reason, refused.Message)
 		return true, nil
-	}
-	if err != nil {
+	case apierrors.IsNotFound(err): // the policy that allowed it is gone: the gates say what holds now
+		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, v1alpha1.ReasonUnreadable, err.Error())
+		return true, nil
+	case err != nil:
 		return false, fmt.Errorf("reserving a place in the budget: %w", err)
 	}
 	p.Obj.Status.Runs, p.Obj.Status.Attempts = n, p.Obj.Status.Attempts+1
@@ -149,6 +152,9 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeRolledBack
 	case succeeded.Reason == v1alpha1.ReasonCancelled:
 		end.outcome = v1alpha1.OutcomeEscalated
+	case len(inState(run, v1alpha1.OperationClaimed)) > 0:
+		// Nobody can say whether it was done: no success, and no refusal, which would say that it was not.
+		end.outcome = v1alpha1.OutcomeEscalated
 	case len(applied(run)) > 0:
 		// Something is in place: whether it helps is for the verification to say.
 	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
@@ -163,10 +169,14 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 
 // applied returns the operations of a run that are in place as far as it knows.
 func applied(run *v1alpha1.WorkflowRun) []v1alpha1.OperationStatus {
+	return inState(run, v1alpha1.OperationApplied)
+}
+
+func inState(run *v1alpha1.WorkflowRun, state v1alpha1.OperationState) []v1alpha1.OperationStatus {
 	var ops []v1alpha1.OperationStatus
 	for _, step := range run.Status.Steps {
 		for _, op := range step.Operations {
-			if op.State == v1alpha1.OperationApplied {
+			if op.State == state {
 				ops = append(ops, op)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -112,6 +113,18 @@ var _ = Describe("Approval", func() {
 })
 
 var _ = Describe("Execution", func() {
+	It("asks the gates again where the policy that allowed it is gone", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.reserved = apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("remediationpolicies").GroupResource(), "auto")
+		ar := h.driven(ctx, h.diagnosed(ctx, "unruled"))
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionUnknown, v1alpha1.ReasonUnreadable))
+
+		h.judgement.Refusals = []policy.Refusal{{Kind: policy.Ends, Refusal: v1alpha1.Refusal{Reason: v1alpha1.ReasonOutOfScope, Message: "no policy is about it"}}}
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRefused))
+		Expect(ar.Status.RunRef).To(BeEmpty())
+	})
+
 	It("leaves a run alone that somebody else made under the decided name", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		squatter := build.Run(h.ns, "taken-run-1", h.deploy).Step("remedy", "RolloutRestart", nil).Obj()

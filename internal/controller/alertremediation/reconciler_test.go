@@ -52,6 +52,7 @@ type house struct {
 	judgement policy.Judgement
 	state     v1alpha1.AlertState
 	health    v1alpha1.Health
+	reserved  error // what comes of asking for a place in the budget
 	events    *events.FakeRecorder
 }
 
@@ -84,7 +85,7 @@ func (h *house) Judge(context.Context, clearance.Case) (policy.Judgement, error)
 	return h.judgement, nil
 }
 
-func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error { return nil }
+func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error { return h.reserved }
 
 func (h *house) AlertState(context.Context, string, v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
 	return h.state, "", nil

@@ -76,7 +76,7 @@ func headline(run *v1alpha1.WorkflowRun) (kind, reason string) {
 		return corev1.EventTypeNormal, v1alpha1.ReasonRolledBack
 	case c.Reason == v1alpha1.ReasonCancelled:
 		return corev1.EventTypeWarning, v1alpha1.ReasonCancelled
-	case count(run, v1alpha1.OperationApplied) == 0:
+	case count(run, v1alpha1.OperationApplied)+count(run, v1alpha1.OperationClaimed) == 0:
 		return corev1.EventTypeWarning, eventRefused
 	}
 	return corev1.EventTypeWarning, eventFailed

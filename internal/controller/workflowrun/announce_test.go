@@ -23,6 +23,9 @@ func TestHeadline(t *testing.T) {
 	changed := func(r *v1alpha1.WorkflowRun) {
 		r.Status.Steps = []v1alpha1.StepStatus{step("a", v1alpha1.StepFailed, done)}
 	}
+	unsure := func(r *v1alpha1.WorkflowRun) {
+		r.Status.Steps = []v1alpha1.StepStatus{step("a", v1alpha1.StepFailed, claimed)}
+	}
 	rolledBack := func(r *v1alpha1.WorkflowRun) {
 		set(r, v1alpha1.RolledBack, metav1.ConditionTrue, verdict(v1alpha1.ReasonRolledBack, ""))
 	}
@@ -37,6 +40,7 @@ func TestHeadline(t *testing.T) {
 		"that it took another back":                {ended(metav1.ConditionTrue, v1alpha1.ReasonCompleted, changed, undoing), "Normal RolledBack"},
 		"a no with nothing changed is a refusal":   {ended(metav1.ConditionFalse, v1alpha1.ReasonForbidden), "Warning Refused"},
 		"a no with something changed is a failure": {ended(metav1.ConditionFalse, v1alpha1.ReasonStepFailed, changed), "Warning Failed"},
+		"nor is one where nobody knows":            {ended(metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile, unsure), "Warning Failed"},
 		"cancelled and taken back":                 {ended(metav1.ConditionFalse, v1alpha1.ReasonCancelled, rolledBack), "Normal RolledBack"},
 		"cancelled and not taken back":             {ended(metav1.ConditionFalse, v1alpha1.ReasonCancelled, changed), "Warning Cancelled"},
 	}
