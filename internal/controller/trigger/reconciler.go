@@ -5,6 +5,7 @@ package trigger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -216,7 +217,8 @@ func shown(triggers []v1alpha1.PolicyTrigger) []string {
 	return kinds
 }
 
-// lookAround looks at all objects that a policy of this namespace may decide about.
+// lookAround looks at all objects that a policy of this namespace may decide
+// about. One that can't be looked at keeps nobody from the others.
 func (r *Reconciler) lookAround(ctx context.Context, kind, namespace string) (ctrl.Result, error) {
 	if namespace == r.config.Namespace {
 		namespace = "" // its default is for those that have none
@@ -226,14 +228,13 @@ func (r *Reconciler) lookAround(ctx context.Context, kind, namespace string) (ct
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	var faults []error
 	for _, obj := range objs {
 		again, err := r.look(ctx, subject{kind, client.ObjectKeyFromObject(obj)}, obj)
-		if err != nil {
-			return ctrl.Result{}, err
-		}
+		faults = append(faults, err)
 		soonest = sooner(soonest, again)
 	}
-	return soonest, nil
+	return soonest, errors.Join(faults...)
 }
 
 // list returns the cached objects of a kind that show something now.

@@ -1,6 +1,8 @@
 package trigger_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -171,6 +173,16 @@ var _ = Describe("The operator's own eyes", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(made(ctx)).To(HaveLen(1))
 	})
+	It("looks at the others although one can't be looked at", func(ctx SpecContext) {
+		hidden := server.CrashLoop(ctx, ns, "a-hidden") // the first of the list
+		needs := r.Needs
+		needs.Resolver = blindTo{evidence.NewResolver(operator), hidden["pod"]}
+		r = trigger.New(needs, trigger.Config{Namespace: home})
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
+		_, err := r.Look(ctx, "RemediationPolicy", build.Policy(ns, "watches", v1alpha1.ModeRecommend).Obj())
+		Expect(err).To(MatchError(errDown), "it is tried again")
+		Expect(made(ctx)).To(ConsistOf(HaveField("Spec.Target.Name", "web")))
+	})
 	It("sees a node for the operator's default policy only", Serial, func(ctx SpecContext) {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "node-"}}
 		Expect(server.Client.Create(ctx, node)).To(Succeed())
@@ -189,3 +201,18 @@ var _ = Describe("The operator's own eyes", func() {
 		)))
 	})
 })
+
+var errDown = errors.New("the API server is away")
+
+// blindTo is a resolver that gets no answer about one pod.
+type blindTo struct {
+	seeing *evidence.Resolver
+	pod    string
+}
+
+func (b blindTo) Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error) {
+	if ref.Name == b.pod {
+		return v1alpha1.TargetReference{}, errDown
+	}
+	return b.seeing.Climb(ctx, ref)
+}
