@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -158,10 +157,7 @@ func hideArgs(words []string) []string {
 	flag := ""
 	for _, word := range first(words, 32) {
 		kept = append(kept, redact.Cut(redact.Field(flag, word), 256))
-		flag = ""
-		if strings.HasPrefix(word, "-") && !strings.Contains(word, "=") {
-			flag = strings.TrimLeft(word, "-")
-		}
+		flag = redact.Flag(word)
 	}
 	return kept
 }

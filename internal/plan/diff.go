@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/redact"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -16,7 +17,8 @@ const redacted = "<redacted>"
 
 // Diff shows what a plan would change, as a person reads it: one block an
 // operation, - for what is there and + for what would be. Env values and
-// ConfigMap data are not shown; the digest covers the real ones.
+// ConfigMap data are not shown, nor what looks like a secret elsewhere; the
+// digest covers the real ones.
 func Diff(p action.Plan) string {
 	var out strings.Builder
 	for _, op := range p.Operations {
@@ -54,7 +56,7 @@ func show(out *strings.Builder, op v1alpha1.Operation) {
 		showPatch(out, op)
 	case v1alpha1.VerbCreate:
 		if op.Body != nil {
-			lines(out, "+ ", "", hide(decode(op.Body.Raw), op.Object.Kind))
+			lines(out, "+ ", "", hide("", decode(op.Body.Raw), op.Object.Kind))
 		}
 	case v1alpha1.VerbDelete, v1alpha1.VerbEvict:
 		// The head line says it all.
@@ -83,13 +85,16 @@ func showPatch(out *strings.Builder, op v1alpha1.Operation) {
 	for _, c := range changes {
 		label := readable(c.Path, before)
 		if old, tested := before[c.Path]; tested {
-			lines(out, "- ", label, hide(mask(c.Path, op.Object.Kind, old), op.Object.Kind))
+			lines(out, "- ", label, masked(c.Path, op.Object.Kind, old))
 		}
 		if c.Op != "remove" {
-			lines(out, "+ ", label, hide(mask(c.Path, op.Object.Kind, c.Value), op.Object.Kind))
+			lines(out, "+ ", label, masked(c.Path, op.Object.Kind, c.Value))
 		}
 	}
 }
+
+// unescaped is a part of a JSON Pointer as the field is called.
+var unescaped = strings.NewReplacer("~1", "/", "~0", "~")
 
 // readable turns a JSON Pointer into a path as people write it; an element of a
 // list is called by its name where the precondition tests it.
@@ -105,7 +110,7 @@ func readable(pointer string, tested map[string]any) string {
 		if out.Len() > 0 {
 			out.WriteByte('.')
 		}
-		out.WriteString(strings.NewReplacer("~1", "/", "~0", "~").Replace(part))
+		out.WriteString(unescaped.Replace(part))
 	}
 	return out.String()
 }
@@ -145,9 +150,9 @@ func decode(raw []byte) any {
 	return value
 }
 
-// mask hides a value that a patch sets directly: an env variable's, or a part of
-// a ConfigMap's data.
-func mask(path, kind string, value any) any {
+// masked returns a value that a patch sets as it may be shown: an env variable's
+// and a part of a ConfigMap's data are hidden whole.
+func masked(path, kind string, value any) any {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	n := len(parts)
 	switch {
@@ -158,7 +163,7 @@ func mask(path, kind string, value any) any {
 	case slices.Contains(parts, "env"):
 		return hideEnv(value)
 	}
-	return value
+	return hide(unescaped.Replace(parts[n-1]), value, kind)
 }
 
 // carriesData reports whether a kind's data is nobody's to read in a diff.
@@ -166,30 +171,42 @@ func carriesData(kind string) bool {
 	return kind == "ConfigMap" || kind == "Secret"
 }
 
-// hide replaces env values wherever they are, and the data of a ConfigMap.
-func hide(value any, kind string) any {
+// hide replaces env values wherever they are, the data of a ConfigMap, and in any
+// other text what looks like a secret, or is one by the name it stands under.
+func hide(name string, value any, kind string) any {
 	switch v := value.(type) {
+	case string:
+		return redact.Field(name, v)
 	case map[string]any:
-		out := make(map[string]any, len(v))
-		for key, inner := range v {
-			switch {
-			case key == "env":
-				out[key] = hideEnv(inner)
-			case (key == "data" || key == "binaryData") && carriesData(kind):
-				out[key] = redacted
-			default:
-				out[key] = hide(inner, kind)
-			}
-		}
-		return out
+		return hideFields(v, kind)
 	case []any:
-		out := make([]any, len(v))
+		out, flag := make([]any, len(v)), ""
 		for i, inner := range v {
-			out[i] = hide(inner, kind)
+			out[i] = hide(flag, inner, kind)
+			word, _ := inner.(string)
+			flag = redact.Flag(word)
 		}
 		return out
 	}
 	return value
+}
+
+func hideFields(fields map[string]any, kind string) map[string]any {
+	out := make(map[string]any, len(fields))
+	for key, inner := range fields {
+		name, named := fields["name"].(string)
+		switch {
+		case key == "env":
+			out[key] = hideEnv(inner)
+		case (key == "data" || key == "binaryData") && carriesData(kind):
+			out[key] = redacted
+		case key == "value" && named: // a header, for example
+			out[key] = hide(name, inner, kind)
+		default:
+			out[key] = hide(key, inner, kind)
+		}
+	}
+	return out
 }
 
 // hideEnv replaces the values of env variables; references stay, they are names.

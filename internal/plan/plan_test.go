@@ -52,6 +52,36 @@ func TestDiff(t *testing.T) {
 				"+     - name: KEY\n" +
 				"+       value: <redacted>\n",
 		},
+		"hides what looks like a secret in arguments, and what follows a flag that names one": {
+			op: patch("Deployment", `[{"op":"replace","path":"/spec/template/spec/containers/0/args","value":["--password=s3cret","--api-token","s3cret","--port","8080","postgres://shop:s3cret@db/shop"]}]`),
+			want: "patch Deployment/shop in prod\n" +
+				"+ spec.template.spec.containers.0.args:\n" +
+				"+   - --password=[redacted]\n" +
+				"+   - --api-token\n" +
+				"+   - '[redacted]'\n" +
+				"+   - --port\n" +
+				"+   - \"8080\"\n" +
+				"+   - postgres://[redacted]@db/shop\n",
+		},
+		"hides an annotation that names a secret": {
+			op:   patch("Deployment", `[{"op":"replace","path":"/spec/template/metadata/annotations/shop.example~1api-token","value":"s3cret"}]`),
+			want: "patch Deployment/shop in prod\n+ spec.template.metadata.annotations.shop.example/api-token: '[redacted]'\n",
+		},
+		"hides a header that names a secret, inside a whole template": {
+			op: patch("Deployment", `[{"op":"replace","path":"/spec/template/spec","value":{"containers":[{"livenessProbe":{"httpGet":{"httpHeaders":[{"name":"X-Auth-Token","value":"s3cret"}]}}}],"automountServiceAccountToken":false,"volumes":[{"secret":{"secretName":"db"}}]}}]`),
+			want: "patch Deployment/shop in prod\n" +
+				"+ spec.template.spec:\n" +
+				"+   automountServiceAccountToken: false\n" +
+				"+   containers:\n" +
+				"+   - livenessProbe:\n" +
+				"+       httpGet:\n" +
+				"+         httpHeaders:\n" +
+				"+         - name: X-Auth-Token\n" +
+				"+           value: '[redacted]'\n" +
+				"+   volumes:\n" +
+				"+   - secret:\n" +
+				"+       secretName: db\n",
+		},
 		"hides the data of a ConfigMap": {
 			op:   patch("ConfigMap", `[{"op":"replace","path":"/data/app.conf","value":"password=s3cret"}]`, field("/data/app.conf", `"old"`)),
 			want: "patch ConfigMap/shop in prod\n- data.app.conf: <redacted>\n+ data.app.conf: <redacted>\n",

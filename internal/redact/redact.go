@@ -54,6 +54,15 @@ func Field(name, value string) string {
 	return Text(value)
 }
 
+// Flag returns the name under which the word after this one stands in a list of
+// arguments: that of a flag without a value of its own, or none.
+func Flag(word string) string {
+	if !strings.HasPrefix(word, "-") || strings.Contains(word, "=") {
+		return ""
+	}
+	return strings.TrimLeft(word, "-")
+}
+
 // Cut returns s if it is at most limit bytes long, else its beginning with
 // CutMark at the end, never more than limit bytes, never within a character.
 func Cut(s string, limit int) string {
