@@ -27,6 +27,10 @@ import (
 // next one, so that a deposed leader can't act late.
 const EffectDeadline = 5 * time.Second
 
+// maxTenants are kept open. Namespaces come and go; whose client was dropped gets
+// another one.
+const maxTenants = 1024
+
 // Gate opens a namespace's own account.
 type Gate struct {
 	config *rest.Config
@@ -57,6 +61,9 @@ func (g *Gate) Open(namespace string) (*Tenant, error) {
 	defer g.mu.Unlock()
 	if tenant, ok := g.tenants[namespace]; ok {
 		return tenant, nil
+	}
+	if len(g.tenants) >= maxTenants {
+		clear(g.tenants)
 	}
 	cfg := rest.CopyConfig(g.config)
 	cfg.Impersonate = rest.ImpersonationConfig{UserName: Account(namespace)}

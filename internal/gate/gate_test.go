@@ -12,14 +12,36 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
 var web = v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
+
+func TestOpenKeepsNoMoreTenantsThanItMay(t *testing.T) {
+	g := New(&rest.Config{Host: "https://127.0.0.1:1"}, runtime.NewScheme(), meta.NewDefaultRESTMapper(nil))
+	first, err := g.Open("ns-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := g.Open("ns-0"); err != nil || again != first {
+		t.Errorf("got %p, %v, want %p again", again, err, first)
+	}
+	for i := range 2 * maxTenants {
+		if _, err := g.Open(fmt.Sprint("ns-", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(g.tenants) > maxTenants {
+		t.Errorf("%d tenants are kept, at most %d should be", len(g.tenants), maxTenants)
+	}
+}
 
 func body(text string) *apiextensionsv1.JSON { return &apiextensionsv1.JSON{Raw: []byte(text)} }
 
