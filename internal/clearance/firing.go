@@ -106,7 +106,8 @@ func (d *Desk) heard(ctx context.Context, alertName string, target v1alpha1.Targ
 	newest := map[string]*v1alpha1.AlertRemediation{}
 	for _, namespace := range d.homes(target) {
 		var list v1alpha1.AlertRemediationList
-		if err := d.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		// They are read only, and after a storm there are thousands.
+		if err := d.Client.List(ctx, &list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
 			return v1alpha1.AlertUnknown, "", fmt.Errorf("listing AlertRemediations of namespace %s: %w", namespace, err)
 		}
 		for i := range list.Items {

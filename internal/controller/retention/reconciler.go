@@ -66,7 +66,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (ctrl
 	var runs v1alpha1.WorkflowRunList
 	var policies v1alpha1.RemediationPolicyList
 	for _, list := range []client.ObjectList{&remediations, &runs, &policies} {
-		if err := r.client.List(ctx, list, client.InNamespace(req.Name)); err != nil {
+		// Nobody changes what is listed here, and it is all that a namespace has.
+		if err := r.client.List(ctx, list, client.InNamespace(req.Name), client.UnsafeDisableDeepCopy); err != nil {
 			return ctrl.Result{}, fmt.Errorf("listing what is in namespace %s: %w", req.Name, err)
 		}
 	}

@@ -92,7 +92,8 @@ type pass = phase.Pass[*v1alpha1.WorkflowRun]
 // runsOf returns the runs of a remediation.
 func (r *Reconciler) runsOf(ctx context.Context, ar client.Object) []reconcile.Request {
 	var list v1alpha1.WorkflowRunList
-	if err := r.Client.List(ctx, &list, client.InNamespace(ar.GetNamespace())); err != nil {
+	// Only their names and owners are read, at every write of a remediation.
+	if err := r.Client.List(ctx, &list, client.InNamespace(ar.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing the runs of a remediation", "alertRemediation", client.ObjectKeyFromObject(ar))
 		return nil
 	}
