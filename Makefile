@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# Or 1.31.4: hack/localcluster/binaries pins both.
 KUBERNETES ?= 1.37.2
 # CLUSTER=existing uses the cluster of KUBECONFIG. Every other run makes its own and never sees yours.
 CLUSTER ?=
@@ -26,7 +27,7 @@ GINKGO := $(TOOLS)/ginkgo
 # kube-api-linter's program is golangci-lint with its linter compiled in.
 GOLANGCI_LINT := $(TOOLS)/golangci-lint
 
-MODULES := . hack/localcluster hack/localcluster/binaries test/receiver
+MODULES := . hack/localcluster hack/localcluster/binaries hack/localcluster/binaries/kubernetes-1.31 test/receiver
 LOCALCLUSTER := go -C hack/localcluster run .
 # envtest takes its API server from the same cache as the local cluster.
 ASSETS = $$($(LOCALCLUSTER) binaries --kubernetes $(KUBERNETES) --only kube-apiserver,etcd,kubectl)
@@ -62,11 +63,10 @@ binaries: ## Build kube-apiserver, etcd and kubectl into the cache, once; print 
 	@assets=$(ASSETS) && echo "KUBEBUILDER_ASSETS=$$assets"
 
 ##@ Check
-.PHONY: test fuzz verify e2e bench lint verify-generated verify-format verify-modules verify-rooms verify-budgets verify-config
+.PHONY: test fuzz verify e2e specs bench lint verify-generated verify-format verify-modules verify-rooms verify-budgets verify-config
 test: ## Every test that needs no node: units, contracts, API server.
 	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test ./...
-	go -C hack/localcluster test ./...
-	go -C test/receiver test ./...
+	for module in hack/localcluster hack/localcluster/binaries/storage-provisioner test/receiver; do go -C $$module test ./...; done
 
 # How long each of the two targets is fed.
 FUZZ ?= 1m
@@ -78,12 +78,16 @@ fuzz: ## Post hostile messages to the intake, two minutes in all; what breaks it
 verify: verify-generated verify-format verify-modules verify-config verify-budgets verify-rooms lint ## Everything a reviewer should not have to look at.
 	@echo "verify: everything is as it should be"
 
-e2e: $(if $(CLUSTER),,packages) build $(GINKGO) ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
-	mkdir -p _output
-	KUBERNETES=$(KUBERNETES) CLUSTER=$(CLUSTER) $(GINKGO) run --tags=e2e --timeout=40m \
-	  --output-dir=_output --junit-report=e2e.xml ./test/e2e
+e2e: specs ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
 	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test -count=1 -tags e2e -timeout 20m ./test/crash
 	go -C hack/localcluster test -count=1 -tags e2e -timeout 20m ./downtest
+
+# FOCUS chooses some of them by a regular expression of their names.
+FOCUS ?=
+specs: $(if $(CLUSTER),,packages) build $(GINKGO) ## The part of e2e that has a whole cluster.
+	mkdir -p _output
+	KUBERNETES=$(KUBERNETES) CLUSTER=$(CLUSTER) $(GINKGO) run --tags=e2e --timeout=40m $(if $(FOCUS),--focus '$(FOCUS)') \
+	  --output-dir=_output --junit-report=$(if $(FOCUS),specs,e2e).xml ./test/e2e
 
 bench: ## Measure what has to be fast and small; figures in _output/bench.json, for benchstat in bench.txt (25 min).
 	mkdir -p _output && rm -f _output/bench.json
@@ -122,8 +126,8 @@ verify-rooms:
 
 ##@ Local cluster
 .PHONY: cluster cluster-down clean
-cluster: packages ## Two nodes with Prometheus and Alertmanager; prints its kubeconfig.
-	$(LOCALCLUSTER) up --kubernetes $(KUBERNETES) --nodes 2 --monitoring
+cluster: packages ## Two nodes, Prometheus, Alertmanager, metrics-server, volumes; prints its kubeconfig.
+	$(LOCALCLUSTER) up --kubernetes $(KUBERNETES) --nodes 2 --monitoring --metrics --storage
 	@$(LOCALCLUSTER) kubeconfig
 
 cluster-down: ## Remove it; leave the machine as it was.

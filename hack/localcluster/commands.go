@@ -19,8 +19,8 @@ import (
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/snapshot"
 )
 
-// pinned is the Kubernetes that the module beside this program pins.
-const pinned = "1.37.2"
+// newest is the Kubernetes that the first of the modules beside this program pins.
+const newest = "1.37.2"
 
 func pipelineFlags(cmd *cobra.Command, c *monitoring.Config) {
 	cmd.Flags().StringVar(&c.Rules, "rules", "", "directory of Prometheus rule files (*.yaml, *.yml)")
@@ -46,9 +46,11 @@ func upCommand(where *place) *cobra.Command {
 			return cluster.Up(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVar(&o.Kubernetes, "kubernetes", pinned, "version of Kubernetes")
+	cmd.Flags().StringVar(&o.Kubernetes, "kubernetes", newest, "version of Kubernetes")
 	cmd.Flags().IntVar(&o.Nodes, "nodes", 2, "number of nodes")
 	cmd.Flags().BoolVar(&o.Monitoring, "monitoring", false, "with kube-state-metrics, Prometheus and Alertmanager")
+	cmd.Flags().BoolVar(&o.Metrics, "metrics", false, "with metrics-server")
+	cmd.Flags().BoolVar(&o.Storage, "storage", false, "with a default storage class")
 	pipelineFlags(cmd, &o.Pipeline)
 	return cmd
 }
@@ -197,18 +199,18 @@ func binariesCommand(where *place) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			module, err := binaries.Open(cmd.Context(), dir, kubernetes)
+			set, err := binaries.Open(cmd.Context(), dir, kubernetes)
 			if err != nil {
 				return err
 			}
-			if err := module.Ensure(cmd.Context(), cache, only, cmd.ErrOrStderr()); err != nil {
+			if err := set.Ensure(cmd.Context(), cache, only, cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), module.Dir(cache))
+			fmt.Fprintln(cmd.OutOrStdout(), set.Dir(cache))
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&kubernetes, "kubernetes", pinned, "version of Kubernetes")
+	cmd.Flags().StringVar(&kubernetes, "kubernetes", newest, "version of Kubernetes")
 	cmd.Flags().StringSliceVar(&only, "only", nil, "build these only; envtest needs kube-apiserver,etcd,kubectl")
 	return cmd
 }

@@ -21,7 +21,7 @@ func (p *place) register(root *cobra.Command) {
 	flags.StringVar(&p.name, "name", topology.DefaultName, "name of the cluster")
 	flags.StringVar(&p.runtimeDir, "runtime-dir", "/var/lib/kubernaut-localcluster", "where running clusters keep their files")
 	flags.StringVar(&p.cache, "cache", "", "where programs and images are kept (default $XDG_CACHE_HOME/kubernaut)")
-	flags.StringVar(&p.module, "module", "", "Go module that pins the programs (default: hack/localcluster/binaries above the working directory or this program)")
+	flags.StringVar(&p.module, "module", "", "Go module that pins the programs, and holds those that pin other versions (default: hack/localcluster/binaries above the working directory or this program)")
 }
 
 // cacheDir is outside of the repository, so that a fresh checkout finds it again.

@@ -71,11 +71,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			cluster.localcluster(ctx, "down")
 		}
 	}, NodeTimeout(2*time.Minute))
-	version := os.Getenv("KUBERNETES")
-	if version == "" {
-		version = "1.37.2"
-	}
-	cluster.localcluster(ctx, "up", "--nodes", "2", "--kubernetes", version)
+	cluster.localcluster(ctx, "up", "--nodes", "2", "--metrics", "--storage", "--kubernetes", version())
 	Expect(json.Unmarshal(cluster.localcluster(ctx, "status", "-o", "json"), &cluster.Status)).To(Succeed())
 	cluster.Kubectl = filepath.Join(cluster.Status.Binaries, "kubectl")
 	cluster.connect()
@@ -84,6 +80,14 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	cluster.Alerts, err = kubetest.NewAlertSender(ctx, cluster.Client, cluster.Status.NodeList[0].Address+":30994", true)
 	Expect(err).NotTo(HaveOccurred())
 }, NodeTimeout(45*time.Minute))
+
+// version is that of the cluster.
+func version() string {
+	if asked := os.Getenv("KUBERNETES"); asked != "" {
+		return asked
+	}
+	return "1.37.2"
+}
 
 // root is the top of the repository.
 func root() string {
@@ -98,6 +102,11 @@ func (l *lab) bin(name string) string { return filepath.Join(l.root, "bin", name
 func (l *lab) localcluster(ctx context.Context, command string, args ...string) []byte {
 	GinkgoHelper()
 	return l.output(ctx, l.bin("localcluster"), append([]string{command, "--name", clusterName}, args...)...)
+}
+
+// command is kubectl for the administrator.
+func (l *lab) command(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, l.Kubectl, append([]string{"--kubeconfig", l.Status.Kubeconfig}, args...)...)
 }
 
 // kubectl runs kubectl as the administrator.
@@ -120,7 +129,7 @@ func (l *lab) output(ctx context.Context, name string, args ...string) []byte {
 // apply sends manifests to the API server.
 func (l *lab) apply(ctx context.Context, manifests []byte) {
 	GinkgoHelper()
-	cmd := exec.CommandContext(ctx, l.Kubectl, "--kubeconfig", l.Status.Kubeconfig, "apply", "--server-side", "-f", "-")
+	cmd := l.command(ctx, "apply", "--server-side", "-f", "-")
 	cmd.Stdin = bytes.NewReader(manifests)
 	out, err := cmd.CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s\n%s", out, manifests)
@@ -141,12 +150,12 @@ func (l *lab) connect() {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-// install puts the operator into the cluster, as a user would, with a NodePort.
+// install puts the operator into the cluster, as a user of OpenShift would, with a NodePort.
 func (l *lab) install(ctx context.Context) {
 	tar := filepath.Join(GinkgoT().TempDir(), "kubernaut.tar")
 	l.output(ctx, l.bin("localcluster"), "image", "--binary", l.bin("kubernaut"), "--ref", image, "--out", tar)
 	l.localcluster(ctx, "load", tar)
-	l.kubectl(ctx, "apply", "-k", "hack/demo/overlay")
+	l.kubectl(ctx, "apply", "-k", "test/e2e/testdata/operator")
 	l.kubectl(ctx, "-n", operatorNamespace, "rollout", "status", "deployment/kubernaut", "--timeout=120s")
 }
 
@@ -161,8 +170,7 @@ var _ = ReportAfterEach(func(ctx SpecContext, report SpecReport) {
 		{"get", "events", "-A", "--sort-by=.lastTimestamp"},
 		{"-n", operatorNamespace, "logs", "deployment/kubernaut", "--tail=100"},
 	} {
-		cmd := exec.CommandContext(ctx, cluster.Kubectl, append([]string{"--kubeconfig", cluster.Status.Kubeconfig}, args...)...)
-		out, err := cmd.CombinedOutput()
+		out, err := cluster.command(ctx, args...).CombinedOutput()
 		fmt.Fprintf(GinkgoWriter, "\n$ kubectl %v\n%s", args, out)
 		if err != nil {
 			fmt.Fprintf(GinkgoWriter, "%v\n", err)

@@ -100,7 +100,7 @@ func without(lines, others []string) []string {
 func TestDownLeavesTheMachineAsItWas(t *testing.T) {
 	l := newLab(t)
 	before := l.snapshot(t)
-	l.run(t.Context(), t, "up", "--monitoring")
+	l.run(t.Context(), t, "up", "--monitoring", "--metrics", "--storage")
 	during := l.snapshot(t)
 	for _, kind := range []string{"process", "mount", "link", "route", "cgroup", "socket"} {
 		if !slices.ContainsFunc(without(during, before), func(line string) bool { return strings.HasPrefix(line, kind+" ") }) {
@@ -138,7 +138,7 @@ func (l lab) killed(t *testing.T, random *rand.Rand) {
 	moment := time.Duration(random.Int64N(int64(14 * time.Second)))
 	ctx, cancel := context.WithTimeout(t.Context(), moment)
 	defer cancel()
-	finished := l.run(ctx, t, "up", "--monitoring")
+	finished := l.run(ctx, t, "up", "--monitoring", "--metrics", "--storage")
 	t.Logf("killed after %s; it had finished: %t", moment, finished)
 }
 

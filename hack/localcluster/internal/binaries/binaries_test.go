@@ -10,42 +10,46 @@ import (
 	"testing"
 )
 
-func TestMissing(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "etcd"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+var pins = filepath.Join("..", "..", "binaries")
+
+func TestChoose(t *testing.T) {
 	rows := map[string]struct {
 		only []string
 		want []string
 		err  string
 	}{
-		"what is there is not built again":       {only: []string{"etcd"}, want: nil},
-		"tests without nodes ask for three":      {only: []string{"kubectl", "etcd", "kube-apiserver"}, want: []string{"kube-apiserver", "kubectl"}},
+		"tests without nodes ask for three":      {only: []string{"kubectl", "etcd", "kube-apiserver"}, want: []string{"kube-apiserver", "etcd", "kubectl"}},
+		"without names it is all":                {want: Names()},
 		"a program that nobody pins is an error": {only: []string{"kubeadm"}, err: `program "kubeadm"`},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			got, err := missing(dir, row.only)
+			got, err := choose(row.only)
 			if row.err != "" {
 				if err == nil || !strings.Contains(err.Error(), row.err) {
 					t.Fatalf("got %v", err)
 				}
 				return
 			}
-			if err != nil || !slices.Equal(names(got), row.want) && len(got)+len(row.want) > 0 {
+			if err != nil || !slices.Equal(names(got), row.want) {
 				t.Fatalf("got %v, %v", names(got), err)
 			}
 		})
 	}
-	all, err := missing(dir, nil)
-	if err != nil || len(all) != len(programs)-1 {
-		t.Fatalf("without names: got %v, %v", names(all), err)
+}
+
+func TestWhatIsThereIsNotBuiltAgain(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "etcd"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := missing(dir, programs); len(got) != len(programs)-1 || slices.Contains(names(got), "etcd") {
+		t.Errorf("got %v", names(got))
 	}
 }
 
 func TestVersionIsLinkedIn(t *testing.T) {
-	got := Module{kubernetes: "1.37.2"}.ldflags()
+	got := module{kubernetes: "1.37.2"}.ldflags()
 	for _, want := range []string{"version.gitVersion=v1.37.2", "version.gitMajor=1", "version.gitMinor=37"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s: missing %s", got, want)
@@ -53,20 +57,56 @@ func TestVersionIsLinkedIn(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesAVersionThatIsNotPinned(t *testing.T) {
-	dir := filepath.Join("..", "..", "binaries")
-	if _, err := Open(context.Background(), dir, "v1.37.2"); err != nil {
-		t.Errorf("the pinned version: %v", err)
+func TestOpenKnowsWhatIsPinned(t *testing.T) {
+	rows := map[string]struct {
+		kubernetes string
+		err        string
+	}{
+		"the newest":                            {kubernetes: "v1.37.2"},
+		"the one that many still have":          {kubernetes: "1.31.4"},
+		"any other is refused, with the choice": {kubernetes: "1.30.0", err: "kubernetes 1.30.0: what is pinned here is 1.37.2 and 1.31.4"},
 	}
-	if _, err := Open(context.Background(), dir, "1.31.4"); err == nil || !strings.Contains(err.Error(), "pins v1.37.2") {
-		t.Errorf("another version: %v", err)
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			_, err := Open(t.Context(), pins, row.kubernetes)
+			if row.err == "" && err != nil || row.err != "" && (err == nil || err.Error() != row.err) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestOtherVersionsShareWhatIsNotKubernetes uses the smallest program: the others take minutes.
+func TestOtherVersionsShareWhatIsNotKubernetes(t *testing.T) {
+	cache := t.TempDir()
+	var built, again strings.Builder
+	newest, err := Open(t.Context(), pins, "1.37.2")
+	if err == nil {
+		err = newest.Ensure(t.Context(), cache, []string{"pause"}, &built)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, err := Open(t.Context(), pins, "1.31.4")
+	if err == nil {
+		err = older.Ensure(t.Context(), cache, []string{"pause"}, &again)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.String() != "" || older.Dir(cache) == newest.Dir(cache) || older.Shared() != newest.Shared() {
+		t.Errorf("said %q; in %s after %s", again.String(), older.Dir(cache), newest.Dir(cache))
+	}
+	target, err := filepath.EvalSymlinks(filepath.Join(older.Dir(cache), "pause"))
+	if err != nil || target != filepath.Join(newest.Dir(cache), "pause") {
+		t.Errorf("pause is %s, %v", target, err)
 	}
 }
 
 // TestBuildIsAtomicAndOnce uses the smallest program: the others take minutes.
 func TestBuildIsAtomicAndOnce(t *testing.T) {
 	cache := t.TempDir()
-	m, err := Open(context.Background(), filepath.Join("..", "..", "binaries"), "1.37.2")
+	m, err := Open(context.Background(), pins, "1.37.2")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/binaries"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/controlplane"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/lock"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/monitoring"
@@ -21,6 +23,23 @@ type Spec struct {
 	Kubernetes string `json:"kubernetes"`
 	Nodes      int    `json:"nodes"`
 	Monitoring bool   `json:"monitoring"`
+	Metrics    bool   `json:"metrics"`
+	Storage    bool   `json:"storage"`
+}
+
+// programs are those that the cluster runs.
+func (s Spec) programs() []string {
+	without := map[string]bool{"kube-state-metrics": !s.Monitoring, "metrics-server": !s.Metrics, "storage-provisioner": !s.Storage}
+	return slices.DeleteFunc(binaries.Names(), func(name string) bool { return without[name] })
+}
+
+// pods are the programs that run in pods.
+func (s Spec) pods() []string {
+	pods := []string{"pause", "coredns"}
+	if s.Metrics {
+		pods = append(pods, "metrics-server")
+	}
+	return pods
 }
 
 // journal is written before anything is made, so that whatever a crash leaves behind can be found and removed.

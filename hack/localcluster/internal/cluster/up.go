@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
+	"github.com/kubernaut/kubernaut/hack/localcluster/internal/addon"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/binaries"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/controlplane"
 	"github.com/kubernaut/kubernaut/hack/localcluster/internal/dns"
@@ -92,8 +94,8 @@ func alreadyUp(ctx context.Context, o Options) (bool, error) {
 		return true, nil
 	}
 	if now.Healthy() {
-		return false, fmt.Errorf("cluster %s is up with kubernetes %s, %d nodes, monitoring %t: `localcluster down --name %s` first",
-			o.Name, now.Kubernetes, now.Nodes, now.Monitoring, o.Name)
+		return false, fmt.Errorf("cluster %s is up with kubernetes %s, %d nodes, monitoring %t, metrics %t, storage %t: `localcluster down --name %s` first",
+			o.Name, now.Kubernetes, now.Nodes, now.Monitoring, now.Metrics, now.Storage, o.Name)
 	}
 	fmt.Fprintf(o.Progress, "cluster %s is incomplete: removing what is left of it\n", o.Name)
 	_, err = remove(ctx, o.Root, o.Name)
@@ -102,24 +104,27 @@ func alreadyUp(ctx context.Context, o Options) (bool, error) {
 
 // build makes, or finds, the programs and images.
 func (l *lift) build(ctx context.Context) error {
-	module, err := binaries.Open(ctx, l.Module, l.Kubernetes)
+	set, err := binaries.Open(ctx, l.Module, l.Kubernetes)
 	if err != nil {
 		return err
 	}
-	if err := module.Ensure(ctx, l.Cache, nil, l.Progress); err != nil {
+	if err := set.Ensure(ctx, l.Cache, l.programs(), l.Progress); err != nil {
 		return err
 	}
-	l.journal = journal{Spec: l.Spec, Binaries: module.Dir(l.Cache)}
+	l.journal = journal{Spec: l.Spec, Binaries: set.Dir(l.Cache)}
 	store := image.Store{Dir: l.Cache}
 	fromDebian, err := image.EnsureDebian(ctx, store, l.Progress)
 	if err != nil {
 		return err
 	}
-	own, err := image.EnsureOwn(ctx, store, module.Key(), module.Dir(l.Cache))
-	if err != nil {
-		return err
+	l.sets = []string{fromDebian}
+	for _, program := range l.pods() {
+		own, err := image.EnsureOwn(ctx, store, set.Shared(), filepath.Join(set.Dir(l.Cache), program))
+		if err != nil {
+			return err
+		}
+		l.sets = append(l.sets, own)
 	}
-	l.sets = []string{fromDebian, own}
 	return nil
 }
 
@@ -137,6 +142,7 @@ func (l *lift) start(ctx context.Context) error {
 		{"control plane", l.startControlPlane},
 		{"nodes", l.startNodes},
 		{"name service", l.startDNS},
+		{"metrics and storage", l.startAddons},
 		{"monitoring", l.startMonitoring},
 		{"everything ready", l.awaitReady},
 	} {
@@ -253,6 +259,30 @@ func (l *lift) startDNS(ctx context.Context) error {
 		return err
 	}
 	return apply(ctx, l.at, l.journal.Binaries, manifest)
+}
+
+// startAddons waits for nobody: metrics come half a minute later, volumes when somebody claims one.
+func (l *lift) startAddons(ctx context.Context) error {
+	if l.Metrics {
+		manifest, err := addon.MetricsServer(l.at)
+		if err != nil {
+			return err
+		}
+		if err := apply(ctx, l.at, l.journal.Binaries, manifest); err != nil {
+			return err
+		}
+	}
+	if !l.Storage {
+		return nil
+	}
+	manifest, err := addon.Storage()
+	if err != nil {
+		return err
+	}
+	if err := apply(ctx, l.at, l.journal.Binaries, manifest); err != nil {
+		return err
+	}
+	return l.run(addon.Provisioner(l.at, l.journal.Binaries))
 }
 
 func (l *lift) startMonitoring(ctx context.Context) error {

@@ -24,9 +24,11 @@ var Users = []User{
 	{Name: "approver", Groups: []string{"approvers"}},
 	{Name: "viewer", Groups: []string{"viewers"}},
 	{Name: "tenant-editor", Groups: []string{"tenant-editors"}},
-	// The last two belong to --monitoring, which grants them what they read.
+	// These two belong to --monitoring, which grants them what they read.
 	{Name: "prometheus", Groups: []string{"monitoring"}},
 	{Name: "kube-state-metrics", Groups: []string{"monitoring"}},
+	// And this one to --storage.
+	{Name: "storage-provisioner", Groups: []string{"storage"}},
 }
 
 // issueAll makes three authorities, so that a certificate of one kind never passes for another.
@@ -72,6 +74,7 @@ func leaves(c topology.Cluster) []pki.Leaf {
 		{File: "controller-manager", User: "system:kube-controller-manager"},
 		{File: "scheduler", User: "system:kube-scheduler"},
 		{File: "kube-proxy", User: "system:kube-proxy"},
+		{File: "metrics-server", User: "metrics-server", DNS: []string{"metrics-server.kube-system.svc"}},
 	}
 	for _, n := range c.Nodes {
 		all = append(all,

@@ -21,8 +21,11 @@ import (
 
 // Images that the cluster itself runs. The domain can not exist, so nobody mistakes them for published ones.
 const (
-	Pause   = "localcluster.invalid/pause:1"
-	CoreDNS = "localcluster.invalid/coredns:1"
+	Pause         = own + "pause:1"
+	CoreDNS       = own + "coredns:1"
+	MetricsServer = own + "metrics-server:1"
+
+	own = "localcluster.invalid/"
 )
 
 // recipe makes one image from Debian packages. Its tags are names that people's manifests use;
@@ -159,9 +162,9 @@ func EnsureDebian(ctx context.Context, store Store, progress io.Writer) (string,
 	return set, store.save(set, refs)
 }
 
-// EnsureOwn makes the images of the cluster's own pods from freshly built programs, unless the cache has them.
-func EnsureOwn(ctx context.Context, store Store, key, bin string) (string, error) {
-	set := "own-" + key
+// EnsureOwn makes the image of one of the cluster's own pods from its freshly built program, unless the cache has it.
+func EnsureOwn(ctx context.Context, store Store, key, program string) (string, error) {
+	set := "own-" + filepath.Base(program) + "-" + key
 	unlock, err := lock.Wait(ctx, store.lockFile())
 	if err != nil {
 		return "", err
@@ -170,32 +173,34 @@ func EnsureOwn(ctx context.Context, store Store, key, bin string) (string, error
 	if _, ok, err := store.References(set); ok || err != nil {
 		return set, err
 	}
-	pause, err := Static(filepath.Join(bin, "pause"))
+	ref := own + filepath.Base(program) + ":1"
+	img, err := ownImage(ctx, store, ref, program)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("making image %s: %w", ref, err)
 	}
-	coredns, err := os.ReadFile(filepath.Join(bin, "coredns"))
+	digest, err := store.add(img)
 	if err != nil {
-		return "", fmt.Errorf("reading program: %w", err)
+		return "", fmt.Errorf("making image %s: %w", ref, err)
 	}
-	// CoreDNS is linked with the C library, like all programs that share compiled packages with Kubernetes.
+	return set, store.save(set, map[string]v1.Hash{ref: digest})
+}
+
+// ownImage brings the C library: all programs but pause are linked with it, like everything that shares compiled packages with Kubernetes.
+func ownImage(ctx context.Context, store Store, ref, program string) (v1.Image, error) {
+	if ref == Pause {
+		return Static(program)
+	}
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return nil, fmt.Errorf("reading program: %w", err)
+	}
 	base, err := baseTree(ctx, store)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	program := Tree{}
-	program.File("coredns", 0o755, coredns)
-	dns, err := assemble(v1.Config{Entrypoint: []string{"/coredns"}, User: nonRoot}, base, program)
-	if err != nil {
-		return "", err
-	}
-	refs := map[string]v1.Hash{}
-	for ref, img := range map[string]v1.Image{Pause: pause, CoreDNS: dns} {
-		if refs[ref], err = store.add(img); err != nil {
-			return "", fmt.Errorf("making image %s: %w", ref, err)
-		}
-	}
-	return set, store.save(set, refs)
+	name, top := filepath.Base(program), Tree{}
+	top.File(name, 0o755, content)
+	return assemble(v1.Config{Entrypoint: []string{"/" + name}, User: nonRoot}, base, top)
 }
 
 func (r recipe) make(ctx context.Context, store Store, base Tree) (v1.Image, error) {
