@@ -3,6 +3,9 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -61,4 +64,35 @@ var _ = Describe("The operator's own account", func() {
 		Expect(*pods.Items[0].Spec.SecurityContext.RunAsNonRoot).To(BeTrue())
 		Expect(c.Resources.Limits).NotTo(BeEmpty())
 	})
+
+	It("runs as whatever user it is given, in group root, and reads its files", func(ctx SpecContext) {
+		pods, err := cluster.clients.CoreV1().Pods(operatorNamespace).List(ctx, metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=kubernaut"})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(pods.Items).To(HaveLen(2))
+		for _, pod := range pods.Items {
+			Expect(pod.Status.ContainerStatuses[0].Ready).To(BeTrue(), "it has read its configuration")
+			status := processOf(pod)
+			Expect(status).To(MatchRegexp(`(?m)^Uid:\s+1000680000\s+1000680000\s`))
+			Expect(status).To(MatchRegexp(`(?m)^Gid:\s+0\s+0\s`))
+		}
+	})
 })
+
+// processOf returns what the kernel says about the operator's process in a pod: its image has no program that could be asked.
+func processOf(pod corev1.Pod) string {
+	GinkgoHelper()
+	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
+	Expect(err).NotTo(HaveOccurred())
+	for _, group := range groups {
+		b, err := os.ReadFile(group)
+		if err != nil || !strings.Contains(string(b), string(pod.UID)) {
+			continue // it may have ended since
+		}
+		status, err := os.ReadFile(filepath.Join(filepath.Dir(group), "status"))
+		if err == nil && strings.HasPrefix(string(status), "Name:\tkubernaut\n") {
+			return string(status)
+		}
+	}
+	Fail("no process of pod " + pod.Name)
+	return ""
+}
