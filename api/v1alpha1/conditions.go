@@ -76,6 +76,8 @@ const (
 	ReasonProtected = "Protected"
 	// ReasonOutOfScope (5): no policy of the namespace is about the object the plan changes.
 	ReasonOutOfScope = "OutOfScope"
+	// ReasonOwnedByOther (7): another remediator is at work on the object.
+	ReasonOwnedByOther = "OwnedByOther"
 	// ReasonUnknownAction (8): the catalogue has no such action.
 	ReasonUnknownAction = "UnknownAction"
 	// ReasonInvalidParameters (8): the parameters do not validate.

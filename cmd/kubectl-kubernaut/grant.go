@@ -15,15 +15,18 @@ func grant() *cobra.Command {
 		Use:   "grant NAMESPACE",
 		Short: "Print what makes a namespace healable",
 		Long: "Print the ServiceAccount kubernaut-remediator with the rights of a level, and what lets the operator act as it.\n" +
-			"Levels: restart (restarts only), scale (also how many there are), full (every action on namespaced objects).",
-		Example: "  kubectl kubernaut grant shop --level restart | kubectl apply -f -",
-		Args:    cobra.ExactArgs(1),
+			"Levels: restart (restarts only), scale (also how many there are), full (every action on namespaced objects).\n" +
+			"Level node (the actions on nodes) is for the operator's own namespace only.",
+		Example: "  kubectl kubernaut grant shop --level restart | kubectl apply -f -\n" +
+			"  kubectl kubernaut grant kubernaut-system --level node | kubectl apply -f -",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted.Namespace, wanted.Level = args[0], action.Level(level)
 			return wanted.Print(cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVar(&level, "level", string(action.LevelFull), "restart, scale or full")
+	cmd.Flags().StringVar(&level, "level", string(action.LevelFull), "restart, scale, full or node")
+	cmd.Flags().StringVar(&wanted.NodeLeases, "node-leases", "medik8s-leases", "namespace in which remediators of nodes keep their leases (level node)")
 	operatorFlags(cmd.Flags(), &wanted.Operator)
 	return cmd
 }

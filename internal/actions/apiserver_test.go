@@ -66,6 +66,9 @@ var uses = map[string]use{
 	"FixServiceSelector of a Service":  {action: "FixServiceSelector", target: brokenService, params: action.Params{"selector": "app=web"}, shows: `"selector":{"app":"web"}`},
 	"RolloutRestart of a Deployment":   {action: "RolloutRestart", target: releasedTarget, pods: 3, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
 	"RolloutRestart of a StatefulSet":  {action: "RolloutRestart", target: statefulSetTarget, pods: 1, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
+	"Cordon of a Node":                 {action: "Cordon", target: bareNode, shows: `"unschedulable":true`},
+	"Uncordon of a Node":               {action: "Uncordon", target: cordonedNode, shows: `"key":"node.kubernetes.io/not-ready"}]}`},
+	"UntaintNode of a Node":            {action: "UntaintNode", target: taintedNode, params: untaint(nil), shows: `"taints":[{"effect":"NoSchedule","key":"node.kubernetes.io/not-ready"}]`},
 	"RolloutRestart of a DaemonSet":    {action: "RolloutRestart", target: daemonSetTarget, pods: 2, shows: `"kubernaut.io/restarted-by":"ar-1/1/restart"`},
 }
 

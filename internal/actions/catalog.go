@@ -12,7 +12,8 @@ import (
 // All returns every built-in action, in the order of the documents.
 func All() []action.Action {
 	return []action.Action{
-		restartPod{}, rolloutRestart{}, rolloutUndo{}, scale{}, adjustResources{}, setImage{}, fixServiceSelector{}, escalate{},
+		restartPod{}, rolloutRestart{}, rolloutUndo{}, scale{}, adjustResources{}, setImage{}, fixServiceSelector{},
+		cordon{}, uncordon{}, untaintNode{}, escalate{},
 	}
 }
 
@@ -24,6 +25,7 @@ var (
 	replicaSets  = schema.GroupKind{Group: "apps", Kind: "ReplicaSet"}
 	pods         = schema.GroupKind{Kind: "Pod"}
 	services     = schema.GroupKind{Kind: "Service"}
+	nodes        = schema.GroupKind{Kind: "Node"}
 )
 
 // mayDeletePods is the rule that lets an account delete pods.

@@ -39,7 +39,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	server = kubetest.Start(GinkgoTB())
 	server.Install(ctx, "config", "rbac")
 	operator = server.Operator(ctx)
-	door = gate.New(server.Config, server.Scheme, server.Client.RESTMapper())
+	door = gate.New(server.Config, server.Scheme, server.Client.RESTMapper(), kubetest.OperatorNamespace)
 	var err error
 	catalog, err = action.NewCatalog(actions.All()...)
 	Expect(err).NotTo(HaveOccurred())
@@ -56,9 +56,16 @@ func world() action.World {
 	return action.World{Objects: operator, History: actions.NewHistory(operator), Stamp: "ar-1/1/restart"}
 }
 
-// granted lets the remediator of the namespace do what the action says it needs, and opens it.
+// granted lets the remediator of the namespace, for nodes of the operator's, do
+// what the action says it needs, and opens it.
 func granted(ctx context.Context, ns string, act action.Action) *gate.Tenant {
 	GinkgoHelper()
+	if act.Spec().Level == action.LevelNode {
+		server.GrantEverywhere(ctx, kubetest.RemediatorUser(kubetest.OperatorNamespace), act.Spec().Rules...)
+		tenant, err := door.Open(kubetest.OperatorNamespace)
+		Expect(err).NotTo(HaveOccurred())
+		return tenant
+	}
 	server.Grant(ctx, ns, kubetest.RemediatorUser(ns), act.Spec().Rules...)
 	tenant, err := door.Open(ns)
 	Expect(err).NotTo(HaveOccurred())

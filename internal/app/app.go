@@ -98,7 +98,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	}
 
 	live, clk := mgr.GetAPIReader(), clock.RealClock{}
-	tenants := gate.New(rc, scheme, mgr.GetRESTMapper())
+	tenants := gate.New(rc, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	history := actions.NewHistory(live)
 	resolver := evidence.NewResolver(live)
 	gatherer := evidence.NewGatherer(live, evidence.NewLogs(clients), clk)
@@ -122,7 +122,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		}),
 		workflowrun.New(workflowrun.Needs{
 			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
-			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace), Catalog: catalog, History: history, Events: recorder,
+			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace, cfg.Nodes.LeaseNamespace), Catalog: catalog, History: history, Events: recorder,
 		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency, RateLimiter: phase.Backoff[ctrl.Request]()}),
 		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Events: recorder},
 			trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster}).SetupWithManager(mgr),
@@ -225,7 +225,8 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 			return guard.Check(ctx, mgr.GetClient(), user)
 		},
 		Resolver: resolver, Clock: clock.RealClock{},
-		Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
+		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
+		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
 	}
 	if cfg.Alertmanager.URL != "" {
 		deps.Alertmanager = alertmanager.New(cfg.Alertmanager.URL, &http.Client{})

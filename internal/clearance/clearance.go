@@ -66,6 +66,8 @@ type Deps struct {
 	Clock clock.PassiveClock
 	// Namespace of the operator.
 	Namespace string
+	// NodeLeases is the namespace in which the remediators of nodes keep their leases.
+	NodeLeases string
 	// Cluster is the name of this cluster; empty: it has none.
 	Cluster string
 	// ClusterLabel is the label in which alerts name their cluster.

@@ -3,6 +3,7 @@ package clearance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,6 +47,7 @@ func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
 	}
 	facts.Holder = d.holder(ctx, facts.Case)
 	facts.Denied, facts.Rejected = d.authority(ctx, facts.Case)
+	d.others(ctx, facts)
 	faults, err := d.Guards(ctx)
 	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: err}
 }
@@ -127,6 +129,27 @@ func (d *Desk) holder(ctx context.Context, c Case) policy.Fact[string] {
 		}
 	}
 	return policy.Fact[string]{}
+}
+
+// others finds out whether another remediator is at work on a node. Not to be let
+// look is a right that is lacking, and no reason to wait.
+func (d *Desk) others(ctx context.Context, facts *policy.Facts) {
+	for _, target := range facts.Targets() {
+		if !lease.IsNode(target.ObjectReference) {
+			continue
+		}
+		key := types.NamespacedName{Namespace: d.NodeLeases, Name: lease.NodeName(target.Name)}
+		holder, err := lease.NodeHeld(ctx, d.Live, key, d.Clock.Now())
+		switch {
+		case apierrors.IsForbidden(err) && facts.Denied.Err == nil && facts.Denied.Value == "":
+			facts.Denied.Value = fmt.Sprintf("the operator may not get leases.coordination.k8s.io in namespace %s, by which remediators of nodes keep out of each other's way; to let it: kubectl kubernaut grant %s --level node | kubectl apply -f -", d.NodeLeases, d.Namespace)
+		case apierrors.IsForbidden(err):
+		case err != nil:
+			facts.Other.Err = err
+		case holder != "":
+			facts.Other.Value = holder + " on " + target.String()
+		}
+	}
 }
 
 // predecessor is the run a remediation made before the one it plans, as namespace/name.

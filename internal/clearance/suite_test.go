@@ -48,7 +48,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 	var err error
 	operator, err = client.NewWithWatch(config, client.Options{Scheme: server.Scheme})
 	Expect(err).NotTo(HaveOccurred())
-	doors = gate.New(config, server.Scheme, operator.RESTMapper())
+	doors = gate.New(config, server.Scheme, operator.RESTMapper(), kubetest.OperatorNamespace)
 })
 
 // scene is one namespace with a Deployment, a policy that lets it be changed,

@@ -19,7 +19,8 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
-// Levels of a grant; each includes those before it.
+// Levels of a grant to a namespace; each includes those before it. The level node
+// stands for itself: it is of the operator's own namespace.
 var Levels = []action.Level{action.LevelRestart, action.LevelScale, action.LevelFull}
 
 // impersonates is the name of the Role that lets the operator act as the remediator.
@@ -31,6 +32,8 @@ type Grant struct {
 	Namespace string
 	Level     action.Level
 	Operator  Operator
+	// NodeLeases is the namespace in which the remediators of nodes keep their leases.
+	NodeLeases string
 }
 
 // Operator is the ServiceAccount Kubernaut runs as.
@@ -58,8 +61,11 @@ func (g Grant) validate() error {
 	if faults := validation.IsDNS1123Label(g.Namespace); len(faults) > 0 {
 		return fmt.Errorf("%q is not the name of a namespace: %s", g.Namespace, strings.Join(faults, "; "))
 	}
+	if g.Level == action.LevelNode {
+		return g.validateNode()
+	}
 	if !slices.Contains(Levels, g.Level) {
-		return fmt.Errorf("--level %q is none of restart, scale, full", g.Level)
+		return fmt.Errorf("--level %q is none of restart, scale, full, node", g.Level)
 	}
 	return g.Operator.validate()
 }
@@ -82,7 +88,10 @@ func (g Grant) Print(w io.Writer) error {
 
 // covers returns the actions that the level lets run.
 func (g Grant) covers(specs []action.Spec) []action.Spec {
-	included := Levels[:slices.Index(Levels, g.Level)+1]
+	included := []action.Level{action.LevelNode}
+	if g.Level != action.LevelNode {
+		included = Levels[:slices.Index(Levels, g.Level)+1]
+	}
 	return slices.DeleteFunc(specs, func(s action.Spec) bool { return !slices.Contains(included, s.Level) })
 }
 
@@ -93,13 +102,14 @@ func (g Grant) write(w io.Writer, granted []action.Spec) error {
 		names = append(names, spec.Name)
 		rules = append(rules, spec.Rules...)
 	}
-	if _, err := fmt.Fprintf(w, "# Lets Kubernaut heal namespace %s, level %s: %s.\n"+
-		"# It acts there as the ServiceAccount %s and with no other rights.\n"+
-		"# Whoever may edit the namespace may act as that account too, as with every ServiceAccount of theirs.\n",
-		g.Namespace, g.Level, strings.Join(names, ", "), v1alpha1.RemediatorAccount); err != nil {
+	header, objects := namespaceHeader, g.objects
+	if g.Level == action.LevelNode {
+		header, objects = nodeHeader, g.nodeObjects
+	}
+	if _, err := fmt.Fprintf(w, header, g.Namespace, g.Level, strings.Join(names, ", "), v1alpha1.RemediatorAccount); err != nil {
 		return err
 	}
-	for _, obj := range g.objects(merge(rules)) {
+	for _, obj := range objects(merge(rules)) {
 		raw, err := yaml.Marshal(obj)
 		if err != nil {
 			return fmt.Errorf("encoding %T: %w", obj, err)
@@ -111,23 +121,40 @@ func (g Grant) write(w io.Writer, granted []action.Spec) error {
 	return nil
 }
 
+const namespaceHeader = "# Lets Kubernaut heal namespace %s, level %s: %s.\n" +
+	"# It acts there as the ServiceAccount %s and with no other rights.\n" +
+	"# Whoever may edit the namespace may act as that account too, as with every ServiceAccount of theirs.\n"
+
 func (g Grant) objects(rules []rbacv1.PolicyRule) []any {
-	remediator := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount}
-	operator := rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: g.Operator.Namespace, Name: g.Operator.Account}
-	actAs := []rbacv1.PolicyRule{{
+	return append([]any{
+		g.account(),
+		role(g.Namespace, v1alpha1.RemediatorAccount, rules),
+		binding(g.Namespace, v1alpha1.RemediatorAccount, g.remediator()),
+	}, g.actAs()...)
+}
+
+func (g Grant) account() *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount},
+	}
+}
+
+func (g Grant) remediator() rbacv1.Subject {
+	return rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount}
+}
+
+func (o Operator) subject() rbacv1.Subject {
+	return rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: o.Namespace, Name: o.Account}
+}
+
+// actAs lets the operator act as the remediator.
+func (g Grant) actAs() []any {
+	rules := []rbacv1.PolicyRule{{
 		APIGroups: []string{""}, Resources: []string{"serviceaccounts"},
 		ResourceNames: []string{v1alpha1.RemediatorAccount}, Verbs: []string{"impersonate"},
 	}}
-	return []any{
-		&corev1.ServiceAccount{
-			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
-			ObjectMeta: metav1.ObjectMeta{Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount},
-		},
-		role(g.Namespace, v1alpha1.RemediatorAccount, rules),
-		binding(g.Namespace, v1alpha1.RemediatorAccount, remediator),
-		role(g.Namespace, impersonates, actAs),
-		binding(g.Namespace, impersonates, operator),
-	}
+	return []any{role(g.Namespace, impersonates, rules), binding(g.Namespace, impersonates, g.Operator.subject())}
 }
 
 func role(namespace, name string, rules []rbacv1.PolicyRule) *rbacv1.Role {

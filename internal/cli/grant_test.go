@@ -15,14 +15,18 @@ import (
 var shipped = Operator{Namespace: "kubernaut-system", Account: "kubernaut"}
 
 func TestGrantPrintsWhatIsGolden(t *testing.T) {
-	for _, level := range []action.Level{action.LevelRestart, action.LevelScale, action.LevelFull} {
+	for _, level := range []action.Level{action.LevelRestart, action.LevelScale, action.LevelFull, action.LevelNode} {
 		t.Run(string(level), func(t *testing.T) {
 			want, err := os.ReadFile(filepath.Join("testdata", "grant-"+string(level)+".yaml"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got bytes.Buffer
-			if err := (Grant{Namespace: "shop", Level: level, Operator: shipped}).Print(&got); err != nil {
+			wanted := Grant{Namespace: "shop", Level: level, Operator: shipped, NodeLeases: "medik8s-leases"}
+			if level == action.LevelNode {
+				wanted.Namespace = shipped.Namespace
+			}
+			if err := wanted.Print(&got); err != nil {
 				t.Fatal(err)
 			}
 			if got.String() != string(want) {
@@ -44,10 +48,19 @@ func TestGrantRefuses(t *testing.T) {
 			grant: Grant{Namespace: "a\nrules: []", Level: action.LevelFull, Operator: shipped}, want: "is not the name of a namespace",
 		},
 		"a level that does not exist": {
-			grant: Grant{Namespace: "shop", Level: "root", Operator: shipped}, want: `--level "root" is none of restart, scale, full`,
+			grant: Grant{Namespace: "shop", Level: "root", Operator: shipped}, want: `--level "root" is none of restart, scale, full, node`,
 		},
 		"the level of what needs no grant": {
-			grant: Grant{Namespace: "shop", Level: action.LevelNone, Operator: shipped}, want: `--level "" is none of restart, scale, full`,
+			grant: Grant{Namespace: "shop", Level: action.LevelNone, Operator: shipped}, want: `--level "" is none of restart, scale, full, node`,
+		},
+		"the level of nodes in a tenant's namespace": {
+			grant: Grant{Namespace: "shop", Level: action.LevelNode, Operator: shipped, NodeLeases: "medik8s-leases"}, want: "--level node is for the operator's own namespace only",
+		},
+		"a namespace of node leases that is none": {
+			grant: Grant{Namespace: "kubernaut-system", Level: action.LevelNode, Operator: shipped}, want: `--node-leases "" is not the name of a namespace`,
+		},
+		"node leases beside the kubelets' own": {
+			grant: Grant{Namespace: "kubernaut-system", Level: action.LevelNode, Operator: shipped, NodeLeases: "kube-node-lease"}, want: "--node-leases is a namespace of its own",
 		},
 		"an operator's account that is none": {
 			grant: Grant{Namespace: "shop", Level: action.LevelFull, Operator: Operator{Namespace: "ops", Account: "a:b"}}, want: "--operator-account",
@@ -70,13 +83,13 @@ func TestGrantRefuses(t *testing.T) {
 	}
 }
 
-func TestEachLevelIncludesThoseBelow(t *testing.T) {
+func TestEachLevelIncludesThoseBelowButForNodes(t *testing.T) {
 	specs := []action.Spec{
 		{Name: "Restart", Level: action.LevelRestart}, {Name: "Scale", Level: action.LevelScale},
-		{Name: "Undo", Level: action.LevelFull}, {Name: "Tell", Level: action.LevelNone},
+		{Name: "Undo", Level: action.LevelFull}, {Name: "Cordon", Level: action.LevelNode}, {Name: "Tell", Level: action.LevelNone},
 	}
 	rows := map[action.Level]string{
-		action.LevelRestart: "Restart", action.LevelScale: "Restart Scale", action.LevelFull: "Restart Scale Undo",
+		action.LevelRestart: "Restart", action.LevelScale: "Restart Scale", action.LevelFull: "Restart Scale Undo", action.LevelNode: "Cordon",
 	}
 	for level, want := range rows {
 		var got []string

@@ -57,6 +57,7 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	p.line("  kubectl delete -k config/default")
 	p.line("  kubectl delete role,rolebinding %s %s -n NAMESPACE   # for each namespace that granted something", v1alpha1.RemediatorAccount, impersonates)
 	p.line("  kubectl delete serviceaccount %s -n NAMESPACE", v1alpha1.RemediatorAccount)
+	p.line("  kubectl delete clusterrole,clusterrolebinding %s   # if nodes were granted", nodeRemediator)
 	return p.err
 }
 

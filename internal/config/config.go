@@ -45,6 +45,8 @@ type Config struct {
 	Diagnosis Diagnosis `json:"diagnosis"`
 	// Remediation is the work of taking alerts from admission to an end.
 	Remediation Remediation `json:"remediation"`
+	// Nodes is how remediators of nodes keep out of each other's way.
+	Nodes Nodes `json:"nodes"`
 	// Protected is never touched, whatever a policy says.
 	Protected Protected `json:"protected"`
 }
@@ -133,6 +135,12 @@ type Remediation struct {
 	Concurrency int `json:"concurrency"`
 }
 
+// Nodes is how remediators of nodes keep out of each other's way.
+type Nodes struct {
+	// LeaseNamespace is where each keeps a Lease node-<name> while it is at work.
+	LeaseNamespace string `json:"leaseNamespace"`
+}
+
 // Protected is never touched.
 type Protected struct {
 	// Namespaces beside the built-in ones.
@@ -153,6 +161,7 @@ func Default() Config {
 		Health:      Endpoint{Address: ":8081"},
 		Diagnosis:   Diagnosis{Concurrency: 4, Timeout: Duration{Duration: 30 * time.Second}},
 		Remediation: Remediation{Concurrency: 8},
+		Nodes:       Nodes{LeaseNamespace: "medik8s-leases"},
 	}
 }
 

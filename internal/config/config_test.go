@@ -90,6 +90,8 @@ func TestLoadFaults(t *testing.T) {
 			file: "namespace: shop\ndiagnosis: {timeout: 30}", says: []string{`diagnosis.timeout: "30" is no duration`}},
 		"a duration that is too short": {
 			file: "namespace: shop\ndiagnosis: {timeout: 1ms}", says: []string{"diagnosis.timeout: 1ms is not between"}},
+		"a namespace of node leases that is none": {
+			file: "namespace: shop\nnodes: {leaseNamespace: ''}", says: []string{`nodes.leaseNamespace: ""`}},
 		"a protected namespace that is none": {
 			file: "namespace: shop\nprotected: {namespaces: [ok, '*', 'legacy-*']}",
 			says: []string{`protected.namespaces[1]: "*"`, `protected.namespaces[2]: "legacy-*"`}},

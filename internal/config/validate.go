@@ -36,6 +36,7 @@ func (c Config) Validate() error {
 	f.between("diagnosis.concurrency", c.Diagnosis.Concurrency)
 	f.duration("diagnosis.timeout", c.Diagnosis.Timeout, time.Second, 10*time.Minute)
 	f.between("remediation.concurrency", c.Remediation.Concurrency)
+	f.check(namespaceForm.MatchString(c.Nodes.LeaseNamespace), "nodes.leaseNamespace", "%q is no name of a namespace", c.Nodes.LeaseNamespace)
 	for i, name := range c.Protected.Namespaces {
 		f.check(namespaceForm.MatchString(name), fmt.Sprintf("protected.namespaces[%d]", i), "%q is no name of a namespace", name)
 	}

@@ -38,7 +38,7 @@ var (
 var _ = BeforeSuite(func(ctx SpecContext) {
 	server = kubetest.Start(GinkgoTB())
 	server.Install(ctx, "config", "rbac")
-	door = gate.New(server.Config, server.Scheme, server.Client.RESTMapper())
+	door = gate.New(server.Config, server.Scheme, server.Client.RESTMapper(), kubetest.OperatorNamespace)
 })
 
 func open(ns string) *gate.Tenant {
@@ -130,7 +130,7 @@ var _ = Describe("The tenant", func() {
 		ns := server.Namespace(ctx)
 		web := deployed(ctx, ns)
 		server.Grant(ctx, ns, kubetest.RemediatorUser(ns), may("patch", "apps", "deployments"))
-		own := gate.New(server.OperatorConfig(ctx), server.Scheme, server.Client.RESTMapper())
+		own := gate.New(server.OperatorConfig(ctx), server.Scheme, server.Client.RESTMapper(), kubetest.OperatorNamespace)
 		tenant, err := own.Open(ns)
 		Expect(err).NotTo(HaveOccurred())
 		for _, attempt := range []error{tenant.Review(ctx, on(v1alpha1.VerbPatch, web, toThree)), tenant.Apply(ctx, on(v1alpha1.VerbPatch, web, toThree))} {

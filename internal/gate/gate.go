@@ -36,19 +36,23 @@ type Gate struct {
 	config *rest.Config
 	scheme *runtime.Scheme
 	mapper meta.RESTMapper
+	home   string // the operator's namespace
 
 	mu      sync.Mutex
 	tenants map[string]*Tenant
 }
 
-// New returns a gate whose configuration is the operator's own.
-func New(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper) *Gate {
-	return &Gate{config: config, scheme: scheme, mapper: mapper, tenants: map[string]*Tenant{}}
+// New returns a gate whose configuration is the operator's own. The remediator of
+// its namespace, home, is the only one that acts on what has no namespace.
+func New(config *rest.Config, scheme *runtime.Scheme, mapper meta.RESTMapper, home string) *Gate {
+	return &Gate{config: config, scheme: scheme, mapper: mapper, home: home, tenants: map[string]*Tenant{}}
 }
 
-// Tenant acts as the remediator of one namespace, there and nowhere else.
+// Tenant acts as the remediator of one namespace, there and nowhere else, but for
+// the operator's: that one acts on objects without a namespace too.
 type Tenant struct {
 	namespace string
+	home      bool
 	client    client.Client
 }
 
@@ -71,7 +75,7 @@ func (g *Gate) Open(namespace string) (*Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building a client of %s: %w", Account(namespace), err)
 	}
-	tenant := &Tenant{namespace: namespace, client: c}
+	tenant := &Tenant{namespace: namespace, home: namespace == g.home, client: c}
 	g.tenants[namespace] = tenant
 	return tenant, nil
 }
@@ -116,7 +120,7 @@ func (t *Tenant) review(ctx context.Context, need authorizationv1.ResourceAttrib
 		return fmt.Errorf("reviewing access of %s: %w", t.Actor(), err)
 	}
 	if !review.Status.Allowed {
-		return &Denied{Actor: t.Actor(), Need: need, Reason: bounded(review.Status.Reason)}
+		return &Denied{Actor: t.Actor(), Need: need, Grant: t.grant(), Reason: bounded(review.Status.Reason)}
 	}
 	return nil
 }
@@ -128,10 +132,25 @@ func (t *Tenant) shutOut(err error) error {
 	need := authorizationv1.ResourceAttributes{
 		Namespace: t.namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: v1alpha1.RemediatorAccount,
 	}
+	grant := t.grant()
 	if strings.Contains(err.Error(), fmt.Sprintf("User %q cannot", t.Actor())) {
 		need = authorizationv1.ResourceAttributes{Verb: "create", Group: authorizationv1.GroupName, Resource: "selfsubjectaccessreviews"}
+		grant = ""
 	}
-	return &Denied{Actor: t.Actor(), Need: need, Reason: bounded(err.Error())}
+	return &Denied{Actor: t.Actor(), Need: need, Grant: grant, Reason: bounded(err.Error())}
+}
+
+// grant is what kubectl kubernaut grant takes to let the tenant act.
+func (t *Tenant) grant() string {
+	if t.home {
+		return t.namespace + " --level node"
+	}
+	return t.namespace + " --level full"
+}
+
+// reaches reports whether the tenant acts on objects of a namespace.
+func (t *Tenant) reaches(namespace string) bool {
+	return namespace == t.namespace || t.home && namespace == ""
 }
 
 // need returns what the API server will be asked to authorize.

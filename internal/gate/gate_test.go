@@ -25,7 +25,7 @@ import (
 var web = v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
 
 func TestOpenKeepsNoMoreTenantsThanItMay(t *testing.T) {
-	g := New(&rest.Config{Host: "https://127.0.0.1:1"}, runtime.NewScheme(), meta.NewDefaultRESTMapper(nil))
+	g := New(&rest.Config{Host: "https://127.0.0.1:1"}, runtime.NewScheme(), meta.NewDefaultRESTMapper(nil), "")
 	first, err := g.Open("ns-0")
 	if err != nil {
 		t.Fatal(err)
@@ -129,18 +129,22 @@ func TestCodeIsZeroForWhatIsNoVerdict(t *testing.T) {
 }
 
 func TestDeniedSaysWhoMayNotDoWhatAndWhatHelps(t *testing.T) {
+	const remediator = "system:serviceaccount:shop:kubernaut-remediator"
+	const helps = "; to let it: kubectl kubernaut grant shop --level full | kubectl apply -f -"
 	rows := map[string]struct {
-		need authorizationv1.ResourceAttributes
-		want string
+		need  authorizationv1.ResourceAttributes
+		grant string
+		want  string
 	}{
-		"a workload":     {authorizationv1.ResourceAttributes{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: "shop"}, "system:serviceaccount:shop:kubernaut-remediator may not patch deployments.apps in namespace shop; to let it: kubectl kubernaut grant shop --level full | kubectl apply -f -"},
-		"a subresource":  {authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "shop"}, "system:serviceaccount:shop:kubernaut-remediator may not create pods/eviction in namespace shop; to let it: kubectl kubernaut grant shop --level full | kubectl apply -f -"},
-		"the acting-as":  {authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: "serviceaccounts", Name: "kubernaut-remediator", Namespace: "shop"}, "the operator may not impersonate serviceaccounts kubernaut-remediator in namespace shop; to let it: kubectl kubernaut grant shop --level full | kubectl apply -f -"},
-		"cluster-scoped": {authorizationv1.ResourceAttributes{Verb: "patch", Resource: "nodes"}, "system:serviceaccount:shop:kubernaut-remediator may not patch nodes"},
+		"a workload":    {authorizationv1.ResourceAttributes{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: "shop"}, "shop --level full", remediator + " may not patch deployments.apps in namespace shop" + helps},
+		"a subresource": {authorizationv1.ResourceAttributes{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "shop"}, "shop --level full", remediator + " may not create pods/eviction in namespace shop" + helps},
+		"the acting-as": {authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: "serviceaccounts", Name: "kubernaut-remediator", Namespace: "shop"}, "shop --level full", "the operator may not impersonate serviceaccounts kubernaut-remediator in namespace shop" + helps},
+		"a node":        {authorizationv1.ResourceAttributes{Verb: "patch", Resource: "nodes"}, "shop --level node", remediator + " may not patch nodes; to let it: kubectl kubernaut grant shop --level node | kubectl apply -f -"},
+		"what every account may do, unless somebody forbade it": {authorizationv1.ResourceAttributes{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, "", remediator + " may not create selfsubjectaccessreviews.authorization.k8s.io"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			if got := (&Denied{Actor: Account("shop"), Need: row.need}).Error(); got != row.want {
+			if got := (&Denied{Actor: Account("shop"), Need: row.need, Grant: row.grant}).Error(); got != row.want {
 				t.Errorf("says %q, want %q", got, row.want)
 			}
 		})
@@ -163,7 +167,7 @@ func TestWhyIsBoundedAndWithoutValues(t *testing.T) {
 
 func TestOpenRefusesWhatIsNoNamespace(t *testing.T) {
 	for _, name := range []string{"", "kube-system:default", "../x", strings.Repeat("a", 64)} {
-		if _, err := New(nil, nil, nil).Open(name); err == nil {
+		if _, err := New(nil, nil, nil, "").Open(name); err == nil {
 			t.Errorf("opened %q", name)
 		}
 	}

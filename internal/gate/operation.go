@@ -91,7 +91,7 @@ func (t *Tenant) send(ctx context.Context, op v1alpha1.Operation, dry bool) erro
 func (t *Tenant) check(op v1alpha1.Operation) error {
 	creates := op.Verb == v1alpha1.VerbCreate
 	switch {
-	case op.Object.Namespace != t.namespace:
+	case !t.reaches(op.Object.Namespace):
 		return reject(op, "it is in namespace %.63q, and %s acts in its own only", op.Object.Namespace, t.Actor())
 	case creates != op.Precondition.Absent:
 		return reject(op, "the precondition absent belongs to a create and to nothing else")

@@ -26,6 +26,8 @@ type Denied struct {
 	Actor string
 	// Need is the right it lacks. The verb impersonate is lacked by the operator.
 	Need authorizationv1.ResourceAttributes
+	// Grant is what to tell kubectl kubernaut grant; empty where that does not help.
+	Grant string
 	// Reason the API server gave, if any.
 	Reason string
 }
@@ -39,10 +41,13 @@ func (d *Denied) Error() string {
 	if d.Need.Verb == "impersonate" {
 		text += " " + d.Need.Name
 	}
-	if d.Need.Namespace == "" {
+	if d.Need.Namespace != "" {
+		text += " in namespace " + d.Need.Namespace
+	}
+	if d.Grant == "" {
 		return text
 	}
-	return fmt.Sprintf("%s in namespace %s; to let it: kubectl kubernaut grant %[2]s --level full | kubectl apply -f -", text, d.Need.Namespace)
+	return fmt.Sprintf("%s; to let it: kubectl kubernaut grant %s | kubectl apply -f -", text, d.Grant)
 }
 
 // resource prints resource/subresource.group as kubectl auth can-i takes it.

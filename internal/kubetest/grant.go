@@ -59,3 +59,17 @@ func (s *Server) AwaitRight(ctx context.Context, namespace, user string, rule rb
 		s.tb.Fatalf("waiting for %s to be allowed to %s %s in %q: %v", user, want.Verb, want.Resource, namespace, err)
 	}
 }
+
+// GrantEverywhere gives a user these rights in the whole cluster, and waits until
+// they count.
+func (s *Server) GrantEverywhere(ctx context.Context, user string, rules ...rbacv1.PolicyRule) {
+	s.tb.Helper()
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{GenerateName: "grant-"}, Rules: rules}
+	s.Create(ctx, role)
+	s.Create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "grant-"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	})
+	s.AwaitRight(ctx, "", user, rules[0])
+}

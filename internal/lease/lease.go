@@ -1,6 +1,7 @@
 // Package lease holds the leases on targets: one live run a target, from its
-// first claim to the verdict. Only the run controller writes them; the gates ask
-// whether another run holds one.
+// first claim to the verdict; and of nodes, in addition, the leases by which
+// node remediators of all makes keep out of each other's way. Only the run
+// controller writes them; the gates ask whether somebody else holds one.
 package lease
 
 import (
@@ -55,18 +56,21 @@ func Held(ctx context.Context, reader client.Reader, namespace string, uid types
 	return holder, decide(state, self, asking) == theirs, nil
 }
 
-// Keeper takes and gives back leases in the operator's namespace.
+// Keeper takes and gives back leases: those on targets in the operator's
+// namespace, those on nodes in the one that node remediators share.
 type Keeper struct {
 	client    client.Client
 	live      client.Reader
 	clock     clock.PassiveClock
 	namespace string
+	nodes     string
 }
 
-// New returns a keeper of the leases in a namespace. It reads live only: a
-// cached lease would let two runs believe that they hold it.
-func New(c client.Client, live client.Reader, clk clock.PassiveClock, namespace string) *Keeper {
-	return &Keeper{client: c, live: live, clock: clk, namespace: namespace}
+// New returns a keeper of the leases on targets in a namespace, and of those on
+// nodes in another. It reads live only: a cached lease would let two runs believe
+// that they hold it.
+func New(c client.Client, live client.Reader, clk clock.PassiveClock, namespace, nodes string) *Keeper {
+	return &Keeper{client: c, live: live, clock: clk, namespace: namespace, nodes: nodes}
 }
 
 // Acquire makes the run hold the leases on these targets, sorted, so that no two
@@ -151,6 +155,9 @@ func (k *Keeper) Release(ctx context.Context, run *v1alpha1.WorkflowRun) error {
 		if err := k.client.Delete(ctx, lease, exactly); client.IgnoreNotFound(err) != nil {
 			faults = append(faults, fmt.Errorf("giving back lease %s: %w", lease.Name, err))
 		}
+	}
+	for _, node := range Nodes(run) {
+		faults = append(faults, k.releaseNode(ctx, run, node.Name))
 	}
 	return errors.Join(faults...)
 }

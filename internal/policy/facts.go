@@ -152,6 +152,8 @@ type Facts struct {
 	Default Fact[*v1alpha1.RemediationPolicy]
 	// Holder is the run that holds the lease on a target, if it is another one.
 	Holder Fact[string]
+	// Other remediator that is at work on a target, and on which: "x on Node/y".
+	Other Fact[string]
 	// Denied says what the tenant's account may not do, if anything, and how to let it.
 	Denied Fact[string]
 	// Rejected says which operation the API server rejects, if any, and why.

@@ -109,6 +109,17 @@ func (v view) reaches(namespace string) bool {
 	return namespace == v.Namespace()
 }
 
+// ownedByOther (7): another remediator is at work on what would be changed.
+func ownedByOther(v view) []Refusal {
+	if v.Other.Err != nil {
+		return unreadable("whether another remediator is at work on the target", v.Other.Err)
+	}
+	if v.Other.Value == "" {
+		return nil
+	}
+	return ends(v1alpha1.ReasonOwnedByOther, "Another remediator is at work: %s. Two at once would undo each other's work; this one leaves it alone.", brief(v.Other.Value))
+}
+
 // notInCatalogue (8): what is asked for is no action, or not one for this.
 func notInCatalogue(v view) []Refusal {
 	var all []Refusal

@@ -95,6 +95,7 @@ var gates = []gate{
 	{number: 3, name: "alert still firing", refuse: alertResolved},
 	{number: 4, name: "protected", refuse: protected, undo: true, byHand: true},
 	{number: 5, name: "scope", refuse: outOfScope, undo: true, byHand: true},
+	{number: 7, name: "other remediators", refuse: ownedByOther, undo: true, byHand: true},
 	{number: 8, name: "catalogue", refuse: notInCatalogue, undo: true, byHand: true},
 	{number: 13, name: "cooldown", refuse: coolingDown, byHand: true},
 	{number: 13, name: "changed meanwhile", refuse: changedMeanwhile, byHand: true},

@@ -142,7 +142,7 @@ type row struct {
 func TestGates(t *testing.T) {
 	for gate, rows := range map[string]map[string]row{
 		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
-		"4 protected": isProtected, "5 scope": scope, "8 catalogue": catalogue,
+		"4 protected": isProtected, "5 scope": scope, "7 other remediators": others, "8 catalogue": catalogue,
 		"13 cooldown": cooldown, "13 changed meanwhile": changed,
 		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards,
 	} {
@@ -422,6 +422,13 @@ var changed = map[string]row{
 
 func admitted(f *Facts, at time.Time) {
 	f.Remediation.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Admitted, Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(at)}}
+}
+
+var others = map[string]row{
+	"lets through where nobody else is at work":             {given: onNode},
+	"refuses while another remediator is":                   {given: func(f *Facts) { onNode(f); f.Other.Value = "node-healthcheck on Node/node-1" }, want: []string{"OwnedByOther Ends"}, says: "node-healthcheck on Node/node-1"},
+	"refuses an undo and a person's run too":                {given: func(f *Facts) { byHand(f); f.Undo, f.Other.Value = true, "somebody on Node/node-1" }, want: []string{"OwnedByOther Ends"}},
+	"holds while nobody can tell whether another one works": {given: func(f *Facts) { f.Other.Err = errDown }, want: []string{"Unreadable Waits"}, says: "another remediator"},
 }
 
 var leases = map[string]row{

@@ -41,6 +41,8 @@ const (
 	LevelScale Level = "scale"
 	// LevelFull: every action on namespaced objects.
 	LevelFull Level = "full"
+	// LevelNode: the actions on nodes, from the operator's own namespace only.
+	LevelNode Level = "node"
 )
 
 // Spec describes an action; documents, roles and schemas are generated from it.

@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -141,6 +142,31 @@ var _ = Describe("kubectl kubernaut grant", func() {
 		grant(ctx, ns, action.LevelFull)
 		server.AwaitRight(ctx, ns, kubetest.RemediatorUser(ns), rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"patch"}})
 		Expect(remediator.Patch(ctx, shop, relabel)).To(Succeed(), "a higher level replaces the lower one")
+	})
+
+	It("lets the operator patch nodes as its own namespace's remediator only, at level node", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: ns}}
+		server.Create(ctx, node, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "medik8s-leases"}})
+		grant(ctx, ns, action.LevelFull)
+		var manifests bytes.Buffer
+		Expect(cli.Grant{Namespace: kubetest.OperatorNamespace, Level: action.LevelNode, NodeLeases: "medik8s-leases",
+			Operator: cli.Operator{Namespace: kubetest.OperatorNamespace, Account: kubetest.OperatorAccount}}.Print(&manifests)).To(Succeed())
+		server.Kubectl(ctx, manifests.Bytes(), "apply", "-f", "-")
+		server.AwaitRight(ctx, "", kubetest.RemediatorUser(kubetest.OperatorNamespace), rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch"}})
+		server.AwaitRight(ctx, "kube-node-lease", kubetest.OperatorUser, rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get"}})
+
+		remediator := actingAs(ctx, kubetest.OperatorNamespace, kubetest.Remediator)
+		Expect(remediator.Patch(ctx, node, relabel)).To(Succeed())
+		Expect(remediator.Delete(ctx, node)).To(beForbidden())
+		Expect(actingAs(ctx, ns, kubetest.Remediator).Patch(ctx, node, relabel)).To(beForbidden(), "a tenant's account has no word about nodes")
+		Expect(server.Operator(ctx).Patch(ctx, node, relabel)).To(beForbidden(), "nor has the operator itself")
+
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: "medik8s-leases", Name: "node-" + ns}}
+		Expect(server.Operator(ctx).Create(ctx, lease)).To(Succeed())
+		Expect(server.Operator(ctx).Delete(ctx, lease)).To(Succeed())
+		lease.Namespace, lease.ResourceVersion = "kube-node-lease", ""
+		Expect(server.Operator(ctx).Create(ctx, lease)).To(beForbidden())
 	})
 
 	It("gives a tenant's account no word about what decides", func(ctx SpecContext) {

@@ -35,7 +35,8 @@ func (r *Reconciler) clear(ctx context.Context, c clearance.Case) error {
 }
 
 // held asks what is asked again before every single operation: the emergency
-// stop and the pause. A run whose remediation was deleted goes no further.
+// stop and the pause. A run whose remediation was deleted goes no further, nor
+// does one that lost a node to another remediator.
 func (r *Reconciler) held(ctx context.Context, run *v1alpha1.WorkflowRun) error {
 	c := clearance.Case{Run: run, Undo: run.Spec.Undoes != ""}
 	var err error
@@ -48,5 +49,5 @@ func (r *Reconciler) held(ctx context.Context, run *v1alpha1.WorkflowRun) error 
 	if refusals := r.Desk.JudgeEach(ctx, c); len(refusals) > 0 {
 		return &policy.RefusedError{Refusal: refusals[0]}
 	}
-	return nil
+	return r.keepNodes(ctx, run, lease.Nodes(run))
 }

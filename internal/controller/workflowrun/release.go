@@ -41,7 +41,7 @@ func (r *Reconciler) release(ctx context.Context, p *pass) (phase.Outcome, error
 			return phase.Continue, err
 		}
 		if ar != nil && !ar.Finished() {
-			return phase.Finish(), nil // the remediation's changes wake us
+			return r.awaitVerdict(ctx, p.Obj)
 		}
 	}
 	if err := r.Leases.Release(ctx, p.Obj); err != nil {
@@ -54,6 +54,20 @@ func (r *Reconciler) release(ctx context.Context, p *pass) (phase.Outcome, error
 		return phase.Continue, err
 	}
 	return phase.Finish(), r.unprotect(ctx, p.Obj)
+}
+
+// awaitVerdict keeps the leases until then: the remediation's changes wake us. Leases on nodes
+// have to be renewed meanwhile; what another remediator does once one ran out is
+// for the verification to see.
+func (r *Reconciler) awaitVerdict(ctx context.Context, run *v1alpha1.WorkflowRun) (phase.Outcome, error) {
+	nodes := lease.Nodes(run)
+	if len(nodes) == 0 {
+		return phase.Finish(), nil
+	}
+	if _, _, err := r.Leases.AcquireNodes(ctx, run, nodes...); err != nil {
+		return phase.Continue, err
+	}
+	return phase.Wait(lease.NodeRenewal), nil
 }
 
 // unprotect lets the API server delete the run.

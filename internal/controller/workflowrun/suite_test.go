@@ -103,8 +103,8 @@ func (s *scene) restart(wrap func(http.RoundTripper) http.RoundTripper) {
 	}
 	c, err := client.New(cfg, client.Options{Scheme: server.Scheme, Mapper: server.Client.RESTMapper()})
 	Expect(err).NotTo(HaveOccurred())
-	door := gate.New(cfg, server.Scheme, c.RESTMapper())
-	catalog, err := action.NewCatalog(s.image)
+	door := gate.New(cfg, server.Scheme, c.RESTMapper(), kubetest.OperatorNamespace)
+	catalog, err := action.NewCatalog(append(nodeActions(), s.image)...)
 	Expect(err).NotTo(HaveOccurred())
 	s.events = events.NewFakeRecorder(1000)
 	s.process = workflowrun.New(workflowrun.Needs{
@@ -115,9 +115,9 @@ func (s *scene) restart(wrap func(http.RoundTripper) http.RoundTripper) {
 			Guards:    func(context.Context) ([]string, error) { return nil, nil },
 			Resolver:  evidence.NewResolver(c),
 			Clock:     s.clock,
-			Namespace: kubetest.OperatorNamespace,
+			Namespace: kubetest.OperatorNamespace, NodeLeases: nodeLeases,
 		}),
-		Gate: door, Leases: lease.New(c, c, s.clock, kubetest.OperatorNamespace), Catalog: catalog, Events: s.events,
+		Gate: door, Leases: lease.New(c, c, s.clock, kubetest.OperatorNamespace, nodeLeases), Catalog: catalog, Events: s.events,
 	}, prometheus.NewRegistry())
 }
 
