@@ -140,7 +140,7 @@ func (r *round) revive(ctx context.Context) error {
 		return nil
 	}
 	if r.wire != nil {
-		if !r.wire.operator.Killed() {
+		if !r.wire.operator.Killed() && !r.elects {
 			return fmt.Errorf("the operator ended by itself: %s", r.wire.operator.End())
 		}
 		r.wire.front.Close()

@@ -27,20 +27,19 @@ type stage struct {
 	program  string
 	config   string
 	intake   string // address of the webhook
+	metrics  string // address of the metrics
 	sender   *kubetest.AlertSender
 	dir      string
+	// elects: the operator is one of several, and gives up when it can't renew its lease.
+	elects bool
 }
 
-func newStage(t *testing.T, program string) *stage {
+func newStage(t *testing.T, program string, options ...kubetest.Option) *stage {
 	t.Helper()
 	s := &stage{dir: t.TempDir(), program: program}
-	s.intake = kubetest.FreeAddress(t)
+	s.intake, s.metrics = kubetest.FreeAddress(t), kubetest.FreeAddress(t)
 	s.config = filepath.Join(s.dir, "config.yaml")
-	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: \"0\"}\n", kubetest.OperatorNamespace, s.intake)
-	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.server = kubetest.Start(t)
+	s.server = kubetest.Start(t, options...)
 	s.server.Install(t.Context(), "config", "rbac")
 	s.server.Install(t.Context(), "config", "policies")
 	s.server.InstallGuards(t.Context())
@@ -72,8 +71,18 @@ func (s *stage) tenant(ctx context.Context, p patience) string {
 	return ns
 }
 
+// configure writes the operator's configuration.
+func (s *stage) configure() error {
+	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: %q}\nhealth: {address: \"0\"}\nleaderElection: {enabled: %t}\n",
+		kubetest.OperatorNamespace, s.intake, s.metrics, s.elects)
+	return os.WriteFile(s.config, []byte(text), 0o600)
+}
+
 // start runs the operator behind a wire of its own.
 func (s *stage) start(l *ledger, log *os.File) (*wire, error) {
+	if err := s.configure(); err != nil {
+		return nil, err
+	}
 	w, err := lay(s.operator, l)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -69,6 +70,62 @@ type ledger struct {
 
 	mu     sync.Mutex
 	writes []write
+
+	asking sync.Mutex
+	asked  map[string]int // requests of any kind, by verb, resource and namespace
+}
+
+// ask counts a request, whatever becomes of it.
+func (l *ledger) ask(r *http.Request) {
+	info, err := requestInfo.NewRequestInfo(r)
+	if err != nil {
+		return
+	}
+	l.asking.Lock()
+	defer l.asking.Unlock()
+	if l.asked == nil {
+		l.asked = map[string]int{}
+	}
+	l.asked[strings.Join([]string{info.Verb, info.Resource, info.Namespace}, " ")]++
+}
+
+// requests of the operator so far.
+func (l *ledger) requests() asked {
+	l.asking.Lock()
+	defer l.asking.Unlock()
+	return maps.Clone(l.asked)
+}
+
+// asked counts requests.
+type asked map[string]int
+
+// since returns what was asked after an earlier count.
+func (a asked) since(before asked) asked {
+	more := asked{}
+	for what, n := range a {
+		if n > before[what] {
+			more[what] = n - before[what]
+		}
+	}
+	return more
+}
+
+func (a asked) total() int {
+	all := 0
+	for _, n := range a {
+		all += n
+	}
+	return all
+}
+
+// String names the most frequent first.
+func (a asked) String() string {
+	names := slices.SortedFunc(maps.Keys(a), func(x, y string) int { return cmp.Or(a[y]-a[x], strings.Compare(x, y)) })
+	var text strings.Builder
+	for _, name := range names {
+		fmt.Fprintf(&text, "%d %s; ", a[name], name)
+	}
+	return anonymous(text.String())
 }
 
 // lists reports whether a write is one of the round's.
@@ -151,6 +208,7 @@ func (w *wire) kubeconfig(token string) clientcmdapi.Config {
 
 // ServeHTTP streams what only reads, and takes every write to the ledger.
 func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w.ledger.ask(r)
 	wr, changes := asWrite(r)
 	if !changes || !w.ledger.lists(wr) {
 		w.stream.ServeHTTP(rw, r)
@@ -190,13 +248,13 @@ func (w *wire) send(r *http.Request, body []byte) answer {
 	return answer{code: resp.StatusCode, header: resp.Header, body: got}
 }
 
-var requests = request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+var requestInfo = request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 
 // asWrite tells whether a request is a write of the remediation. A review and a
 // dry run change nothing, an event is no state, and the certificate of the intake
 // is issued once for all rounds.
 func asWrite(r *http.Request) (write, bool) {
-	info, err := requests.NewRequestInfo(r)
+	info, err := requestInfo.NewRequestInfo(r)
 	if err != nil || !info.IsResourceRequest || r.URL.Query().Has("dryRun") {
 		return write{}, false
 	}
