@@ -84,6 +84,8 @@ const (
 	ReasonInvalidParameters = "InvalidParameters"
 	// ReasonNotApplicable (8): the action's own precondition does not hold.
 	ReasonNotApplicable = "NotApplicable"
+	// ReasonBudgetSpent (12): within an hour as many runs were made as the policy has places for.
+	ReasonBudgetSpent = "BudgetSpent"
 	// ReasonCooldown (13): the target was remediated a short while ago.
 	ReasonCooldown = "Cooldown"
 	// ReasonChangedMeanwhile (13): what is there is no longer what was planned for.

@@ -100,6 +100,12 @@ type PolicyLimits struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('168h')",message="limits.cooldown is between 0s and 168h"
 	Cooldown *metav1.Duration `json:"cooldown,omitempty"`
+	// maxPerHour is how many runs may be made within an hour, for everything this policy decides about.
+	// +optional
+	// +kubebuilder:default=20
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=200
+	MaxPerHour int32 `json:"maxPerHour,omitempty"`
 }
 
 // PolicyApproval says how a person is asked.
@@ -214,7 +220,7 @@ type PauseRequest struct {
 
 // RemediationPolicyStatus holds what the policy has let through.
 type RemediationPolicyStatus struct {
-	// reservations are the places taken in the budget, kept for the cooldown.
+	// reservations are the places taken in the budget, kept for an hour and for the cooldown.
 	// +optional
 	// +listType=map
 	// +listMapKey=run

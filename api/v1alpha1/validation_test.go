@@ -274,6 +274,7 @@ var _ = Describe("The schema", func() {
 		p := build.Policy(server.Namespace(ctx), "bare", v1alpha1.ModeAuto).Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerOOMKill}).Obj()
 		Expect(server.Client.Create(ctx, p)).To(Succeed())
 		Expect(p.Spec.Limits.Cooldown.Duration).To(Equal(10 * time.Minute))
+		Expect(p.Spec.Limits.MaxPerHour).To(BeEquivalentTo(20))
 		Expect(p.Spec.Approval.Deadline.Duration).To(Equal(4 * time.Hour))
 		Expect(p.Spec.Verification.Window.Duration).To(Equal(5 * time.Minute))
 		Expect(p.Spec.Verification.Deadline.Duration).To(Equal(15 * time.Minute))

@@ -16,6 +16,7 @@ import (
 // API server applies only inside objects that are there.
 const (
 	defaultCooldown         = 10 * time.Minute
+	defaultMaxPerHour       = 20
 	defaultApprovalDeadline = 4 * time.Hour
 	defaultWindow           = 5 * time.Minute
 	defaultDeadline         = 15 * time.Minute

@@ -22,13 +22,13 @@ func TestJudgeSaysEverythingAndTheFirstGateDecides(t *testing.T) {
 	facts.EmergencyStop.Value, facts.AlertState.Value, facts.Digest = true, v1alpha1.AlertResolved, another
 	annotate(&facts.Objects[0])
 	labelled(&facts.Objects[0], "true")
-	facts.Policies.Value[0].Status.Reservations = []v1alpha1.Reservation{reserved("shop/other", 0)}
+	spends(reserved("shop/other", 0))(&facts)
 	beside(&facts, "billing", nil)
 	facts.Steps[0].Action.Kinds = []schema.GroupKind{{Kind: "Service"}}
 	facts.Holder.Value, facts.Denied.Value, facts.Rejected.Value, facts.GuardFault.Value = "shop/other", "may not", "no", "gone"
 	judged := Judge(facts)
 	want := []string{
-		"ForeignCluster", "EmergencyStop", "Paused", "AlertResolved", "Protected", "OutOfScope", "NotApplicable", "Cooldown",
+		"ForeignCluster", "EmergencyStop", "Paused", "AlertResolved", "Protected", "OutOfScope", "NotApplicable", "BudgetSpent", "Cooldown",
 		"ChangedMeanwhile", "TargetBusy", "Forbidden", "DryRunRejected", "AwaitingApproval", "GuardMissing",
 	}
 	var got []string
@@ -51,7 +51,7 @@ func TestGatesAreInTheirOrder(t *testing.T) {
 		t.Error("the gates are not in the order of their numbers")
 	}
 	for _, g := range gates {
-		undo := g.number != 0 && g.number != 3 && g.number != 13 && g.number != 18
+		undo := g.number != 0 && g.number != 3 && g.number != 12 && g.number != 13 && g.number != 18
 		byHand := g.number != 0 && g.number != 3 && g.number != 18
 		if g.undo != undo || g.byHand != byHand {
 			t.Errorf("gate %d, %s: an undo passes it is %v, a person's run is %v; want %v and %v", g.number, g.name, g.undo, g.byHand, undo, byHand)
@@ -258,12 +258,12 @@ func TestReserve(t *testing.T) {
 	mine := reserved("shop/ar-1-run-1", 0)
 	full := make([]v1alpha1.Reservation, 0, maxReservations)
 	for i := range maxReservations {
-		r := reserved("shop/other-"+string(rune('a'+i%26))+strings.Repeat("x", i/26), 59*time.Minute)
+		r := reserved("shop/other-"+string(rune('a'+i%26))+strings.Repeat("x", i/26), 2*time.Hour)
 		r.TargetUID = types.UID(r.Run)
 		full = append(full, r)
 	}
 	outdated := slices.Clone(full)
-	outdated[17].At = metav1.NewTime(noon.Add(-time.Hour))
+	outdated[17].At = metav1.NewTime(noon.Add(-3 * time.Hour))
 	rows := map[string]struct {
 		there    []v1alpha1.Reservation
 		cooldown time.Duration
@@ -278,8 +278,9 @@ func TestReserve(t *testing.T) {
 		"takes a place beside another target's":      {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 0))}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},
 		"forgets what is older than an hour":         {there: []v1alpha1.Reservation{reserved("shop/o", time.Hour)}, cooldown: time.Minute, want: []string{mine.Run}, taken: true},
 		"keeps longer what the cooldown needs":       {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 2*time.Hour))}, cooldown: 3 * time.Hour, want: []string{"shop/o", mine.Run}, taken: true},
-		"refuses rather than drop what still counts": {there: full, cooldown: time.Minute, refused: "no more fit"},
-		"a place is free once one no longer counts":  {there: outdated, cooldown: time.Minute, want: append(runs(slices.Delete(slices.Clone(outdated), 17, 18)), mine.Run), taken: true},
+		"refuses rather than drop what still counts": {there: full, cooldown: 3 * time.Hour, refused: "no more fit"},
+		"refuses beyond the budget of the hour":      {there: many(20), cooldown: time.Minute, refused: "let 20 runs be made within an hour"},
+		"a place is free once one no longer counts":  {there: outdated, cooldown: 3 * time.Hour, want: append(runs(slices.Delete(slices.Clone(outdated), 17, 18)), mine.Run), taken: true},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -289,8 +290,8 @@ func TestReserve(t *testing.T) {
 			before := slices.Clone(row.there)
 			got, taken, err := Reserve(p, mine, noon)
 			if row.refused != "" {
-				if refused := refusedBy(err); refused == nil || refused.Kind != Waits || refused.Reason != v1alpha1.ReasonCooldown || !strings.Contains(err.Error(), row.refused) {
-					t.Errorf("got %v, want a Cooldown that says %q", err, row.refused)
+				if refused := refusedBy(err); refused == nil || refused.Kind != Waits || !strings.Contains(err.Error(), row.refused) {
+					t.Errorf("got %v, want a wait that says %q", err, row.refused)
 				}
 			} else if err != nil || taken != row.taken || !slices.Equal(runs(got), row.want) {
 				t.Errorf("got %v, %v, %v; want %v, %v", runs(got), taken, err, row.want, row.taken)

@@ -97,6 +97,7 @@ var gates = []gate{
 	{number: 5, name: "scope", refuse: outOfScope, undo: true, byHand: true},
 	{number: 7, name: "other remediators", refuse: ownedByOther, undo: true, byHand: true},
 	{number: 8, name: "catalogue", refuse: notInCatalogue, undo: true, byHand: true},
+	{number: 12, name: "budget", refuse: budgetSpent, byHand: true},
 	{number: 13, name: "cooldown", refuse: coolingDown, byHand: true},
 	{number: 13, name: "changed meanwhile", refuse: changedMeanwhile, byHand: true},
 	{number: 15, name: "lease", refuse: targetBusy, undo: true, byHand: true},
@@ -127,7 +128,7 @@ func JudgeEach(f Facts) []Refusal { return refusals(f.view(), numbered(1, 2)) }
 // that might be changed, for whoever asks what is in the way.
 func JudgeTarget(f Facts) Judgement {
 	j := Judge(f)
-	j.Refusals = refusals(f.view(), numbered(1, 2, 4, 5, 13, 15, 16, 19))
+	j.Refusals = refusals(f.view(), numbered(1, 2, 4, 5, 12, 13, 15, 16, 19))
 	return j
 }
 

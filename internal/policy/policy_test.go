@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -143,7 +144,7 @@ func TestGates(t *testing.T) {
 	for gate, rows := range map[string]map[string]row{
 		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
 		"4 protected": isProtected, "5 scope": scope, "7 other remediators": others, "8 catalogue": catalogue,
-		"13 cooldown": cooldown, "13 changed meanwhile": changed,
+		"12 budget": budget, "13 cooldown": cooldown, "13 changed meanwhile": changed,
 		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards,
 	} {
 		t.Run(gate, func(t *testing.T) {
@@ -353,6 +354,32 @@ func both(changes ...func(*Facts)) func(*Facts) {
 func otherTarget(r v1alpha1.Reservation) v1alpha1.Reservation {
 	r.TargetUID = "db-1"
 	return r
+}
+
+// spends makes a policy of one place, which the reservations may have taken.
+func spends(r ...v1alpha1.Reservation) func(*Facts) {
+	return both(remembers(r...), func(f *Facts) { f.Policies.Value[0].Spec.Limits.MaxPerHour = 1 })
+}
+
+var budget = map[string]row{
+	"holds while the places of the hour are taken":    {given: spends(otherTarget(reserved("shop/ar-0-run-1", 59*time.Minute))), want: []string{"BudgetSpent Waits"}, says: "the next place is free at 2026-03-01T12:01:00Z"},
+	"lets through an hour after the place was taken":  {given: spends(otherTarget(reserved("shop/ar-0-run-1", time.Hour)))},
+	"lets through while there is a place":             {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 0))), func(f *Facts) { f.Policies.Value[0].Spec.Limits.MaxPerHour = 2 })},
+	"has twenty places where the policy says nothing": {given: remembers(many(20)...), want: []string{"BudgetSpent Waits"}, says: "let 20 runs be made"},
+	"has no more than twenty then":                    {given: remembers(many(19)...)},
+	"names when the oldest place is free":             {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 10*time.Minute)), otherTarget(reserved("shop/ar-9-run-1", 20*time.Minute)))), want: []string{"BudgetSpent Waits"}, says: "free at 2026-03-01T12:40:00Z"},
+	"lets the run through that has the place":         {given: both(begins, spends(reserved("shop/ar-1-run-1", 0)))},
+	"holds a person's run too":                        {given: both(byHand, spends(otherTarget(reserved("shop/ar-0-run-1", 0)))), want: []string{"BudgetSpent Waits"}},
+	"lets an undo through":                            {given: both(func(f *Facts) { f.Undo = true }, spends(otherTarget(reserved("shop/ar-0-run-1", 0))))},
+}
+
+// many returns so many reservations for another target.
+func many(n int) []v1alpha1.Reservation {
+	var all []v1alpha1.Reservation
+	for i := range n {
+		all = append(all, otherTarget(reserved(fmt.Sprintf("shop/ar-0-run-%d", i), time.Minute)))
+	}
+	return all
 }
 
 var cooldown = map[string]row{

@@ -10,8 +10,8 @@ import (
 const (
 	// maxReservations is what status.reservations holds.
 	maxReservations = 256
-	// keepReservations is how long a reservation stays at least, for people to see.
-	keepReservations = time.Hour
+	// keepReservations is how long a reservation stays at least: the budget counts it.
+	keepReservations = budgetHour
 )
 
 // Reserve returns the reservations of a policy with a place for one more run,
@@ -25,6 +25,9 @@ func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now tim
 	nobody := func(string) bool { return false }
 	if other, ok := recent(taken, wanted.TargetUID, nobody, now.Add(-Cooldown(p))); ok {
 		return nil, false, &RefusedError{tooSoon(p, other, "The object with uid "+string(wanted.TargetUID))}
+	}
+	if free, ok := place(p, nobody, now); !ok {
+		return nil, false, &RefusedError{overBudget(p, free)}
 	}
 	keep := max(Cooldown(p), keepReservations)
 	live := slices.DeleteFunc(slices.Clone(taken), func(r v1alpha1.Reservation) bool { return !now.Before(r.At.Add(keep)) })

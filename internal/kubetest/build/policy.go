@@ -37,6 +37,12 @@ func (b PolicyBuilder) Cooldown(d time.Duration) PolicyBuilder {
 	return b
 }
 
+// MaxPerHour is how many runs may be made within an hour.
+func (b PolicyBuilder) MaxPerHour(n int32) PolicyBuilder {
+	b.obj.Spec.Limits.MaxPerHour = n
+	return b
+}
+
 // ApprovalDeadline is how long a plan waits for a person.
 func (b PolicyBuilder) ApprovalDeadline(d time.Duration) PolicyBuilder {
 	b.obj.Spec.Approval.Deadline = &metav1.Duration{Duration: d}
