@@ -58,7 +58,9 @@ type status struct {
 	AuditLog   string `json:"auditLog"`
 	Binaries   string `json:"binaries"`
 	NodeList   []struct {
+		Name    string `json:"name"`
 		Address string `json:"address"`
+		Veth    string `json:"veth"`
 	} `json:"nodeList"`
 }
 
@@ -71,7 +73,7 @@ var _ = BeforeSuite(func(ctx SpecContext) {
 			cluster.localcluster(ctx, "down")
 		}
 	}, NodeTimeout(2*time.Minute))
-	cluster.localcluster(ctx, "up", "--nodes", "2", "--metrics", "--storage", "--kubernetes", version())
+	cluster.localcluster(ctx, "up", "--nodes", "3", "--metrics", "--storage", "--kubernetes", version())
 	Expect(json.Unmarshal(cluster.localcluster(ctx, "status", "-o", "json"), &cluster.Status)).To(Succeed())
 	cluster.Kubectl = filepath.Join(cluster.Status.Binaries, "kubectl")
 	cluster.connect()
