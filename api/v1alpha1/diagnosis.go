@@ -8,7 +8,7 @@ type DiagnosisSource string
 const SourceRules DiagnosisSource = "Rules"
 
 // Cause is a code of the catalogue of causes.
-// +kubebuilder:validation:Enum=CrashBadRelease;CrashBadConfig;OOMKilled;ImageNotFound;ImagePullDenied;ProbeWrongPort;UntoleratedTaint;InsufficientCPU;InsufficientMemory;ServiceSelectorMismatch;RolloutStuck;Healthy;NotEnoughEvidence
+// +kubebuilder:validation:Enum=CrashBadRelease;CrashBadConfig;OOMKilled;ImageNotFound;ImagePullDenied;ProbeWrongPort;UntoleratedTaint;InsufficientCPU;InsufficientMemory;NodeNotReady;ManyNodesDown;ServiceSelectorMismatch;RolloutStuck;Healthy;NotEnoughEvidence
 type Cause string
 
 const (
@@ -30,6 +30,10 @@ const (
 	CauseInsufficientCPU Cause = "InsufficientCPU"
 	// CauseInsufficientMemory: pods find no node, because none has as much memory left as they request.
 	CauseInsufficientMemory Cause = "InsufficientMemory"
+	// CauseNodeNotReady: the kubelet of a node is silent, or says that the node is not ready.
+	CauseNodeNotReady Cause = "NodeNotReady"
+	// CauseManyNodesDown: so many nodes are not ready that none of them is what is broken.
+	CauseManyNodesDown Cause = "ManyNodesDown"
 	// CauseServiceSelectorMismatch: a Service selects no pod, and exactly one ready workload is what it should select.
 	CauseServiceSelectorMismatch Cause = "ServiceSelectorMismatch"
 	// CauseRolloutStuck: a rollout passed its progress deadline. What holds it up, where known, is the cause underneath.

@@ -35,8 +35,12 @@ func about(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
 		}
 		return known[e.InvolvedObject.UID]
 	})
-	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
-	return kept
+	return newestFirst(kept)
+}
+
+func newestFirst(events []corev1.Event) []corev1.Event {
+	slices.SortStableFunc(events, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
+	return events
 }
 
 // lastSeen is when an event was last observed, whichever way its writer says so.

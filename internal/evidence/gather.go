@@ -56,4 +56,5 @@ var collectors = map[string]func(*look, context.Context){
 	"apps/v1 ReplicaSet":  (*look).replicaSet,
 	"v1 Pod":              (*look).pod,
 	"v1 Service":          (*look).service,
+	"v1 Node":             (*look).machine,
 }

@@ -1,4 +1,4 @@
-// Package vitals judges from a snapshot whether a workload or a Service is well.
+// Package vitals judges from a snapshot whether a workload, a Service or a node is well.
 // It is pure: the rules and the verification after a change see alike.
 package vitals
 
@@ -45,6 +45,7 @@ var judges = map[string]func(*analysis.Snapshot) Vitals{
 	"apps/v1 ReplicaSet":  replicaSet,
 	"v1 Pod":              pod,
 	"v1 Service":          service,
+	"v1 Node":             machine,
 }
 
 func unknown(format string, args ...any) Vitals {

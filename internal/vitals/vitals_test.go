@@ -65,6 +65,15 @@ func asService(s *analysis.Snapshot) { s.Target = target("v1", "Service") }
 
 func unready(s *analysis.Snapshot) { s.Pods[1].Status.Conditions[0].Status = corev1.ConditionFalse }
 
+func asNode(ready corev1.ConditionStatus, renewed time.Duration) func(*analysis.Snapshot) {
+	return func(s *analysis.Snapshot) {
+		s.Target = target("v1", "Node")
+		s.Machine = &analysis.Machine{RenewedAt: now.Add(-renewed), Conditions: []corev1.NodeCondition{
+			{Type: corev1.NodeReady, Status: ready, Reason: "KubeletNotReady", LastTransitionTime: at(time.Hour)},
+		}}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	rows := map[string]struct {
 		snapshot *analysis.Snapshot
@@ -72,6 +81,13 @@ func TestJudge(t *testing.T) {
 		since    time.Duration // ago
 		why      string        // part of it
 	}{
+		"a node that has been ready for an hour": {snapshot: shop(asNode(corev1.ConditionTrue, 5*time.Second)), health: v1alpha1.HealthHealthy, since: time.Hour},
+		"a node whose kubelet is silent, though it is not marked yet": {
+			snapshot: shop(asNode(corev1.ConditionTrue, time.Minute)), health: v1alpha1.HealthUnhealthy, why: "silent"},
+		"a node that says it is not ready": {snapshot: shop(asNode(corev1.ConditionFalse, 5*time.Second)), health: v1alpha1.HealthUnhealthy, why: "not ready: KubeletNotReady"},
+		"a node that is marked, and whose kubelet is heard again": {
+			snapshot: shop(asNode(corev1.ConditionUnknown, 5*time.Second)), health: v1alpha1.HealthUnhealthy, why: "not ready"},
+		"a node that was not seen":   {snapshot: shop(func(s *analysis.Snapshot) { s.Target = target("v1", "Node") }), health: v1alpha1.HealthUnknown, why: "not seen"},
 		"all pods ready for an hour": {snapshot: shop(), health: v1alpha1.HealthHealthy, since: time.Hour},
 		"a container that restarted counts from then": {
 			snapshot: shop(func(s *analysis.Snapshot) {

@@ -37,6 +37,8 @@ type Snapshot struct {
 	Revisions []Revision `json:"revisions,omitempty"`
 	// Nodes, where a pod found none to run on: no more than how each is.
 	Nodes []Node `json:"nodes,omitempty"`
+	// Machine is the node that is the target; nil where it is anything else.
+	Machine *Machine `json:"machine,omitempty"`
 	// Pods of the target, or those a Service could select.
 	Pods []corev1.Pod `json:"pods,omitempty"`
 	// Services that were needed.
@@ -73,6 +75,25 @@ type Node struct {
 	Name string `json:"name"`
 	// Code says how it is.
 	Code NodeCode `json:"code"`
+}
+
+// Machine is what is kept of a node that is the target. Of what runs there and of
+// the other nodes it has no more than how many.
+type Machine struct {
+	// Conditions of the node.
+	Conditions []corev1.NodeCondition `json:"conditions,omitempty"`
+	// Taints on it.
+	Taints []corev1.Taint `json:"taints,omitempty"`
+	// Unschedulable: it is cordoned.
+	Unschedulable bool `json:"unschedulable,omitempty"`
+	// RenewedAt is when its kubelet last renewed its lease; zero: not known.
+	RenewedAt time.Time `json:"renewedAt,omitzero"`
+	// Pods that are there and have not ended.
+	Pods int `json:"pods"`
+	// Nodes of the cluster, this one included.
+	Nodes int `json:"nodes"`
+	// Down are those of them that are not ready.
+	Down int `json:"down"`
 }
 
 // NodeCode says in one word how a node is.

@@ -55,6 +55,7 @@ const (
 	adjustResources    = "AdjustResources"
 	fixServiceSelector = "FixServiceSelector"
 	setImage           = "SetImage"
+	cordon             = "Cordon"
 	escalate           = "Escalate"
 )
 

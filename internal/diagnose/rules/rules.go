@@ -64,6 +64,11 @@ func Diagnose(a v1alpha1.Alert, s *analysis.Snapshot) []Finding {
 			}
 		}
 	}
+	for _, r := range nodeRules {
+		if f := r(sc); f != nil {
+			found = append(found, *f)
+		}
+	}
 	if f := selectorMismatch(sc); f != nil {
 		found = append(found, *f)
 	}

@@ -84,18 +84,25 @@ func untoleratedTaint(sc *scene, w *workload) *Finding {
 	if !found {
 		return nil
 	}
-	nodes := u.tainted
-	byPeople := 0
+	var byPeople []string
 	for _, n := range sc.Nodes {
 		if n.Code == analysis.NodeTainted {
-			byPeople++
+			byPeople = append(byPeople, n.Name)
 		}
 	}
-	if nodes = min(nodes, byPeople); nodes == 0 {
+	nodes := min(u.tainted, len(byPeople))
+	if nodes == 0 {
 		return nil
 	}
 	what := fmt.Sprintf("%d of %d nodes carry a taint of somebody's that they do not tolerate", nodes, u.nodes)
-	return u.finding(sc, w, v1alpha1.CauseUntoleratedTaint, share{what, nodes, lessTolerant})
+	f := u.finding(sc, w, v1alpha1.CauseUntoleratedTaint, share{what, nodes, lessTolerant})
+	if f.Remedies[0].Action == escalate {
+		// A remediation changes nothing outside its namespace, and which taint it is stays out.
+		f.Message += fmt.Sprintf("; if it is a mistake, a WorkflowRun UntaintNode with workload=%s/%s/%s, made in the operator's namespace, takes it off %s",
+			w.ref.Namespace, w.ref.Kind, w.ref.Name, join(byPeople[:min(len(byPeople), 3)]))
+		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	}
+	return f
 }
 
 func insufficientCPU(sc *scene, w *workload) *Finding {
