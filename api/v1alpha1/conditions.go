@@ -35,7 +35,7 @@ const (
 	OutcomeObserved Outcome = "Observed"
 	// OutcomeNoActionNeeded: everything was read and nothing is wrong.
 	OutcomeNoActionNeeded Outcome = "NoActionNeeded"
-	// OutcomeResolvedItself: the alert resolved before anything was done.
+	// OutcomeResolvedItself: the alert resolved before anything was done, or while its fault was only contained, which was taken back.
 	OutcomeResolvedItself Outcome = "ResolvedItself"
 	// OutcomeRefused: a gate said no.
 	OutcomeRefused Outcome = "Refused"

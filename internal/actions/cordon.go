@@ -15,12 +15,13 @@ type cordon struct{}
 // Spec says what the action is.
 func (cordon) Spec() action.Spec {
 	return action.Spec{
-		Name:    "Cordon",
-		Summary: "Keeps new pods off a node; those that run there stay.",
-		Kinds:   []schema.GroupKind{nodes},
-		Risk:    v1alpha1.RiskMedium,
-		Level:   action.LevelNode,
-		Rules:   mayPatch("", "nodes"),
+		Name:     "Cordon",
+		Summary:  "Keeps new pods off a node; those that run there stay.",
+		Kinds:    []schema.GroupKind{nodes},
+		Risk:     v1alpha1.RiskMedium,
+		Level:    action.LevelNode,
+		Rules:    mayPatch("", "nodes"),
+		Contains: true,
 	}
 }
 

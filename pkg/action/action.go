@@ -61,6 +61,9 @@ type Spec struct {
 	Level Level
 	// Rules are the RBAC rules the tenant's account needs for Plan's operations and their undos.
 	Rules []rbacv1.PolicyRule
+	// Contains: it keeps a fault from spreading and cures nothing. It is taken back
+	// once the target has become well by itself, and stays while it has not.
+	Contains bool
 	// Irreversible says why it can't be undone; empty when it can.
 	Irreversible string
 }

@@ -14,6 +14,13 @@ type pauses struct{}
 
 func (pauses) Spec() action.Spec { return action.Spec{Name: "Pause", Risk: v1alpha1.RiskLow} }
 
+// holds does the same to keep a fault from spreading.
+type holds struct{ pauses }
+
+func (holds) Spec() action.Spec {
+	return action.Spec{Name: "Hold", Risk: v1alpha1.RiskLow, Contains: true}
+}
+
 func (pauses) Plan(_ context.Context, _ action.World, target action.Target, _ action.Params) (action.Plan, error) {
 	patch := func(body string) v1alpha1.Operation {
 		return v1alpha1.Operation{

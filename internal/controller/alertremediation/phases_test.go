@@ -222,6 +222,33 @@ var _ = Describe("Verification", func() {
 		Entry("the change edited away: never undone over the edit", row{alert: v1alpha1.AlertFiring, health: v1alpha1.HealthUnhealthy, edited: true, after: deadline, outcome: v1alpha1.OutcomeEscalated}),
 	)
 
+	It("takes back what contained a fault, once the target is well by itself, and calls that no cure", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.remedied(ctx, "held", "Hold"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, true, true))
+		h.health, h.state = v1alpha1.HealthHealthy, v1alpha1.AlertResolved
+		h.driven(ctx, ar)
+		h.clock.Step(window + time.Second)
+		h.driven(ctx, ar)
+		run := h.run(ctx, ar)
+		Expect(run.Spec.Undoes).To(Equal("held-run-1"))
+		h.ended(ctx, run, metav1.ConditionTrue, v1alpha1.ReasonCompleted)
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeResolvedItself))
+	})
+
+	It("leaves what contains a fault in place where the target is not well, for a person", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.driven(ctx, h.remedied(ctx, "ill", "Hold"))
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, true, true))
+		h.health, h.state = v1alpha1.HealthUnhealthy, v1alpha1.AlertFiring
+		h.driven(ctx, ar)
+		h.clock.Step(deadline)
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+		Expect(ar.Status.RunRef).To(Equal("ill-run-1"), "nothing is undone")
+	})
+
 	It("calls an undo that did not work a failure", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		ar := h.driven(ctx, h.diagnosed(ctx, "stuck"))

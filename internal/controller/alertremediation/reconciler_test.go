@@ -64,7 +64,7 @@ func newHouse(ctx context.Context) *house {
 	server.Create(ctx, build.Policy(h.ns, "auto", v1alpha1.ModeAuto).Verification(window, deadline).Obj())
 	h.deploy = build.TargetOf(dep, build.DeploymentKind)
 	h.judgement = policy.Judgement{Mode: v1alpha1.ModeAuto, Policy: h.ns + "/auto", ApprovalDeadline: time.Hour}
-	catalog, err := action.NewCatalog(pauses{})
+	catalog, err := action.NewCatalog(pauses{}, holds{})
 	Expect(err).NotTo(HaveOccurred())
 	h.Reconciler = alertremediation.New(alertremediation.Needs{
 		Client: server.Client, Live: server.Client, Clock: h.clock,
@@ -132,9 +132,15 @@ func (h *house) read(ctx context.Context, obj client.Object) {
 // diagnosed creates a remediation whose cause is known.
 func (h *house) diagnosed(ctx context.Context, name string) *v1alpha1.AlertRemediation {
 	GinkgoHelper()
+	return h.remedied(ctx, name, "Pause")
+}
+
+// remedied creates one whose remedy is this action.
+func (h *house) remedied(ctx context.Context, name, remedy string) *v1alpha1.AlertRemediation {
+	GinkgoHelper()
 	ar := build.Remediation(h.ns, name).FromAlertmanager(name).Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{
 		Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Target: &h.deploy,
-		Remedies: []v1alpha1.Remedy{{Action: "Pause"}},
+		Remedies: []v1alpha1.Remedy{{Action: remedy}},
 	}).Obj()
 	server.Create(ctx, ar)
 	return ar

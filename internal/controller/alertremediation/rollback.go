@@ -11,8 +11,8 @@ import (
 	"github.com/kubernaut/kubernaut/internal/plan"
 )
 
-// rollBack ensures that a change that did not help is taken back, in a run of
-// its own.
+// rollBack ensures that a change that did not help, or contained a fault that is
+// over, is taken back, in a run of its own.
 func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, error) {
 	run, err := r.forward(ctx, p.Obj)
 	if errors.Is(err, errRunDeleted) {
@@ -34,14 +34,29 @@ func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, erro
 	}
 	undo, err := r.ensureRun(ctx, p, plan.UndoRun(p.Obj, p.Obj.Status.Runs, run))
 	if no, refused := unmade(err); refused {
-		return r.withoutUndo(p, no)
+		return r.withoutUndo(p, no, r.whyBack(p.Obj))
 	}
 	if undo == nil || err != nil || !undo.Finished() {
 		return phase.Finish(), err // the run's changes wake us
 	}
+	back := r.whyBack(p.Obj)
 	if meta.IsStatusConditionTrue(undo.Status.Conditions, v1alpha1.Succeeded) {
-		return finish(p.Obj, v1alpha1.OutcomeRolledBack, "%s did not help and was taken back by WorkflowRun %s", run.Name, undo.Name)
+		return finish(p.Obj, back.done, "%s %s and was taken back by WorkflowRun %s", run.Name, back.why, undo.Name)
 	}
 	ended := meta.FindStatusCondition(undo.Status.Conditions, v1alpha1.Succeeded)
-	return finish(p.Obj, v1alpha1.OutcomeFailed, "%s did not help and could not be taken back: %s", run.Name, ended.Message)
+	return finish(p.Obj, back.stuck, "%s %s and could not be taken back: %s", run.Name, back.why, ended.Message)
+}
+
+// backing is why a change is taken back, and what that comes to where it is done
+// and where it can't be.
+type backing struct {
+	why         string
+	done, stuck v1alpha1.Outcome
+}
+
+func (r *Reconciler) whyBack(ar *v1alpha1.AlertRemediation) backing {
+	if r.contains(ar) {
+		return backing{why: "contained a fault that is over", done: v1alpha1.OutcomeResolvedItself, stuck: v1alpha1.OutcomeEscalated}
+	}
+	return backing{why: "did not help", done: v1alpha1.OutcomeRolledBack, stuck: v1alpha1.OutcomeFailed}
 }

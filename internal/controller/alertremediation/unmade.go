@@ -43,12 +43,12 @@ func (r *Reconciler) withoutRun(p *pass, no v1alpha1.Refusal) (phase.Outcome, er
 	return phase.Wait(unmadeRetry), nil
 }
 
-// withoutUndo says that a change which did not help is still in place, and why.
-func (r *Reconciler) withoutUndo(p *pass, no v1alpha1.Refusal) (phase.Outcome, error) {
+// withoutUndo says that a change which should be taken back is still in place, and why.
+func (r *Reconciler) withoutUndo(p *pass, no v1alpha1.Refusal, back backing) (phase.Outcome, error) {
 	if r.gaveUp(lastTransition(p.Obj, v1alpha1.Verified)) {
-		return finish(p.Obj, v1alpha1.OutcomeFailed, "the change did not help and is still in place: for %s there could be no run that takes it back: %s", unmadePatience, no.Message)
+		return finish(p.Obj, back.stuck, "the change %s and is still in place: for %s there could be no run that takes it back: %s", back.why, unmadePatience, no.Message)
 	}
-	set(p.Obj, v1alpha1.Verified, metav1.ConditionFalse, no.Reason, "the target is unhealthy, and the change is still in place: "+no.Message)
+	set(p.Obj, v1alpha1.Verified, metav1.ConditionFalse, no.Reason, "the change "+back.why+", and is still in place: "+no.Message)
 	return phase.Wait(unmadeRetry), nil
 }
 

@@ -35,11 +35,14 @@ func (r *Reconciler) verify(ctx context.Context, p *pass) (phase.Outcome, error)
 		return phase.Continue, err
 	}
 	seen, now := *p.Obj.Status.Verification, r.Clock.Now()
-	fallen := decide(seen, undoable(run), now)
+	fallen := decide(seen, change{undoable: undoable(run), contains: r.contains(p.Obj)}, now)
 	switch {
 	case fallen.wait > 0:
 		set(p.Obj, v1alpha1.Verified, metav1.ConditionUnknown, v1alpha1.ReasonObserving, fallen.message)
 		return phase.Wait(fallen.wait), nil
+	case fallen.undo && seen.Health == v1alpha1.HealthHealthy:
+		set(p.Obj, v1alpha1.Verified, metav1.ConditionTrue, v1alpha1.ReasonHealthy, fallen.message)
+		return phase.Continue, nil
 	case fallen.undo:
 		set(p.Obj, v1alpha1.Verified, metav1.ConditionFalse, v1alpha1.ReasonUnhealthy, fallen.message)
 		return phase.Continue, nil
@@ -182,6 +185,18 @@ func (r *Reconciler) laterAlerts(ctx context.Context, ar *v1alpha1.AlertRemediat
 	return worst
 }
 
+// change is what the verdict has to know of what was done.
+type change struct {
+	undoable bool
+	contains bool // the fault, and cures nothing
+}
+
+// contains reports whether what was done only keeps the fault from spreading.
+func (r *Reconciler) contains(ar *v1alpha1.AlertRemediation) bool {
+	act, err := r.Catalog.Find(ar.Status.Plan.Steps[0].Action)
+	return err == nil && act.Spec().Contains
+}
+
 // verdict is what the verification comes to: wait, take the change back, or end.
 type verdict struct {
 	wait            time.Duration
@@ -191,7 +206,7 @@ type verdict struct {
 }
 
 // decide is the table of verdicts of docs: alert, health and change decide. It is pure.
-func decide(seen v1alpha1.Verification, undoable bool, now time.Time) verdict {
+func decide(seen v1alpha1.Verification, made change, now time.Time) verdict {
 	well := seen.Health == v1alpha1.HealthHealthy
 	whole := well && now.Sub(seen.Since.Time) >= seen.Window.Duration
 	due := !now.Before(seen.Deadline.Time)
@@ -199,12 +214,14 @@ func decide(seen v1alpha1.Verification, undoable bool, now time.Time) verdict {
 	case seen.Drift:
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonDrifted,
 			message: "the change is no longer in place, and nobody's edit is undone: " + seen.Drifted}
+	case quiet(seen) && whole && made.contains && made.undoable:
+		return verdict{undo: true, message: remediated(seen, now) + "; what was done contained the fault, and is taken back"}
 	case quiet(seen) && whole:
 		return verdict{outcome: v1alpha1.OutcomeRemediated, message: remediated(seen, now)}
 	case !due:
 		return verdict{wait: nextLook(seen, now), message: observing(seen)}
 	}
-	return atDeadline(seen, undoable, now)
+	return atDeadline(seen, made, now)
 }
 
 // quiet reports whether no alert speaks against a success.
@@ -213,9 +230,12 @@ func quiet(seen v1alpha1.Verification) bool {
 }
 
 // atDeadline decides about a change that is in place and was no success in time.
-func atDeadline(seen v1alpha1.Verification, undoable bool, now time.Time) verdict {
+func atDeadline(seen v1alpha1.Verification, made change, now time.Time) verdict {
 	switch {
-	case seen.Health == v1alpha1.HealthUnhealthy && undoable:
+	case seen.Health == v1alpha1.HealthUnhealthy && made.contains:
+		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonUnhealthy,
+			message: "the target is unhealthy at the deadline; what was done contains the fault, cures nothing, and stays in place"}
+	case seen.Health == v1alpha1.HealthUnhealthy && made.undoable:
 		return verdict{undo: true, message: "the target is unhealthy at the deadline: the change is taken back"}
 	case seen.Health == v1alpha1.HealthUnhealthy:
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonCannotUndo, message: "the target is unhealthy at the deadline, and the change can't be taken back"}

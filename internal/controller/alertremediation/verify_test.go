@@ -23,6 +23,7 @@ func TestDecide(t *testing.T) {
 		well    time.Duration // healthy since so long
 		drift   bool
 		fixed   bool // can't be undone
+		holds   bool // contains the fault, and cures nothing
 		now     time.Time
 		outcome v1alpha1.Outcome
 		undo    bool
@@ -60,6 +61,18 @@ func TestDecide(t *testing.T) {
 		"unknown health at the deadline is for a person, and nothing is undone": {
 			alert: v1alpha1.AlertResolved, health: v1alpha1.HealthUnknown, now: deadline, outcome: v1alpha1.OutcomeEscalated,
 		},
+		"what contains a fault is taken back once the target is well by itself": {
+			alert: v1alpha1.AlertResolved, health: v1alpha1.HealthHealthy, well: window, holds: true, now: noon.Add(6 * time.Minute), undo: true,
+		},
+		"what contains a fault stays where the target is not well": {
+			alert: v1alpha1.AlertFiring, health: v1alpha1.HealthUnhealthy, holds: true, now: deadline, outcome: v1alpha1.OutcomeEscalated,
+		},
+		"what contains a fault stays while the alert fires": {
+			alert: v1alpha1.AlertFiring, health: v1alpha1.HealthHealthy, well: window, holds: true, now: deadline, outcome: v1alpha1.OutcomeEscalated,
+		},
+		"what contains a fault and can't be taken back is for no undo": {
+			alert: v1alpha1.AlertResolved, health: v1alpha1.HealthHealthy, well: window, holds: true, fixed: true, now: noon.Add(6 * time.Minute), outcome: v1alpha1.OutcomeRemediated,
+		},
 		"a remediation that no Alertmanager delivers rests on health alone": {
 			health: v1alpha1.HealthHealthy, well: window, now: noon.Add(6 * time.Minute), outcome: v1alpha1.OutcomeRemediated,
 		},
@@ -79,7 +92,7 @@ func TestDecide(t *testing.T) {
 			if row.health == v1alpha1.HealthHealthy {
 				seen.Since = metav1.NewTime(row.now.Add(-row.well))
 			}
-			got := decide(seen, !row.fixed, row.now)
+			got := decide(seen, change{undoable: !row.fixed, contains: row.holds}, row.now)
 			if got.outcome != row.outcome || got.undo != row.undo || (got.wait > 0) != (row.outcome == "" && !row.undo) {
 				t.Errorf("got outcome %q, undo %t, wait %s: %s", got.outcome, got.undo, got.wait, got.message)
 			}
