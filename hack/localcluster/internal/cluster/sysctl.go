@@ -6,12 +6,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// settings of the kernel that a kubelet changes for the whole machine, and forwarding, which we
-// leave alone and would put back if somebody we started had not.
+// instances is the setting that we change ourselves: a node watches files with eight instances, a control
+// plane with thirteen, and the usual 128 for each user of the machine are soon gone.
+const (
+	instances       = "fs/inotify/max_user_instances"
+	enoughInstances = 2048
+)
+
+// settings of the kernel that we or a kubelet change for the whole machine, and forwarding, which
+// we leave alone and would put back if somebody we started had not.
 var settings = []string{
+	instances,
 	"vm/overcommit_memory", "vm/panic_on_oom",
 	"kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
 	"net/ipv4/ip_forward",
@@ -44,6 +53,26 @@ func rememberSettings(root string) error {
 		return fmt.Errorf("keeping kernel settings: %w", err)
 	}
 	return os.Rename(partial, settingsFile(root))
+}
+
+// raiseInstances never lowers what somebody else has raised.
+func raiseInstances() error {
+	path := filepath.Join("/proc/sys", instances)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading kernel setting %s: %w", instances, err)
+	}
+	now, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return fmt.Errorf("reading kernel setting %s: %w", instances, err)
+	}
+	if now >= enoughInstances {
+		return nil
+	}
+	if err := os.WriteFile(path, []byte(strconv.Itoa(enoughInstances)), 0o600); err != nil {
+		return fmt.Errorf("raising kernel setting %s: %w", instances, err)
+	}
+	return nil
 }
 
 // restoreSettings puts them back when the last cluster goes.

@@ -177,7 +177,10 @@ func (l *lift) plan(ctx context.Context) error {
 	if err := l.journal.write(l.Root); err != nil {
 		return err
 	}
-	return rememberSettings(l.Root)
+	if err := rememberSettings(l.Root); err != nil {
+		return err
+	}
+	return raiseInstances()
 }
 
 func (l *lift) prepare(context.Context) error {

@@ -161,7 +161,7 @@ func settings(context.Context) ([]string, error) {
 	for _, name := range []string{
 		"net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding", "net/ipv4/conf/all/route_localnet",
 		"vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-		"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes",
+		"kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes", "fs/inotify/max_user_instances",
 	} {
 		b, err := os.ReadFile("/proc/sys/" + name)
 		if err != nil {
