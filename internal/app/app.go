@@ -11,12 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -44,6 +46,8 @@ import (
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/guard"
+	"github.com/kubernaut/kubernaut/internal/httpd"
+	"github.com/kubernaut/kubernaut/internal/leader"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/internal/phase"
@@ -61,13 +65,13 @@ type Options struct {
 // leaseName is the Lease that the leading replica holds.
 const leaseName = "kubernaut-leader"
 
-// A leader that could not renew its lease for renewDeadline stops; nobody takes
-// the lease before leaseDuration is over. What it began last ends in between:
-// see gate.EffectDeadline.
+// A leader renews its lease every retryPeriod, and stops once it could not for
+// renewDeadline. Nobody else takes the lease before leaseDuration is over, unless
+// it was given back: then somebody does within 2.2 times the retryPeriod.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
-	retryPeriod   = 2 * time.Second
+	retryPeriod   = time.Second
 )
 
 // Run runs the operator until the context ends.
@@ -88,7 +92,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := ctrl.NewManager(rc, managerOptions(cfg, scheme))
+	mgr, acting, err := newManager(cfg, rc, scheme)
 	if err != nil {
 		return fmt.Errorf("building the manager: %w", err)
 	}
@@ -98,7 +102,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	}
 
 	live, clk := mgr.GetAPIReader(), clock.RealClock{}
-	tenants := gate.New(rc, scheme, mgr.GetRESTMapper(), cfg.Namespace)
+	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	history := actions.NewHistory(live)
 	resolver := evidence.NewResolver(live)
 	gatherer := evidence.NewGatherer(live, evidence.NewLogs(clients), clk)
@@ -108,6 +112,10 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	hostname, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("reading the host name: %w", err)
+	}
+	webhook, err := newIntake(ctx, cfg, mgr, user)
+	if err != nil {
+		return err
 	}
 
 	err = errors.Join(
@@ -129,17 +137,52 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		ledger.New(os.Stdout, clk, metrics.Registry).SetupWithManager(mgr),
 		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
 		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr, controller.Options{RateLimiter: phase.Backoff[ctrl.Request]()}),
-		addIntake(ctx, cfg, mgr, user),
 		shipDefaultPolicy(mgr, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 	)
 	if err != nil {
 		return fmt.Errorf("wiring the operator: %w", err)
 	}
-	if err := mgr.Start(ctx); err != nil {
+	if err := serve(ctx, mgr, webhook); err != nil {
 		return fmt.Errorf("running the operator: %w", err)
 	}
 	return nil
+}
+
+// serve runs the controllers and the intake side by side until the context ends,
+// or one of them does: a leader that is to end gives its lease back at once, while
+// its intake still answers.
+func serve(ctx context.Context, mgr ctrl.Manager, webhook *httpd.Server) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return mgr.Start(ctx) })
+	group.Go(func() error {
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return nil // the end came first
+		}
+		return webhook.Start(ctx)
+	})
+	return group.Wait()
+}
+
+// newManager returns the manager, and how tenants' objects are reached: if one of
+// several replicas leads, by that one only.
+func newManager(cfg config.Config, rc *rest.Config, scheme *runtime.Scheme) (ctrl.Manager, *rest.Config, error) {
+	options, acting := managerOptions(cfg, scheme), rc
+	if cfg.LeaderElection.Enabled {
+		lock, err := leader.New(rc, leader.Settings{
+			Lease:    types.NamespacedName{Namespace: cfg.Namespace, Name: leaseName},
+			Duration: leaseDuration, Timeout: renewDeadline / 2, Longest: gate.EffectDeadline,
+		}, clock.RealClock{})
+		if err != nil {
+			return nil, nil, err
+		}
+		acting = lock.Bind(rc)
+		options.LeaderElection, options.LeaderElectionResourceLockInterface = true, lock
+		options.LeaderElectionReleaseOnCancel = true // nothing of the leader's outlives the manager
+		options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = new(leaseDuration), new(renewDeadline), new(retryPeriod)
+	}
+	mgr, err := ctrl.NewManager(rc, options)
+	return mgr, acting, err
 }
 
 // restConfig returns how the API server is reached: by the kubeconfig that is
@@ -195,16 +238,9 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 	cached[&admissionregistrationv1.ValidatingAdmissionPolicy{}] = cache.ByObject{Transform: keep}
 	cached[&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}] = cache.ByObject{Transform: keep}
 	return ctrl.Options{
-		Scheme:                        scheme,
-		Metrics:                       metricsserver.Options{BindAddress: cfg.Metrics.Address},
-		HealthProbeBindAddress:        cfg.Health.Address,
-		LeaderElection:                cfg.LeaderElection.Enabled,
-		LeaderElectionID:              leaseName,
-		LeaderElectionNamespace:       cfg.Namespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 new(leaseDuration),
-		RenewDeadline:                 new(renewDeadline),
-		RetryPeriod:                   new(retryPeriod),
+		Scheme:                 scheme,
+		Metrics:                metricsserver.Options{BindAddress: cfg.Metrics.Address},
+		HealthProbeBindAddress: cfg.Health.Address,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject:         cached,

@@ -6,9 +6,10 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 )
 
-func TestWhatALeaderBeganEndsBeforeTheNextLeads(t *testing.T) {
+// An effect is begun only if its deadline is over before the lease is: see package leader.
+func TestALeaderThatRenewsInTimeMayAct(t *testing.T) {
 	if left := leaseDuration - renewDeadline; gate.EffectDeadline > left {
-		t.Errorf("an effect may take %s, and the next leader comes after %s", gate.EffectDeadline, left)
+		t.Errorf("an effect may take %s, but a leader that was just about to give up holds the lease for %s only", gate.EffectDeadline, left)
 	}
 }
 

@@ -101,6 +101,8 @@ var rules = []rule{
 		because: "a person's tool talks to the API server with the person's own rights"},
 	{rooms: "internal/lease", own: []string{"internal/..."},
 		because: "who holds a target is asked by all, so it may depend on none"},
+	{rooms: "internal/leader", own: []string{"api/...", "pkg/...", "internal/..."},
+		because: "who leads does not depend on what there is to do"},
 	{rooms: "internal/redact", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
 		because: "text in, text out"},
 	{rooms: "internal/jsonpatch", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,

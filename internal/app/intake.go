@@ -25,11 +25,11 @@ import (
 // as it takes until no node sends it any.
 const linger = 2 * time.Second
 
-// addIntake serves Alertmanager's webhook on every replica. A replica is ready
-// when it is.
-func addIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user string) error {
+// newIntake returns the server of Alertmanager's webhook, on every replica. A
+// replica is ready when it is.
+func newIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user string) (*httpd.Server, error) {
 	if err := intake.Index(ctx, mgr.GetFieldIndexer()); err != nil {
-		return fmt.Errorf("indexing remediations: %w", err)
+		return nil, fmt.Errorf("indexing remediations: %w", err)
 	}
 	handler := intake.New(
 		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake")},
@@ -48,11 +48,11 @@ func addIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user st
 		keeper := newKeeper(cfg, mgr, user)
 		options.Certificate = keeper.Certificate
 		if err := errors.Join(mgr.Add(keeper), mgr.AddReadyzCheck("certificate", keeper.Ready)); err != nil {
-			return err
+			return nil, fmt.Errorf("adding the intake's certificate: %w", err)
 		}
 	}
 	server := httpd.New(options)
-	return errors.Join(mgr.Add(server), mgr.AddReadyzCheck("intake", server.Ready))
+	return server, mgr.AddReadyzCheck("intake", server.Ready)
 }
 
 // groups is nil if no Alertmanager is configured.

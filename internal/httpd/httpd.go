@@ -1,5 +1,4 @@
-// Package httpd serves HTTP as a part of the manager: with limits, on every
-// replica, and until the last request is answered.
+// Package httpd serves HTTP with limits, and until the last request is answered.
 package httpd
 
 import (
@@ -28,7 +27,7 @@ const (
 	maxHeader     = 32 << 10
 	// maxConnections at once; whoever comes after that waits for one to end.
 	maxConnections = 512
-	// drainTimeout is shorter than the manager's patience at the end (30 s).
+	// drainTimeout is shorter than the kubelet's patience at the end (30 s).
 	drainTimeout = 20 * time.Second
 )
 
@@ -47,7 +46,7 @@ type Options struct {
 	Linger time.Duration
 }
 
-// Server listens at one address. It is a manager.Runnable.
+// Server listens at one address.
 type Server struct {
 	options Options
 	bound   chan net.Addr
@@ -69,9 +68,6 @@ func (s *Server) Ready(*http.Request) error {
 	}
 	return nil
 }
-
-// NeedLeaderElection is false: every replica serves.
-func (s *Server) NeedLeaderElection() bool { return false }
 
 // Start serves until the context ends: then it is not ready first, lingers, and
 // lets the requests that are under way finish.

@@ -94,12 +94,6 @@ func TestServerRefusesEndlessHeaders(t *testing.T) {
 	}
 }
 
-func TestServerRunsOnEveryReplica(t *testing.T) {
-	if httpd.New(httpd.Options{}).NeedLeaderElection() {
-		t.Error("it waits to be elected")
-	}
-}
-
 func TestServerIsReadyWhileItListensAndNotReadyBeforeItEnds(t *testing.T) {
 	s := httpd.New(httpd.Options{
 		Name: "intake", Address: "127.0.0.1:0", Linger: time.Second,
