@@ -88,14 +88,20 @@ func awaitSender(ctx context.Context, admin client.Client) error {
 // Post sends one message and returns the status and the body of the answer. It
 // fails as long as nobody listens, or there is no certificate to trust.
 func (s *AlertSender) Post(ctx context.Context, body []byte) (int, []byte, error) {
+	return s.PostFrom(ctx, bytes.NewReader(body), int64(len(body)))
+}
+
+// PostFrom does the same with a message of that length which may be long in coming.
+func (s *AlertSender) PostFrom(ctx context.Context, body io.Reader, length int64) (int, []byte, error) {
 	hc, err := s.trusting(ctx)
 	if err != nil {
 		return 0, nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, body)
 	if err != nil {
 		return 0, nil, err
 	}
+	request.ContentLength = length
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Authorization", "Bearer "+s.token)
 	answer, err := hc.Do(request)

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -65,6 +66,42 @@ func (s *Server) OperatorConfig(ctx context.Context) *rest.Config {
 		APIGroups: []string{v1alpha1.GroupVersion.Group}, Resources: []string{"alertremediations"}, Verbs: []string{"create"},
 	})
 	return s.ConfigWithToken(ctx, OperatorNamespace, OperatorAccount)
+}
+
+// podExtra is where the API server notes the pod that a token is bound to.
+const podExtra = "authentication.kubernetes.io/pod-name"
+
+// OperatorPod returns the configuration of one pod of the operator: its account,
+// by a token that is bound to the pod as those are that the kubelet mounts. It
+// needs what OperatorConfig needs.
+func (s *Server) OperatorPod(ctx context.Context, name string) *rest.Config {
+	s.tb.Helper()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: OperatorNamespace, Name: name},
+		Spec: corev1.PodSpec{
+			ServiceAccountName: OperatorAccount,
+			Containers:         []corev1.Container{{Name: "kubernaut", Image: "example.test/kubernaut"}},
+		},
+	}
+	s.Create(ctx, pod)
+	cfg := s.OperatorConfig(ctx)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
+		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
+	}}
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: OperatorNamespace, Name: OperatorAccount}}
+	if err := s.Client.SubResource("token").Create(ctx, sa, request); err != nil {
+		s.tb.Fatalf("asking for a token of pod %s: %v", name, err)
+	}
+	cfg.BearerToken = request.Status.Token
+	return cfg
+}
+
+// PodOf returns the pod that sent a request, as the audit log has it, or nothing.
+func PodOf(event auditv1.Event) string {
+	if names := event.User.Extra[podExtra]; len(names) > 0 {
+		return names[0]
+	}
+	return ""
 }
 
 // Operator returns a client of the operator's own account; see OperatorConfig.

@@ -72,6 +72,9 @@ func (o *Operator) Killed() bool {
 	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
 }
 
+// ExitCode of a process that is gone; -1 if a signal ended it.
+func (o *Operator) ExitCode() int { return o.cmd.ProcessState.ExitCode() }
+
 // End says how the process ended: an exit code or a signal.
 func (o *Operator) End() string { return o.cmd.ProcessState.String() }
 

@@ -1,7 +1,8 @@
 //go:build e2e
 
 // Package crash kills the real operator at every write of whole remediations,
-// and shows that whoever comes after it ends them as if nothing had happened.
+// its leader and its API server where it hurts most, and shows that whoever comes
+// after them ends the remediations as if nothing had happened.
 //
 //	KUBEBUILDER_ASSETS=… go test -tags e2e ./test/crash -count=1 -v
 package crash
@@ -55,7 +56,7 @@ var (
 const stages = 3
 
 func TestCrash(t *testing.T) {
-	var house theatre
+	var house []*stage
 	program := kubetest.Compile(t)
 	for range stages {
 		house = append(house, newStage(t, program))
@@ -67,24 +68,21 @@ func TestCrash(t *testing.T) {
 		alike(first, "by operators that are killed again and again", killedAgainAndAgain()),
 		alike(first, "with the operation sent before the crash arriving just before it is sent again", overtaken(false)),
 		alike(first, "with the operation sent before the crash arriving just after it was sent again", overtaken(true)),
-		job{"the old value comes back between claimed and applied", func(t *testing.T, s *stage) { s.reverted(t, first) }},
-		job{"between claimed and applied, for the second time, after an undo", func(t *testing.T, s *stage) { s.again(t) }},
+		job[*stage]{"the old value comes back between claimed and applied", func(t *testing.T, s *stage) { s.reverted(t, first) }},
+		job[*stage]{"between claimed and applied, for the second time, after an undo", func(t *testing.T, s *stage) { s.again(t) }},
 	)
-	house.play(t, jobs)
+	perform(t, house, jobs)
 }
 
-// theatre has stages to play on at the same time.
-type theatre []*stage
-
-// job is a round, or a few, played on any one stage.
-type job struct {
+// job is a round, or a few, played on any one stage of a kind.
+type job[S any] struct {
 	name string
-	play func(*testing.T, *stage)
+	play func(*testing.T, S)
 }
 
-// play hands the jobs to whichever stage is free.
-func (house theatre) play(t *testing.T, jobs []job) {
-	queue := make(chan job, len(jobs))
+// perform hands the jobs to whichever stage is free.
+func perform[S any](t *testing.T, house []S, jobs []job[S]) {
+	queue := make(chan job[S], len(jobs))
 	for _, j := range jobs {
 		queue <- j
 	}
@@ -110,7 +108,7 @@ type ending struct {
 
 // matrix plays a story undisturbed, and returns the rounds in which the operator
 // is killed once, before and after each of its writes.
-func (s *stage) matrix(t *testing.T, st story) (ending, []job) {
+func (s *stage) matrix(t *testing.T, st story) (ending, []job[*stage]) {
 	t.Helper()
 	r := s.open(t, undisturbed, st.patience)
 	first := r.tell(st)
@@ -118,12 +116,12 @@ func (s *stage) matrix(t *testing.T, st story) (ending, []job) {
 	all := points(r.ledger.all())
 	start := max(0, slices.IndexFunc(all, func(p point) bool { return strings.Contains(p.mark, st.from) }))
 	t.Logf("%s: %d writes; killed before and after each of the last %d: %d points", st.name, len(all), len(all)-start, 2*(len(all)-start))
-	var jobs []job
+	var jobs []job[*stage]
 	for i, p := range all[start:] {
 		name := fmt.Sprintf("%s, killed %%s write %d of %d", st.name, start+i+1, len(all))
 		jobs = append(jobs,
-			job{fmt.Sprintf(name, "before"), func(t *testing.T, s *stage) { s.strike(t, first, p, killedBefore) }},
-			job{fmt.Sprintf(name, "after"), func(t *testing.T, s *stage) { s.strike(t, first, p, killedAfter) }},
+			job[*stage]{fmt.Sprintf(name, "before"), func(t *testing.T, s *stage) { s.strike(t, first, p, killedBefore) }},
+			job[*stage]{fmt.Sprintf(name, "after"), func(t *testing.T, s *stage) { s.strike(t, first, p, killedAfter) }},
 		)
 	}
 	return first, jobs
@@ -151,8 +149,8 @@ func (s *stage) strike(t *testing.T, first ending, p point, how func(point) cond
 }
 
 // alike plays a story disturbed, and compares how it ends.
-func alike(first ending, name string, how conduct) job {
-	return job{first.story.name + ", " + name, func(t *testing.T, s *stage) {
+func alike(first ending, name string, how conduct) job[*stage] {
+	return job[*stage]{first.story.name + ", " + name, func(t *testing.T, s *stage) {
 		r := s.open(t, how, first.story.patience)
 		end := r.tell(first.story)
 		NewWithT(t).Expect(r.deaths).To(BeNumerically(">", 0))

@@ -141,7 +141,7 @@ func (s *stage) another(t *testing.T) *newcomer {
 
 func (n *newcomer) post(ctx context.Context) (int, error) {
 	labels := map[string]string{"alertname": "QueueTooLong", "namespace": n.ns, "severity": "warning"}
-	code, _, err := n.stage.sender.Post(ctx, kubetest.Message(alert.Firing, labels))
+	code, _, err := n.stage.alerts.Post(ctx, kubetest.Message(alert.Firing, labels))
 	return code, err
 }
 

@@ -161,7 +161,7 @@ func (s *stage) partly(t *testing.T) {
 	g.Eventually(func(ctx context.Context) error {
 		var said []byte
 		var err error
-		if code, said, err = s.sender.Post(ctx, body); err != nil {
+		if code, said, err = s.alerts.Post(ctx, body); err != nil {
 			return err
 		}
 		return json.Unmarshal(said, &answer)

@@ -105,11 +105,19 @@ func anonymous(text string) string {
 	return text
 }
 
-// effects returns who changed the Deployment's spec in a namespace, in order, as
-// the audit log has it: an answer with another spec is an effect, whatever was
-// asked for.
+// effects returns who changed the Deployment's spec in a namespace, in order.
 func effects(log []auditv1.Event, namespace string) []string {
 	var by []string
+	for _, event := range changed(log, namespace) {
+		by = append(by, actor(event, namespace))
+	}
+	return by
+}
+
+// changed returns what changed the Deployment's spec in a namespace, as the audit
+// log has it: an answer with another spec is a change, whatever was asked for.
+func changed(log []auditv1.Event, namespace string) []auditv1.Event {
+	var all []auditv1.Event
 	var spec any
 	for _, event := range log {
 		ref := event.ObjectRef
@@ -124,9 +132,9 @@ func effects(log []auditv1.Event, namespace string) []string {
 			continue
 		}
 		spec = seen.Spec
-		by = append(by, actor(event, namespace))
+		all = append(all, event)
 	}
-	return by
+	return all
 }
 
 // actor is in whose name a request was made.
@@ -163,16 +171,7 @@ func (r *round) report() {
 	for i, w := range r.ledger.all() {
 		fmt.Fprintf(&text, "write %d: %s\n", i+1, w)
 	}
-	for _, kind := range append(compared, schema.GroupVersionKind{Group: "events.k8s.io", Version: "v1", Kind: "Event"}) {
-		list := &unstructured.UnstructuredList{}
-		list.SetGroupVersionKind(kind)
-		if err := r.server.Client.List(ctx, list, client.InNamespace(r.ns)); err != nil {
-			fmt.Fprintf(&text, "--- %s: %v\n", kind.Kind, err)
-		}
-		for _, obj := range list.Items {
-			fmt.Fprintf(&text, "--- %s\n%s", kind.Kind, shown(obj))
-		}
-	}
+	text.WriteString(r.incident.report(ctx))
 	said, err := os.ReadFile(r.log.Name())
 	fmt.Fprintf(&text, "--- log of the operator (%v)\n%s", err, said)
 	r.t.Log(text.String())

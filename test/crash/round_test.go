@@ -10,61 +10,36 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
-	coordinationv1 "k8s.io/api/coordination/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/kubetest"
-	"github.com/kubernaut/kubernaut/internal/lease"
 )
 
-// round is one namespace with one Deployment that crashes, and the operator
-// processes that deal with it, one after another.
+// round is an incident, and the operator processes that deal with it, one after another.
 type round struct {
 	*stage
+	*incident
 	t      *testing.T
-	ns     string
 	ledger *ledger
 	log    *os.File
 
-	player *player
-	sender *sender
 	wire   *wire
 	deaths int
 	// whileDown is done once for each killed operator, before the next one starts.
 	whileDown func(context.Context) error
 }
 
-// patient is how long a round may take, on two cores that others use too.
-const patient = 2 * time.Minute
-
-// act is one firing of the alert in a round.
-type act struct {
-	helps    bool // the good release serves
-	startsAt time.Time
-}
-
 func (s *stage) open(t *testing.T, how conduct, p patience) *round {
 	t.Helper()
-	ns := s.tenant(t.Context(), p)
-	r := &round{stage: s, t: t, ns: ns, ledger: &ledger{namespace: ns, conduct: how}, whileDown: func(context.Context) error { return nil }}
-	var err error
+	in, err := s.incident(t.Context(), p, s.alerts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &round{stage: s, incident: in, t: t, ledger: &ledger{namespace: in.ns, conduct: how}, whileDown: func(context.Context) error { return nil }}
 	if r.log, err = os.Create(filepath.Join(t.TempDir(), "operator.log")); err != nil {
 		t.Fatal(err)
 	}
-	if r.player, err = release(t.Context(), s.server.Client, r.ns); err != nil {
-		t.Fatalf("rolling the bad release out: %v", err)
-	}
-	r.sender = &sender{wire: s.sender, labels: map[string]string{
-		"alertname": alertName, "namespace": r.ns, "pod": r.player.bad.Name + "-a", "container": shop, "severity": "warning",
-	}}
 	t.Cleanup(func() {
 		if r.wire != nil && r.wire.operator != nil {
 			r.wire.operator.Kill()
@@ -82,11 +57,7 @@ func (s *stage) open(t *testing.T, how conduct, p patience) *round {
 // to be written, and the lease is given back.
 func (r *round) play(a act) {
 	r.t.Helper()
-	r.player.sick = false
-	if err := r.player.play(r.t.Context()); err != nil {
-		r.t.Fatal(err)
-	}
-	r.sender.fired, r.sender.resolved, r.sender.startsAt = false, false, a.startsAt
+	r.begin(a)
 	NewWithT(r.t).Eventually(func(ctx context.Context) error { return r.step(ctx, a) }).WithContext(r.t.Context()).
 		WithTimeout(patient).WithPolling(50 * time.Millisecond).Should(Succeed())
 }
@@ -96,25 +67,7 @@ func (r *round) step(ctx context.Context, a act) error {
 	if err := r.revive(ctx); err != nil {
 		return StopTrying(err.Error())
 	}
-	if r.sender.fire(ctx); !r.sender.fired {
-		return errors.New("the alert was not taken")
-	}
-	ar, err := r.remediation(ctx, a)
-	if err != nil {
-		return err
-	}
-	observed := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Verified) != nil
-	r.player.sick = !a.helps && observed // the rollout is completed first
-	if err := r.player.play(ctx); err != nil {
-		return err
-	}
-	if observed && a.helps {
-		r.sender.resolve(ctx)
-	}
-	if !ar.Finished() {
-		return fmt.Errorf("the remediation goes on: phase %s", ar.Status.Phase)
-	}
-	if err := r.released(ctx); err != nil {
+	if err := r.advance(ctx, a); err != nil {
 		return err
 	}
 	return r.up()
@@ -153,38 +106,6 @@ func (r *round) revive(ctx context.Context) error {
 	var err error
 	r.wire, err = r.start(r.ledger, r.log)
 	return err
-}
-
-// remediation returns the AlertRemediation of a firing.
-func (r *round) remediation(ctx context.Context, a act) (*v1alpha1.AlertRemediation, error) {
-	var list v1alpha1.AlertRemediationList
-	if err := r.server.Client.List(ctx, &list, client.InNamespace(r.ns)); err != nil {
-		return nil, err
-	}
-	for i := range list.Items {
-		if list.Items[i].Spec.Alert.StartsAt.Time.Equal(a.startsAt) {
-			return &list.Items[i], nil
-		}
-	}
-	return nil, errors.New("there is no AlertRemediation")
-}
-
-// released reports whether the runs have let go of everything.
-func (r *round) released(ctx context.Context) error {
-	var runs v1alpha1.WorkflowRunList
-	if err := r.server.Client.List(ctx, &runs, client.InNamespace(r.ns)); err != nil {
-		return err
-	}
-	for i := range runs.Items {
-		if slices.Contains(runs.Items[i].Finalizers, v1alpha1.RunFinalizer) {
-			return fmt.Errorf("WorkflowRun %s keeps its finalizer", runs.Items[i].Name)
-		}
-	}
-	held := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: kubetest.OperatorNamespace, Name: lease.Name(r.player.dep.UID)}}
-	if err := r.server.Client.Get(ctx, client.ObjectKeyFromObject(held), held); client.IgnoreNotFound(err) != nil || err == nil {
-		return errors.Join(fmt.Errorf("lease %s is still there", held.Name), err)
-	}
-	return nil
 }
 
 // close ends the operator as Kubernetes does, so that the writes are complete.

@@ -8,19 +8,22 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
 const alertName = "KubePodCrashLooping"
 
+// poster takes a message to the operator.
+type poster interface {
+	Post(ctx context.Context, body []byte) (status int, answer []byte, err error)
+}
+
 // sender posts like Alertmanager: again and again until it is answered 200.
 type sender struct {
-	wire     *kubetest.AlertSender
+	operator poster
 	labels   map[string]string
 	startsAt time.Time
 
-	posts    int
 	fired    bool // was answered
 	resolved bool
 }
@@ -36,7 +39,12 @@ func (s *sender) resolve(ctx context.Context) {
 }
 
 func (s *sender) post(ctx context.Context, status alert.Status, endsAt time.Time) bool {
-	s.posts++
+	code, _, err := s.operator.Post(ctx, s.message(status, endsAt))
+	return err == nil && code == http.StatusOK // else the operator is down, or was killed before it could answer
+}
+
+// message is the same one every time for a firing.
+func (s *sender) message(status alert.Status, endsAt time.Time) []byte {
 	body, err := json.Marshal(map[string]any{
 		"version": "4", "groupKey": `{}:{alertname="` + alertName + `"}`, "receiver": "kubernaut", "status": status,
 		"groupLabels": s.labels, "commonLabels": s.labels, "truncatedAlerts": 0, "externalURL": "http://alertmanager.example.test",
@@ -47,8 +55,7 @@ func (s *sender) post(ctx context.Context, status alert.Status, endsAt time.Time
 		}},
 	})
 	if err != nil {
-		return false
+		panic(err) // strings and times only
 	}
-	code, _, err := s.wire.Post(ctx, body)
-	return err == nil && code == http.StatusOK // else the operator is down, or was killed before it could answer
+	return body
 }

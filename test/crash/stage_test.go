@@ -28,7 +28,7 @@ type stage struct {
 	config   string
 	intake   string // address of the webhook
 	metrics  string // address of the metrics
-	sender   *kubetest.AlertSender
+	alerts   *kubetest.AlertSender
 	dir      string
 	// elects: the operator is one of several, and gives up when it can't renew its lease.
 	elects bool
@@ -45,7 +45,7 @@ func newStage(t *testing.T, program string, options ...kubetest.Option) *stage {
 	s.server.InstallGuards(t.Context())
 	s.operator = s.server.OperatorConfig(t.Context())
 	var err error
-	if s.sender, err = kubetest.NewAlertSender(t.Context(), s.server.Client, s.intake, false); err != nil {
+	if s.alerts, err = kubetest.NewAlertSender(t.Context(), s.server.Client, s.intake, false); err != nil {
 		t.Fatal(err)
 	}
 	return s
