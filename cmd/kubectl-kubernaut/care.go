@@ -34,9 +34,11 @@ func why() *cobra.Command {
 func doctor() *cobra.Command {
 	var wanted cli.Doctor
 	cmd := clustered(&cobra.Command{
-		Use: "doctor", Short: "Look whether everything is in order, and say what mends what is not", Args: cobra.NoArgs,
+		Use: "doctor", Short: "Look whether everything is in order, and say what mends what is not", Args: none,
+		Long: "Look at the operator, its leader and guards, the emergency stop, the policies and grants, the webhook, who may\n" +
+			"send to it and when Alertmanager was last heard of. The exit code is 1 if something keeps Kubernaut from working.",
 	}, func(cmd *cobra.Command, c cli.Cluster, _ []string) error {
-		return wanted.Print(cmd.Context(), c, cmd.OutOrStdout())
+		return wanted.Print(cmd.Context(), c, screen(cmd))
 	})
 	operatorFlags(cmd.Flags(), &wanted.Operator)
 	return cmd
@@ -46,6 +48,7 @@ func testAlert() *cobra.Command {
 	var wanted cli.TestAlert
 	cmd := clustered(&cobra.Command{
 		Use: "test-alert NAMESPACE/WORKLOAD", Short: "Walk the whole path with an alert of your own; nothing is done", Args: oneWorkload,
+		Example: "  kubectl kubernaut test-alert shop/web",
 	}, func(cmd *cobra.Command, c cli.Cluster, args []string) error {
 		wanted.Workload = args[0]
 		return wanted.Walk(cmd.Context(), c, cmd.OutOrStdout())
@@ -58,7 +61,9 @@ func testAlert() *cobra.Command {
 func uninstall() *cobra.Command {
 	var wanted cli.Uninstall
 	cmd := clustered(&cobra.Command{
-		Use: "uninstall", Short: "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer", Args: cobra.NoArgs,
+		Use: "uninstall", Short: "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer", Args: none,
+		Long:    "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer, and print what removes the rest.",
+		Example: "  kubectl kubernaut uninstall         # what there is\n  kubectl kubernaut uninstall --yes   # removes it",
 	}, func(cmd *cobra.Command, c cli.Cluster, _ []string) error {
 		return wanted.Run(cmd.Context(), c, cmd.OutOrStdout())
 	})
@@ -71,7 +76,8 @@ func uninstall() *cobra.Command {
 func printReceiver() *cobra.Command {
 	var wanted receiver.Receiver
 	cmd := &cobra.Command{
-		Use: "receiver", Short: "Print what Alertmanager has to be told", Args: cobra.NoArgs,
+		Use: "receiver", Short: "Print what Alertmanager has to be told", Args: none,
+		Example: "  kubectl kubernaut receiver > alertmanager.yaml",
 		Long: "Print a configuration of Alertmanager with a route and a receiver for Kubernaut.\n" +
 			"It wants a token for audience kubernaut of an account with ClusterRole kubernaut-alert-sender, and the\n" +
 			"authority of the webhook's certificate (key ca.crt of Secret kubernaut-intake-tls), each as a file of its own.",

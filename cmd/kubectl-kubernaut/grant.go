@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -19,7 +21,12 @@ func grant() *cobra.Command {
 			"Level node (the actions on nodes) is for the operator's own namespace only.",
 		Example: "  kubectl kubernaut grant shop --level restart | kubectl apply -f -\n" +
 			"  kubectl kubernaut grant kubernaut-system --level node | kubectl apply -f -",
-		Args: cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("name one namespace: `kubectl kubernaut grant NAMESPACE`, such as shop")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted.Namespace, wanted.Level = args[0], action.Level(level)
 			return wanted.Print(cmd.OutOrStdout())

@@ -13,7 +13,7 @@ func guards() *cobra.Command {
 		Short: "Print the admission policies without which Kubernaut does nothing",
 		Example: "  kubectl kubernaut guards | kubectl apply -f -\n" +
 			"  kubectl kubernaut guards | kubectl replace --force -f -   # when somebody altered them",
-		Args: cobra.NoArgs,
+		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cli.Guards(cmd.OutOrStdout(), operator)
 		},

@@ -44,7 +44,7 @@ type Person struct {
 // Give shows the plan, asks, and answers for exactly that plan in the name of
 // whoever types. The API server has the last word: guard 1 refuses an answer
 // without the verb approve, in another's name, or about another plan.
-func (a Answer) Give(ctx context.Context, c Cluster, person Person, w io.Writer) error {
+func (a Answer) Give(ctx context.Context, c Cluster, person Person, w Screen) error {
 	ar, err := c.remediation(ctx, a.Name)
 	if err != nil {
 		return err
@@ -52,8 +52,14 @@ func (a Answer) Give(ctx context.Context, c Cluster, person Person, w io.Writer)
 	if err := a.fits(ar); err != nil {
 		return err
 	}
-	if err := printPlan(w, ar.Status.Plan); err != nil {
-		return err
+	p := printer{Screen: w}
+	if word := ar.Spec.Approval; word != nil && word.Decision == a.Decision && word.PlanDigest == ar.Status.Plan.Digest {
+		p.line("%s by %s already, at %s: %s", word.Decision, redact.Line(word.By, widest), stamp(word.At.Time), redact.Line(why(ar), 1024))
+		return p.err
+	}
+	p.plan("", ar.Status.Plan)
+	if p.err != nil {
+		return p.err
 	}
 	if err := a.confirm(person, w); err != nil {
 		return err
@@ -65,8 +71,8 @@ func (a Answer) Give(ctx context.Context, c Cluster, person Person, w io.Writer)
 	if err := a.write(ctx, c, ar, me); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s as %s. What follows: kubectl kubernaut describe %s -n %s\n", a.Decision, me, ar.Name, ar.Namespace)
-	return err
+	p.line("%s as %s. What follows: kubectl kubernaut describe %s -n %s", a.Decision, redact.Line(me, 253), ar.Name, ar.Namespace)
+	return p.err
 }
 
 // fits reports why there is nothing to answer.
@@ -88,13 +94,13 @@ func (a Answer) fits(ar *v1alpha1.AlertRemediation) error {
 }
 
 // confirm asks the person, unless they said yes already.
-func (a Answer) confirm(person Person, w io.Writer) error {
+func (a Answer) confirm(person Person, w Screen) error {
 	if a.Yes {
 		return nil
 	}
 	word := map[v1alpha1.Decision]string{v1alpha1.DecisionApproved: "approve", v1alpha1.DecisionRejected: "reject"}[a.Decision]
 	if !person.Terminal {
-		return fmt.Errorf("nobody can be asked here: say --yes to %s what is shown, or --digest with --yes to mean exactly one plan", word)
+		return fmt.Errorf("nobody can be asked here, since this is no terminal: say --yes to %[1]s what is shown, or --yes with --digest to %[1]s exactly one plan", word)
 	}
 	if _, err := fmt.Fprintf(w, "Type %q to %s exactly this plan: ", word, word); err != nil {
 		return err
@@ -118,41 +124,52 @@ func (a Answer) write(ctx context.Context, c Cluster, ar *v1alpha1.AlertRemediat
 	}
 	err = c.Patch(ctx, ar, client.RawPatch(types.MergePatchType, patch), client.FieldOwner("kubectl-kubernaut"))
 	var refused apierrors.APIStatus
-	if errors.As(err, &refused) && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
-		return fmt.Errorf("the API server does not take the answer: %s", redact.Line(refused.Status().Message, 1024))
+	if apierrors.IsForbidden(err) && strings.Contains(err.Error(), "ask for the verb approve") {
+		return unanswered(redact.Line(me, 253), ar.Namespace)
 	}
-	return unreachable(err)
+	if denial.MatchString(fmt.Sprint(err)) {
+		return explained(err)
+	}
+	if errors.As(err, &refused) && (apierrors.IsForbidden(err) || apierrors.IsInvalid(err)) {
+		_, why, found := strings.Cut(refused.Status().Message, "denied request: ")
+		if !found {
+			why = refused.Status().Message
+		}
+		return fmt.Errorf("the API server does not take the answer: %s", redact.Line(why, 1024))
+	}
+	return explained(err)
 }
 
 // Diff prints what the plan of a remediation would change, and what would take it back.
-func Diff(ctx context.Context, c Cluster, name string, w io.Writer) error {
+func Diff(ctx context.Context, c Cluster, name string, w Screen) error {
 	ar, err := c.remediation(ctx, name)
 	if err != nil {
 		return err
 	}
 	if ar.Status.Plan == nil {
-		return fmt.Errorf("%s has no plan: it is %s; `kubectl kubernaut describe %s -n %s` says why", name, state(ar), name, ar.Namespace)
+		return fmt.Errorf("%s has no plan: it is %s; `kubectl kubernaut describe %s -n %s` says why", ar.Name, state(ar), ar.Name, ar.Namespace)
 	}
-	return printPlan(w, ar.Status.Plan)
+	p := printer{Screen: w}
+	p.plan("", ar.Status.Plan)
+	return p.err
 }
 
-func printPlan(w io.Writer, plan *v1alpha1.PlanStatus) error {
-	p := printer{to: w}
+// plan prints what would be changed, what would take it back, and what is in the way.
+func (p *printer) plan(indent string, plan *v1alpha1.PlanStatus) {
 	for _, step := range plan.Steps {
-		p.line("%s of %s, risk %s%s", redact.Line(step.Action, widest), redact.Line(step.Target.String(), widest), step.Risk, affected(plan))
-		p.block("  ", step.Diff)
+		p.line("%s%s of %s, risk %s%s", indent, redact.Line(step.Action, widest), redact.Line(step.Target.String(), widest), step.Risk, affected(plan))
+		p.diff(indent+"  ", step.Diff)
 		if step.Undo == "" {
-			p.line("It can't be undone.")
+			p.line("%sIt can't be undone.", indent)
 			continue
 		}
-		p.line("Undone by:")
-		p.block("  ", step.Undo)
+		p.line("%sUndone by:", indent)
+		p.diff(indent+"  ", step.Undo)
 	}
 	for _, refused := range plan.Refusals {
-		p.line("Held back now: %s: %s", refused.Reason, redact.Line(refused.Message, 1024))
+		p.line("%sHeld back now: %s: %s", indent, refused.Reason, redact.Line(refused.Message, 1024))
 	}
-	p.line("Digest %s", plan.Digest)
-	return p.err
+	p.line("%sDigest %s", indent, plan.Digest)
 }
 
 func affected(plan *v1alpha1.PlanStatus) string {
@@ -160,11 +177,4 @@ func affected(plan *v1alpha1.PlanStatus) string {
 		return ""
 	}
 	return fmt.Sprintf(": objects written %d, pods replaced %d", plan.Affected.Objects, plan.Affected.Pods)
-}
-
-// block prints a text of several lines, each of them harmless to a terminal.
-func (p *printer) block(indent, text string) {
-	for line := range strings.Lines(text) {
-		p.line("%s%s", indent, strings.TrimRight(redact.Text(line), "\n"))
-	}
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -17,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/guard"
@@ -39,6 +42,9 @@ type finding struct {
 	mend string // the command that mends it
 }
 
+// marks in their colours.
+var marks = map[string]string{"ok": green, "note": yellow, "FAIL": red}
+
 func ok(format string, args ...any) finding {
 	return finding{mark: "ok", says: fmt.Sprintf(format, args...)}
 }
@@ -51,36 +57,76 @@ func fail(mend, format string, args ...any) finding {
 	return finding{mark: "FAIL", mend: mend, says: fmt.Sprintf(format, args...)}
 }
 
-// unread says that whoever types may not look.
+// unread says that whoever types may not look, and who can let them.
 func unread(what string, err error) finding {
-	return note("", "%s could not be looked at: %s", what, redact.Line(unreachable(err).Error(), 512))
+	err = explained(err)
+	var denied *deniedError
+	if errors.As(err, &denied) && denied.command != "" {
+		return note(denied.command+"   # for "+denied.giver, "%s could not be looked at: %s", what, denied.missing)
+	}
+	return note("", "%s could not be looked at: %s", what, redact.Line(err.Error(), 1024))
 }
 
 // Print looks, and says of each fault the command that mends it.
-func (d Doctor) Print(ctx context.Context, c Cluster, w io.Writer) error {
-	var all v1alpha1.AlertRemediationList
-	if err := c.List(ctx, &all); err != nil {
-		return unreachable(err)
+func (d Doctor) Print(ctx context.Context, c Cluster, w Screen) error {
+	seen, err := c.sight(ctx)
+	if err != nil {
+		return err
 	}
 	looks := []func(context.Context, Cluster) []finding{
-		d.program, d.leader, d.guards, d.stop, d.shippedPolicy, d.webhook,
-		func(context.Context, Cluster) []finding { return alerts(all.Items, time.Now()) },
-		d.namespaces,
+		d.program, d.leader, d.guards, d.stop, d.shippedPolicy, d.webhook, d.senders, d.turnedAway, d.alertmanager,
+		func(context.Context, Cluster) []finding { return alerts(seen.remediations, time.Now()) },
+		func(ctx context.Context, c Cluster) []finding { return d.namespaces(ctx, c, seen.policies) },
 	}
-	p, unwell := printer{to: w}, false
+	p, unwell := printer{Screen: w}, false
+	for _, found := range seen.gaps {
+		p.finding(found)
+	}
 	for _, look := range looks {
-		for _, f := range look(ctx, c) {
-			p.line("%-4s  %s", f.mark, f.says)
-			if f.mend != "" {
-				p.line("      %s", f.mend)
-			}
-			unwell = unwell || f.mark == "FAIL"
+		for _, found := range look(ctx, c) {
+			p.finding(found)
+			unwell = unwell || found.mark == "FAIL"
 		}
 	}
 	if unwell && p.err == nil {
 		return ErrUnwell
 	}
 	return p.err
+}
+
+func (p *printer) finding(f finding) {
+	p.line("%s  %s", p.paint(marks[f.mark], fmt.Sprintf("%-4s", f.mark)), f.says)
+	if f.mend != "" {
+		p.line("      %s", f.mend)
+	}
+}
+
+// sight is as much of our kinds as whoever types may see: all, or one namespace.
+type sight struct {
+	remediations []v1alpha1.AlertRemediation
+	policies     []v1alpha1.RemediationPolicy
+	gaps         []finding
+}
+
+func (c Cluster) sight(ctx context.Context) (sight, error) {
+	var (
+		remediations v1alpha1.AlertRemediationList
+		policies     v1alpha1.RemediationPolicyList
+		seen         sight
+	)
+	for _, list := range []client.ObjectList{&remediations, &policies} {
+		err := c.List(ctx, list)
+		if apierrors.IsForbidden(err) {
+			seen.gaps = append(seen.gaps, unread("whatever is outside namespace "+c.Namespace, err))
+			err = c.List(ctx, list, client.InNamespace(c.Namespace))
+		}
+		if err != nil {
+			return sight{}, explained(err)
+		}
+	}
+	seen.remediations, seen.policies = remediations.Items, policies.Items
+	seen.gaps = seen.gaps[:min(len(seen.gaps), 1)]
+	return seen, nil
 }
 
 func (d Doctor) program(ctx context.Context, c Cluster) []finding {
@@ -124,11 +170,15 @@ func (d Doctor) leader(ctx context.Context, c Cluster) []finding {
 
 func (d Doctor) guards(ctx context.Context, c Cluster) []finding {
 	faults, err := guard.Check(ctx, c, d.Operator.user())
+	for i, fault := range faults {
+		faults[i], _, _ = strings.Cut(fault, ": kubectl ") // the command is said once
+	}
 	switch {
 	case err != nil:
 		return []finding{unread("the guards", err)}
 	case len(faults) > 0:
-		return []finding{fail("kubectl kubernaut guards | kubectl apply -f -", "nothing is done until every guard is back: %s", redact.Line(strings.Join(faults, "; "), 1024))}
+		return []finding{fail("kubectl kubernaut guards"+d.Operator.flags()+" | kubectl replace --force -f -",
+			"nothing is done until every guard is back: %s", redact.Line(strings.Join(faults, "; "), 1024))}
 	}
 	return []finding{ok("the guards are as shipped")}
 }
@@ -156,12 +206,12 @@ func (d Doctor) shippedPolicy(ctx context.Context, c Cluster) []finding {
 }
 
 func (d Doctor) webhook(ctx context.Context, c Cluster) []finding {
-	var slices discoveryv1.EndpointSliceList
-	err := c.List(ctx, &slices, client.InNamespace(d.Operator.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: "kubernaut"})
+	var endpoints discoveryv1.EndpointSliceList
+	err := c.List(ctx, &endpoints, client.InNamespace(d.Operator.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: "kubernaut"})
 	if err != nil {
 		return []finding{unread("the webhook's Service", err)}
 	}
-	for _, slice := range slices.Items {
+	for _, slice := range endpoints.Items {
 		for _, endpoint := range slice.Endpoints {
 			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
 				return []finding{ok("the webhook takes alerts at Service %s/kubernaut", d.Operator.Namespace)}
@@ -169,6 +219,97 @@ func (d Doctor) webhook(ctx context.Context, c Cluster) []finding {
 		}
 	}
 	return []finding{fail("kubectl -n "+d.Operator.Namespace+" get endpointslices -l kubernetes.io/service-name=kubernaut", "no replica takes alerts")}
+}
+
+// senders looks whether anybody may post to the webhook.
+func (d Doctor) senders(ctx context.Context, c Cluster) []finding {
+	var everywhere rbacv1.ClusterRoleBindingList
+	var somewhere rbacv1.RoleBindingList
+	if err := errors.Join(c.List(ctx, &everywhere), c.List(ctx, &somewhere)); err != nil {
+		return []finding{unread("who may send alerts", err)}
+	}
+	var names []string
+	add := func(role rbacv1.RoleRef, subjects []rbacv1.Subject, where string) {
+		for _, s := range subjects {
+			if role.Kind == "ClusterRole" && role.Name == alertSender {
+				names = append(names, redact.Line(strings.TrimPrefix(s.Namespace+"/"+s.Name, "/"), widest)+where)
+			}
+		}
+	}
+	for _, b := range everywhere.Items {
+		add(b.RoleRef, b.Subjects, "")
+	}
+	for _, b := range somewhere.Items {
+		add(b.RoleRef, b.Subjects, " (about namespace "+b.Namespace+")")
+	}
+	if len(names) == 0 {
+		return []finding{fail("kubectl create clusterrolebinding alertmanager-sends-to-kubernaut --clusterrole="+alertSender+" --serviceaccount=NAMESPACE:ACCOUNT   # Alertmanager's",
+			"nobody may send alerts: ClusterRole %s is bound to no account", alertSender)}
+	}
+	return []finding{ok("alerts may be sent by %s", strings.Join(names[:min(len(names), 5)], ", "))}
+}
+
+// alertSender is the ClusterRole of whoever posts alerts.
+const alertSender = "kubernaut-alert-sender"
+
+// turnedAway looks for what the webhook did not take, of which there are events for an hour.
+func (d Doctor) turnedAway(ctx context.Context, c Cluster) []finding {
+	var events corev1.EventList
+	if err := c.List(ctx, &events, client.InNamespace(d.Operator.Namespace), client.MatchingFields{"involvedObject.kind": "Namespace"}); err != nil {
+		return []finding{unread("what the webhook turned away", err)}
+	}
+	last, at := map[string]string{}, map[string]time.Time{}
+	for _, e := range events.Items {
+		heard := e.EventTime.Time
+		if e.Series != nil {
+			heard = e.Series.LastObservedTime.Time
+		}
+		if e.Action == "ReceiveAlerts" && !heard.Before(at[e.Reason]) {
+			last[e.Reason], at[e.Reason] = e.Message, heard
+		}
+	}
+	var found []finding
+	for _, reason := range slices.Sorted(maps.Keys(last)) {
+		found = append(found, note("kubectl kubernaut receiver --help", "the webhook turned something away, last %s ago: %s: %s",
+			duration.HumanDuration(time.Since(at[reason])), redact.Line(reason, widest), redact.Line(last[reason], 512)))
+	}
+	return found
+}
+
+// alertmanager looks whether the operator can ask whether an alert still fires.
+func (d Doctor) alertmanager(ctx context.Context, c Cluster) []finding {
+	deployment := &appsv1.Deployment{}
+	if err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: "kubernaut"}, deployment); err != nil {
+		return nil // said above
+	}
+	for _, volume := range deployment.Spec.Template.Spec.Volumes {
+		if volume.ConfigMap == nil || volume.Name != "config" {
+			continue
+		}
+		configuration := &corev1.ConfigMap{}
+		if err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: volume.ConfigMap.Name}, configuration); err != nil {
+			return []finding{unread("the operator's configuration", err)}
+		}
+		return []finding{asksAlertmanager(configuration)}
+	}
+	return nil
+}
+
+// asksAlertmanager reads the operator's configuration. It is pure.
+func asksAlertmanager(configuration *corev1.ConfigMap) finding {
+	var said struct {
+		Alertmanager struct {
+			URL string `json:"url"`
+		} `json:"alertmanager"`
+	}
+	if err := yaml.Unmarshal([]byte(configuration.Data["config.yaml"]), &said); err != nil {
+		return fail("kubectl -n "+configuration.Namespace+" get configmap "+configuration.Name+" -o yaml", "the operator's configuration can't be read: %s", redact.Line(err.Error(), 512))
+	}
+	if said.Alertmanager.URL == "" {
+		return note("kubectl apply -k config/default   # with `alertmanager: {url: http://…}` in config/manager/config.yaml",
+			"the operator asks no Alertmanager: whether an alert still fires it knows from the webhook's last word")
+	}
+	return ok("the operator asks %s whether an alert still fires", redact.Line(said.Alertmanager.URL, widest))
 }
 
 // alerts says when Alertmanager was last heard of, and what waits. It is pure.
@@ -202,27 +343,42 @@ func alerts(all []v1alpha1.AlertRemediation, now time.Time) []finding {
 }
 
 // namespaces looks whether those whose policy lets plans run have granted it.
-func (d Doctor) namespaces(ctx context.Context, c Cluster) []finding {
-	var policies v1alpha1.RemediationPolicyList
-	if err := c.List(ctx, &policies); err != nil {
-		return []finding{unread("the policies", err)}
-	}
+func (d Doctor) namespaces(ctx context.Context, c Cluster, policies []v1alpha1.RemediationPolicy) []finding {
 	var found []finding
 	seen := map[string]bool{}
-	for i := range policies.Items {
-		p := &policies.Items[i]
-		if seen[p.Namespace] || p.Spec.Mode != v1alpha1.ModeApprove && p.Spec.Mode != v1alpha1.ModeAuto {
-			continue
+	for i := range policies {
+		p := &policies[i]
+		if p.Spec.Mode == v1alpha1.ModeApprove || p.Spec.Mode == v1alpha1.ModeAuto {
+			found = append(found, d.paused(p)...)
+			if !seen[p.Namespace] && p.Namespace != d.Operator.Namespace {
+				seen[p.Namespace] = true
+				found = append(found, d.granted(ctx, c, p))
+			}
 		}
-		seen[p.Namespace] = true
-		lent := exists(ctx, c, &rbacv1.RoleBinding{}, types.NamespacedName{Namespace: p.Namespace, Name: impersonates})
-		switch {
-		case lent.Err != nil:
-			found = append(found, unread("the grant of namespace "+p.Namespace, lent.Err))
-		case !lent.Value:
-			found = append(found, fail("kubectl kubernaut grant "+p.Namespace+" | kubectl apply -f -", "policy %s/%s lets plans run (%s), but the namespace granted nothing", p.Namespace, p.Name, p.Spec.Mode))
-		default:
-			found = append(found, ok("namespace %s: policy %s, mode %s, granted", p.Namespace, p.Name, p.Spec.Mode))
+	}
+	return found
+}
+
+// granted asks for the least that every level of a grant gives.
+func (d Doctor) granted(ctx context.Context, c Cluster, p *v1alpha1.RemediationPolicy) finding {
+	lacking, err := c.lacking(ctx, d.Operator, authorizationv1.ResourceAttributes{Namespace: p.Namespace, Verb: "patch", Group: "apps", Resource: "deployments"})
+	switch {
+	case err != nil:
+		return unread("the grant of namespace "+p.Namespace, err)
+	case lacking != "":
+		says, mend, _ := strings.Cut(lacking, ": kubectl ")
+		return fail("kubectl "+mend, "policy %s/%s lets plans run (%s), but %s", p.Namespace, p.Name, p.Spec.Mode, says)
+	}
+	return ok("namespace %s: policy %s, mode %s, granted", p.Namespace, p.Name, p.Spec.Mode)
+}
+
+// paused says which pauses hold what a policy would let run.
+func (d Doctor) paused(p *v1alpha1.RemediationPolicy) []finding {
+	var found []finding
+	for _, request := range p.Spec.PauseRequests {
+		if !over(request, time.Now()) {
+			found = append(found, note("kubectl kubernaut resume -n "+p.Namespace+"   # takes back your own",
+				"policy %s/%s is paused by %s%s: %s", p.Namespace, p.Name, redact.Line(request.By, widest), ends(request), redact.Line(request.Reason, widest)))
 		}
 	}
 	return found

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,7 +13,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/cli-runtime/pkg/printers"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -22,93 +25,151 @@ import (
 // widest is how much of a text from outside fits into one line of a table.
 const widest = 100
 
-// Get prints the remediations of a namespace, or of all, those that wait for
+// Listing is what `get` prints.
+type Listing struct {
+	// Name of the one to print; empty: all.
+	Name string
+	// Everywhere: of all namespaces.
+	Everywhere bool
+	// Format is json or yaml, for programs; empty: a table.
+	Format string
+}
+
+// Print prints the remediations of a namespace, or of all, those that wait for
 // somebody first.
-func Get(ctx context.Context, c Cluster, everywhere bool, w Screen) error {
-	var list v1alpha1.AlertRemediationList
-	var options []client.ListOption
-	if !everywhere {
-		options = append(options, client.InNamespace(c.Namespace))
+func (l Listing) Print(ctx context.Context, c Cluster, w Screen) error {
+	if l.Format != "" && l.Format != "json" && l.Format != "yaml" {
+		return fmt.Errorf("-o %q is not known: say json or yaml, or nothing for a table", redact.Line(l.Format, widest))
 	}
-	if err := c.List(ctx, &list, options...); err != nil {
-		return unreachable(err)
-	}
-	if len(list.Items) == 0 {
-		where := "namespace " + c.Namespace + " (-A: look into all)"
-		if everywhere {
-			where = "any namespace"
-		}
-		_, err := fmt.Fprintf(w, "No alert has become an AlertRemediation in %s.\n", where)
+	list, err := l.read(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case l.Format != "":
+		return l.encode(w, list)
+	case len(list.Items) == 0 && l.Everywhere:
+		_, err := fmt.Fprintln(w, "No alert has become an AlertRemediation in any namespace; `kubectl kubernaut doctor` says whether alerts arrive.")
+		return err
+	case len(list.Items) == 0:
+		_, err := fmt.Fprintf(w, "No alert has become an AlertRemediation in namespace %s%s\n", c.Namespace, cmp.Or(c.absent(ctx), "; -A looks into all."))
 		return err
 	}
-	return printTable(w, list.Items, time.Now())
+	return table{items: list.Items, everywhere: l.Everywhere, now: time.Now()}.print(w)
 }
 
-// Screen is where tables go.
-type Screen struct {
-	io.Writer
-	// Colours, for a person's terminal.
-	Colours bool
+func (l Listing) read(ctx context.Context, c Cluster) (*v1alpha1.AlertRemediationList, error) {
+	list := &v1alpha1.AlertRemediationList{}
+	switch {
+	case l.Name != "" && l.Everywhere:
+		return nil, errors.New("a name is looked for in one namespace: say -n instead of -A")
+	case l.Name != "":
+		ar, err := c.remediation(ctx, l.Name)
+		if err != nil {
+			return nil, err
+		}
+		list.Items = append(list.Items, *ar)
+		return list, nil
+	case l.Everywhere:
+		return list, explained(c.List(ctx, list))
+	}
+	return list, explained(c.List(ctx, list, client.InNamespace(c.Namespace)))
 }
 
-// colours of how a remediation is, by the codes of ANSI terminals: what waits for
-// a person, what went well, what went badly. Everything else is plain.
+// encode prints objects as kubectl does: one by itself, else a list.
+func (l Listing) encode(w io.Writer, list *v1alpha1.AlertRemediationList) error {
+	gvk := v1alpha1.GroupVersion.WithKind("AlertRemediation")
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("AlertRemediationList"))
+	for i := range list.Items {
+		list.Items[i].SetGroupVersionKind(gvk)
+	}
+	var object runtime.Object = list
+	if l.Name != "" {
+		object = &list.Items[0]
+	}
+	var format printers.ResourcePrinter = &printers.JSONPrinter{}
+	if l.Format == "yaml" {
+		format = &printers.YAMLPrinter{}
+	}
+	return (&printers.OmitManagedFieldsPrinter{Delegate: format}).PrintObj(object, w)
+}
+
+// colours of how a remediation is: what waits for a person, what went well, what went badly. Everything else is plain.
 var colours = map[string]string{
-	string(v1alpha1.PhaseAwaitingApproval): "33",
-	string(v1alpha1.OutcomeRemediated):     "32",
-	string(v1alpha1.OutcomeEscalated):      "31",
-	string(v1alpha1.OutcomeRolledBack):     "31",
-	string(v1alpha1.OutcomeFailed):         "31",
+	string(v1alpha1.PhaseAwaitingApproval): yellow,
+	string(v1alpha1.OutcomeRemediated):     green,
+	string(v1alpha1.OutcomeEscalated):      red,
+	string(v1alpha1.OutcomeRolledBack):     red,
+	string(v1alpha1.OutcomeFailed):         red,
 }
 
-// paint colours the words of column IS in a table that is laid out already.
-func paint(table string) string {
-	header, rows, _ := strings.Cut(table, "\n")
-	at := strings.Index(header, " IS ") + 1
-	var out strings.Builder
-	out.WriteString(header + "\n")
-	for row := range strings.Lines(rows) {
-		word, _, _ := strings.Cut(row[min(at, len(row)):], " ")
-		if code, ok := colours[word]; ok {
-			row = row[:at] + "\x1b[" + code + "m" + word + "\x1b[0m" + row[at+len(word):]
-		}
-		out.WriteString(row)
-	}
-	return out.String()
+// narrowest is how much of the last column, a sentence, is printed however narrow the terminal.
+const narrowest = 24
+
+// table is what a person reads of some remediations.
+type table struct {
+	items      []v1alpha1.AlertRemediation
+	everywhere bool // with their namespaces
+	now        time.Time
 }
 
-func printTable(w Screen, items []v1alpha1.AlertRemediation, now time.Time) error {
+func (t table) print(w Screen) error {
 	var laid bytes.Buffer
-	if err := layOut(&laid, items, now); err != nil {
+	if err := t.layOut(&laid); err != nil {
 		return err
 	}
-	text := laid.String()
-	if w.Colours {
-		text = paint(text)
+	header, _, _ := strings.Cut(laid.String(), "\n")
+	is, last := strings.Index(header, " IS ")+1, strings.LastIndex(header, " WHY")+1
+	var out strings.Builder
+	for row := range strings.Lines(laid.String()) {
+		cells := []rune(strings.TrimRight(row, " \n")) // a table is laid out in characters, not in bytes
+		if limit := max(w.Width, last+narrowest); w.Width > 0 && len(cells) > limit {
+			cells = append(cells[:limit-1], '…')
+		}
+		before, word, after := cut(cells, is)
+		out.WriteString(before + w.paint(colours[word], word) + after + "\n")
 	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-func layOut(w io.Writer, items []v1alpha1.AlertRemediation, now time.Time) error {
-	slices.SortStableFunc(items, func(a, b v1alpha1.AlertRemediation) int {
+// cut takes the word out that begins in a column.
+func cut(cells []rune, column int) (before, word, after string) {
+	column = min(column, len(cells))
+	end := column
+	for end < len(cells) && cells[end] != ' ' {
+		end++
+	}
+	return string(cells[:column]), string(cells[column:end]), string(cells[end:])
+}
+
+func (t table) layOut(w io.Writer) error {
+	slices.SortStableFunc(t.items, func(a, b v1alpha1.AlertRemediation) int {
 		return cmp.Or(urgency(a)-urgency(b), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
 	})
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	p := printer{to: table}
-	p.line("NAMESPACE\tNAME\tALERT\tTARGET\tIS\tCAUSE\tACTION\tAGE\tWHY")
-	for i := range items {
-		ar := &items[i]
-		cells := []string{
-			ar.Namespace, ar.Name, ar.Spec.Alert.Name, targetOf(ar), state(ar), causeOf(ar), actionOf(ar),
-			duration.HumanDuration(now.Sub(ar.CreationTimestamp.Time)), why(ar),
-		}
-		for i, cell := range cells {
-			cells[i] = cmp.Or(redact.Line(cell, widest), "-")
-		}
-		p.line("%s", strings.Join(cells, "\t"))
+	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	p := printer{Screen: Screen{Writer: columns}}
+	p.row(t.everywhere, "NAMESPACE", "NAME", "ALERT", "TARGET", "IS", "CAUSE", "ACTION", "AGE", "WHY")
+	for i := range t.items {
+		ar := &t.items[i]
+		age := duration.HumanDuration(t.now.Sub(ar.CreationTimestamp.Time))
+		p.row(t.everywhere, ar.Namespace, ar.Name, ar.Spec.Alert.Name, targetOf(ar), state(ar), causeOf(ar), actionOf(ar), age, why(ar))
 	}
-	return cmp.Or(p.err, table.Flush())
+	return cmp.Or(p.err, columns.Flush())
+}
+
+// row prints one row of a table, the first cell only if it is asked for.
+func (p *printer) row(first bool, cells ...string) {
+	for i, cell := range cells {
+		limit := widest
+		if i == len(cells)-1 {
+			limit = 1024 // a sentence; the screen says how much of it
+		}
+		cells[i] = cmp.Or(redact.Line(cell, limit), "-")
+	}
+	if !first {
+		cells = cells[1:]
+	}
+	p.line("%s", strings.Join(cells, "\t"))
 }
 
 // urgency puts what waits for a person first, then what runs, then what ended.

@@ -47,6 +47,18 @@ func (o Operator) user() string {
 	return "system:serviceaccount:" + o.Namespace + ":" + o.Account
 }
 
+// flags are what a command has to be told of an operator that is not where it is shipped.
+func (o Operator) flags() string {
+	text := ""
+	if o.Namespace != "kubernaut-system" {
+		text += " --operator-namespace " + o.Namespace
+	}
+	if o.Account != "kubernaut" {
+		text += " --operator-account " + o.Account
+	}
+	return text
+}
+
 func (o Operator) validate() error {
 	if faults := validation.IsDNS1123Label(o.Namespace); len(faults) > 0 {
 		return fmt.Errorf("--operator-namespace %q is not the name of a namespace: %s", o.Namespace, strings.Join(faults, "; "))

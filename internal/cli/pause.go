@@ -31,27 +31,27 @@ func (p Pause) Ask(ctx context.Context, c Cluster, w io.Writer) error {
 		return errors.New("say why with --reason: whoever is paged next reads it")
 	}
 	if p.For < 0 {
-		return fmt.Errorf("--for %s: a pause can't end before it begins", p.For)
+		return fmt.Errorf("--for %s: a pause can't end before it begins; say 30m or 2h, or 0 for until it is taken back", p.For)
 	}
 	me, err := c.whoami(ctx)
 	if err != nil {
 		return err
 	}
 	request := v1alpha1.PauseRequest{By: me, Reason: p.Reason}
-	until := "until `kubectl kubernaut resume`"
+	until := ""
 	if p.For > 0 {
 		request.Until = metav1.NewTime(time.Now().Add(p.For).Truncate(time.Second))
-		until = "until " + stamp(request.Until.Time)
+		until = " until " + stamp(request.Until.Time) + ", or"
 	}
 	return c.eachPolicy(ctx, func(policy *v1alpha1.RemediationPolicy) error {
 		now := time.Now()
 		requests := slices.DeleteFunc(slices.Clone(policy.Spec.PauseRequests), func(old v1alpha1.PauseRequest) bool {
-			return old.By == me || !old.Until.IsZero() && old.Until.Time.Before(now) // said anew, or over
+			return old.By == me || over(old, now)
 		})
 		if err := c.setPauses(ctx, policy, append(requests, request)); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(w, "%s/%s is paused %s.\n", policy.Namespace, policy.Name, until)
+		_, err := fmt.Fprintf(w, "Policy %[1]s/%[2]s is paused%[3]s until `kubectl kubernaut resume -n %[1]s`.\n", policy.Namespace, policy.Name, until)
 		return err
 	})
 }
@@ -69,26 +69,44 @@ func Resume(ctx context.Context, c Cluster, w io.Writer) error {
 				return err
 			}
 		}
-		p := printer{to: w}
+		p := printer{Screen: Screen{Writer: w}}
 		for _, left := range others {
-			p.line("%s/%s is still paused by %s: %s", policy.Namespace, policy.Name, redact.Line(left.By, widest), redact.Line(left.Reason, widest))
+			if over(left, time.Now()) {
+				continue
+			}
+			p.line("Policy %s/%s is still paused by %s%s: %s", policy.Namespace, policy.Name, redact.Line(left.By, widest), ends(left), redact.Line(left.Reason, widest))
 		}
-		if len(others) == 0 {
-			p.line("%s/%s is not paused.", policy.Namespace, policy.Name)
+		if !slices.ContainsFunc(others, func(left v1alpha1.PauseRequest) bool { return !over(left, time.Now()) }) {
+			p.line("Policy %s/%s is not paused.", policy.Namespace, policy.Name)
 		}
 		return p.err
 	})
+}
+
+// over reports whether a pause has ended by itself.
+func over(request v1alpha1.PauseRequest, now time.Time) bool {
+	return !request.Until.IsZero() && !request.Until.After(now)
+}
+
+func ends(request v1alpha1.PauseRequest) string {
+	if request.Until.IsZero() {
+		return ""
+	}
+	return " until " + stamp(request.Until.Time)
 }
 
 // eachPolicy calls do with the policies of the namespace, of which there must be one.
 func (c Cluster) eachPolicy(ctx context.Context, do func(*v1alpha1.RemediationPolicy) error) error {
 	var list v1alpha1.RemediationPolicyList
 	if err := c.List(ctx, &list, client.InNamespace(c.Namespace)); err != nil {
-		return unreachable(err)
+		return explained(err)
 	}
 	if len(list.Items) == 0 {
+		if absent := c.absent(ctx); absent != "" {
+			return fmt.Errorf("there is nothing to pause in namespace %s%s", c.Namespace, absent)
+		}
 		return fmt.Errorf("namespace %[1]s has no RemediationPolicy of its own to pause: "+
-			"`kubectl annotate namespace %[1]s %[2]s='why'` holds everything in it, %[2]s- takes that back", c.Namespace, v1alpha1.PauseAnnotation)
+			"`kubectl annotate namespace %[1]s %[2]s='why'` holds everything in it, `kubectl annotate namespace %[1]s %[2]s-` takes that back", c.Namespace, v1alpha1.PauseAnnotation)
 	}
 	for i := range list.Items {
 		if err := do(&list.Items[i]); err != nil {
@@ -112,8 +130,7 @@ func (c Cluster) setPauses(ctx context.Context, policy *v1alpha1.RemediationPoli
 	case apierrors.IsConflict(err):
 		return fmt.Errorf("somebody changed policy %s in the same moment: say it again", policy.Name)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("you may not update RemediationPolicy %s: ask for ClusterRole kubernaut-admin in namespace %[2]s, "+
-			"or hold everything there with `kubectl annotate namespace %[2]s %[3]s='why'`", policy.Name, policy.Namespace, v1alpha1.PauseAnnotation)
+		return fmt.Errorf("%w, or hold everything there with `kubectl annotate namespace %s %s='why'`", explained(err), policy.Namespace, v1alpha1.PauseAnnotation)
 	}
-	return unreachable(err)
+	return explained(err)
 }

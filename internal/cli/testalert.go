@@ -9,7 +9,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -42,44 +41,57 @@ func (t TestAlert) Walk(ctx context.Context, c Cluster, w io.Writer) error {
 		},
 	}
 	if err := c.Create(ctx, ar); err != nil {
-		return fmt.Errorf("making a remediation about %s: %w", target, unreachable(err))
+		return fmt.Errorf("making a remediation about %s: %w", target, explained(err))
 	}
-	p := printer{to: w}
-	p.line("%s in %s, mode Observe: nothing is done", ar.Name, ar.Namespace)
+	p := printer{Screen: Screen{Writer: w}}
+	p.line("%s in %s is a test about %s, mode Observe: nothing is done.", ar.Name, ar.Namespace, target)
 	err = t.follow(ctx, c, ar, &p)
 	if !t.Keep {
-		if gone := c.Delete(ctx, ar); client.IgnoreNotFound(gone) != nil {
-			err = errors.Join(err, fmt.Errorf("removing %s again: %w", ar.Name, gone))
+		// Also after an interrupt: nothing of the walk is left behind.
+		if gone := c.Delete(context.WithoutCancel(ctx), ar); client.IgnoreNotFound(gone) != nil {
+			err = errors.Join(err, fmt.Errorf("removing it again with `kubectl delete ar %s -n %s`: %w", ar.Name, ar.Namespace, explained(gone)))
 		}
 	}
 	return errors.Join(err, p.err)
 }
 
 // follow prints each condition as it settles, until the end.
-func (t TestAlert) follow(ctx context.Context, c Cluster, ar *v1alpha1.AlertRemediation, p *printer) error {
+func (t TestAlert) follow(ctx context.Context, c Cluster, made *v1alpha1.AlertRemediation, p *printer) error {
 	told := map[string]string{}
-	err := wait.PollUntilContextTimeout(ctx, 500*time.Millisecond, t.Timeout, true, func(context.Context) (bool, error) {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(ar), ar); err != nil {
-			return false, unreachable(err)
+	over := time.NewTimer(t.Timeout)
+	defer over.Stop()
+	for {
+		ar := &v1alpha1.AlertRemediation{} // what is read into keeps what the answer does not mention
+		if err := c.Get(ctx, client.ObjectKeyFromObject(made), ar); err != nil {
+			return explained(err)
 		}
-		for _, name := range []string{v1alpha1.Admitted, v1alpha1.Diagnosed, v1alpha1.Planned, v1alpha1.Succeeded} {
-			condition := meta.FindStatusCondition(ar.Status.Conditions, name)
-			if condition == nil || name == v1alpha1.Succeeded && !ar.Finished() || told[name] == condition.Message {
-				continue
-			}
-			told[name] = condition.Message
-			p.line("%-10s %s: %s", name, condition.Reason, redact.Line(condition.Message, 1024))
+		p.settled(ar, told)
+		if ar.Finished() {
+			p.line("Ended as %s after %s.", ar.Status.Outcome, time.Since(ar.CreationTimestamp.Time).Round(time.Second))
+			return nil
 		}
-		return ar.Finished(), nil
-	})
-	switch {
-	case wait.Interrupted(err) && len(told) == 0:
-		return fmt.Errorf("nobody took it up within %s: `kubectl kubernaut doctor` says why", t.Timeout)
-	case wait.Interrupted(err):
-		return fmt.Errorf("it has not ended within %s", t.Timeout)
-	case err != nil:
-		return err
+		select {
+		case <-ctx.Done():
+			return explained(ctx.Err())
+		case <-time.After(500 * time.Millisecond):
+			continue
+		case <-over.C:
+		}
+		if len(told) == 0 {
+			return fmt.Errorf("nobody took it up within %s: `kubectl kubernaut doctor` says why", t.Timeout)
+		}
+		return fmt.Errorf("it has not ended within %s, it is %s: say --keep and a longer --timeout, then look with `kubectl kubernaut describe`", t.Timeout, state(ar))
 	}
-	p.line("ended as %s after %s", ar.Status.Outcome, time.Since(ar.CreationTimestamp.Time).Round(time.Second))
-	return nil
+}
+
+// settled prints the conditions that say something new.
+func (p *printer) settled(ar *v1alpha1.AlertRemediation, told map[string]string) {
+	for _, name := range []string{v1alpha1.Admitted, v1alpha1.Diagnosed, v1alpha1.Planned, v1alpha1.Succeeded} {
+		condition := meta.FindStatusCondition(ar.Status.Conditions, name)
+		if condition == nil || name == v1alpha1.Succeeded && !ar.Finished() || told[name] == condition.Message {
+			continue
+		}
+		told[name] = condition.Message
+		p.line("%s", redact.Line(heading(name, condition.Status, condition.Reason)+sentence(condition.Message), 1024))
+	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,7 +36,7 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	lists := []client.ObjectList{&remediations, &runs, &policies} // runs go with their remediations
 	for _, list := range lists {
 		if err := c.List(ctx, list); err != nil {
-			return unreachable(err)
+			return explained(err)
 		}
 	}
 	for i := range runs.Items {
@@ -42,7 +44,7 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 			return fmt.Errorf("run %[1]s in %[2]s is under way: wait for it, or stop it with `kubectl patch wr %[1]s -n %[2]s --type=merge -p '{\"spec\":{\"cancelled\":true}}'`", run.Name, run.Namespace)
 		}
 	}
-	p := printer{to: w}
+	p := printer{Screen: Screen{Writer: w}}
 	p.line("AlertRemediations: %d, WorkflowRuns: %d, RemediationPolicies: %d", len(remediations.Items), len(runs.Items), len(policies.Items))
 	if !u.Yes {
 		p.line("Nothing was removed: say --yes to remove them all, with their history.")
@@ -55,17 +57,67 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	}
 	p.line("They are gone. What is left, in this order:")
 	p.line("  kubectl delete -k config/default")
-	p.line("  kubectl delete role,rolebinding %s %s -n NAMESPACE   # for each namespace that granted something", v1alpha1.RemediatorAccount, impersonates)
-	p.line("  kubectl delete serviceaccount %s -n NAMESPACE", v1alpha1.RemediatorAccount)
-	p.line("  kubectl delete clusterrole,clusterrolebinding %s   # if nodes were granted", nodeRemediator)
+	for _, command := range u.leftovers(ctx, c) {
+		p.line("  %s", command)
+	}
 	return p.err
+}
+
+// leftovers are the commands that remove what people granted by hand: the rights of
+// the remediators and of the operator there, and the bindings of the shipped roles.
+func (u Uninstall) leftovers(ctx context.Context, c Cluster) []string {
+	var everywhere rbacv1.ClusterRoleBindingList
+	var somewhere rbacv1.RoleBindingList
+	if errors.Join(c.List(ctx, &everywhere), c.List(ctx, &somewhere)) != nil {
+		return []string{grantsOf("NAMESPACE") + "   # for each namespace that granted something; you may not list them"}
+	}
+	var commands []string
+	for _, b := range everywhere.Items {
+		switch {
+		case b.Name == nodeRemediator:
+			commands = append(commands, fmt.Sprintf("kubectl delete clusterrolebinding/%[1]s clusterrole/%[1]s", nodeRemediator))
+		case ours(b.RoleRef):
+			commands = append(commands, "kubectl delete clusterrolebinding "+b.Name)
+		}
+	}
+	for _, b := range somewhere.Items {
+		if command := removal(b); command != "" && b.Namespace != u.Operator.Namespace { // that goes with its namespace
+			commands = append(commands, command)
+		}
+	}
+	return commands
+}
+
+// removal is the command that removes what was granted in a namespace by a binding.
+func removal(b rbacv1.RoleBinding) string {
+	switch {
+	case b.Name == nodeLeases:
+		return fmt.Sprintf("kubectl -n %[1]s delete rolebinding/%[2]s role/%[2]s", b.Namespace, nodeLeases)
+	case b.Name == impersonates:
+		return grantsOf(b.Namespace)
+	case ours(b.RoleRef):
+		return fmt.Sprintf("kubectl -n %s delete rolebinding %s", b.Namespace, b.Name)
+	}
+	return ""
+}
+
+func ours(role rbacv1.RoleRef) bool {
+	return role.Kind == "ClusterRole" && slices.Contains(shippedRoles, role.Name)
+}
+
+// shippedRoles are for people to bind.
+var shippedRoles = []string{"kubernaut-viewer", "kubernaut-operator", "kubernaut-approver", "kubernaut-admin", alertSender}
+
+func grantsOf(namespace string) string {
+	return fmt.Sprintf("kubectl -n %[1]s delete --ignore-not-found rolebinding/%[2]s rolebinding/%[3]s role/%[2]s role/%[3]s serviceaccount/%[2]s",
+		namespace, v1alpha1.RemediatorAccount, impersonates)
 }
 
 // clear deletes the objects of a list, and frees those that nobody frees in time:
 // the operator may be gone already.
 func (u Uninstall) clear(ctx context.Context, c Cluster, list client.ObjectList) error {
 	if err := each(list, func(obj client.Object) error { return client.IgnoreNotFound(c.Delete(ctx, obj)) }); err != nil {
-		return unreachable(err)
+		return explained(err)
 	}
 	if gone, err := c.awaitNone(ctx, list, u.Patience); gone || err != nil {
 		return err
@@ -79,7 +131,7 @@ func (u Uninstall) clear(ctx context.Context, c Cluster, list client.ObjectList)
 		return client.IgnoreNotFound(c.Patch(ctx, obj, patch))
 	})
 	if err != nil {
-		return unreachable(err)
+		return explained(err)
 	}
 	if gone, err := c.awaitNone(ctx, list, 0); gone || err != nil {
 		return err
@@ -97,7 +149,7 @@ func (c Cluster) awaitNone(ctx context.Context, list client.ObjectList, patience
 	for {
 		// A list that is read into keeps what the new answer does not mention.
 		if err := errors.Join(meta.SetList(list, nil), c.List(ctx, list)); err != nil {
-			return false, unreachable(err)
+			return false, explained(err)
 		}
 		if meta.LenList(list) == 0 {
 			return true, nil

@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -40,11 +42,13 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 		return err
 	}
 	judged := policy.JudgeTarget(c.facts(ctx, target, y.Operator))
-	p := printer{to: w}
+	p := printer{Screen: Screen{Writer: w}}
 	p.line("%s in %s", target, target.Namespace)
 	switch {
 	case judged.Policy == "":
 		p.line("  no policy decides about it")
+	case judged.Mode == "":
+		p.line("  policy %s; which mode is in force is not known", judged.Policy)
 	case judged.Mode == v1alpha1.ModeAuto:
 		p.line("  policy %s, mode Auto: a plan is carried out unless one of its rules or the ceiling says otherwise", judged.Policy)
 	case judged.Mode == v1alpha1.ModeApprove:
@@ -54,7 +58,7 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 			judged.Policy, judged.Mode, y.Operator.Namespace, v1alpha1.DefaultPolicyName)
 	}
 	for _, r := range judged.Refusals {
-		p.line("  %s: %s", r.Reason, redact.Line(r.Message, 1024))
+		p.line("  %s", redact.Line(said(r.Refusal), 1024))
 	}
 	if len(judged.Refusals) == 0 {
 		p.line("  no gate is in the way; the dry run, the diff and whether an alert fires are looked at when there is a plan")
@@ -62,12 +66,21 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 	return c.printHistory(ctx, &p, target)
 }
 
+// said is a gate's word; that something could not be read is about the rights of
+// whoever asks, not about the operator's.
+func said(r v1alpha1.Refusal) string {
+	if r.Reason != v1alpha1.ReasonUnreadable {
+		return r.Reason + ": " + r.Message
+	}
+	return "not known: " + strings.Replace(strings.TrimPrefix(r.Message, "Could not read "), "; nothing is done until it can be. What went wrong: ", ", since ", 1)
+}
+
 // printHistory adds what became of the alerts about a workload.
 func (c Cluster) printHistory(ctx context.Context, p *printer, target v1alpha1.TargetReference) error {
 	var list v1alpha1.AlertRemediationList
 	err := c.List(ctx, &list, client.InNamespace(target.Namespace), client.MatchingFields{"status.target.uid": string(target.UID)})
 	if err != nil {
-		return unreachable(err)
+		return explained(err)
 	}
 	for i := range list.Items {
 		ar := &list.Items[i]
@@ -85,18 +98,18 @@ func (c Cluster) facts(ctx context.Context, target v1alpha1.TargetReference, ope
 		}},
 		Now: time.Now(), Operator: operator.Namespace,
 		EmergencyStop: exists(ctx, c, &corev1.ConfigMap{}, types.NamespacedName{Namespace: operator.Namespace, Name: v1alpha1.EmergencyStopName}),
-		Space:         c.object(ctx, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: target.Namespace}),
-		Objects:       []policy.Fact[policy.Object]{c.object(ctx, target.ObjectReference)},
+		Space:         c.look(ctx, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: target.Namespace}),
+		Objects:       []policy.Fact[policy.Object]{c.look(ctx, target.ObjectReference)},
 		Denied:        c.denied(ctx, target, operator),
 	}
 	var list v1alpha1.RemediationPolicyList
 	err := c.List(ctx, &list, client.InNamespace(target.Namespace))
-	facts.Policies = policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: err}
+	facts.Policies = policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: explained(err)}
 	facts.Default = c.defaultPolicy(ctx, operator)
 	holder, _, err := lease.Held(ctx, c, operator.Namespace, target.UID, "")
-	facts.Holder = policy.Fact[string]{Value: holder, Err: err}
+	facts.Holder = policy.Fact[string]{Value: holder, Err: explained(err)}
 	faults, err := guard.Check(ctx, c, operator.user())
-	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: err}
+	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: explained(err)}
 	return facts
 }
 
@@ -106,7 +119,7 @@ func (c Cluster) defaultPolicy(ctx context.Context, operator Operator) policy.Fa
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[*v1alpha1.RemediationPolicy]{}
 	}
-	return policy.Fact[*v1alpha1.RemediationPolicy]{Value: shipped, Err: err}
+	return policy.Fact[*v1alpha1.RemediationPolicy]{Value: shipped, Err: explained(err)}
 }
 
 func exists(ctx context.Context, c Cluster, obj client.Object, key types.NamespacedName) policy.Fact[bool] {
@@ -114,7 +127,7 @@ func exists(ctx context.Context, c Cluster, obj client.Object, key types.Namespa
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[bool]{}
 	}
-	return policy.Fact[bool]{Value: err == nil, Err: err}
+	return policy.Fact[bool]{Value: err == nil, Err: explained(err)}
 }
 
 // denied asks whether the namespace's remediator may patch the workload at all.
@@ -123,30 +136,44 @@ func (c Cluster) denied(ctx context.Context, target v1alpha1.TargetReference, op
 	if err != nil {
 		return policy.Fact[string]{Err: err}
 	}
-	remediator := "system:serviceaccount:" + target.Namespace + ":" + v1alpha1.RemediatorAccount
-	asked := func(user string, attributes authorizationv1.ResourceAttributes) (bool, error) {
-		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &attributes}}
-		err := c.Create(ctx, review)
-		return review.Status.Allowed, err
-	}
-	may, err := asked(remediator, authorizationv1.ResourceAttributes{
+	lacking, err := c.lacking(ctx, operator, authorizationv1.ResourceAttributes{
 		Namespace: target.Namespace, Verb: "patch", Group: mapping.Resource.Group, Resource: mapping.Resource.Resource, Name: target.Name,
 	})
-	lent := may
-	if may && err == nil {
-		lent, err = asked(operator.user(), authorizationv1.ResourceAttributes{
-			Namespace: target.Namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: v1alpha1.RemediatorAccount,
-		})
-	}
+	return policy.Fact[string]{Value: lacking, Err: explained(err)}
+}
+
+// lacking asks whether a right was granted to a namespace's remediator, and whether
+// the operator may act as it there; it says which of both is not so, and what grants it.
+func (c Cluster) lacking(ctx context.Context, operator Operator, need authorizationv1.ResourceAttributes) (string, error) {
+	remediator := "system:serviceaccount:" + need.Namespace + ":" + v1alpha1.RemediatorAccount
+	grant := "kubectl kubernaut grant " + need.Namespace + operator.flags() + " | kubectl apply -f -"
+	may, err := c.may(ctx, remediator, need)
 	switch {
 	case err != nil:
-		return policy.Fact[string]{Err: err}
+		return "", err
 	case !may:
-		return policy.Fact[string]{Value: fmt.Sprintf("%s may not patch %s: kubectl kubernaut grant %s | kubectl apply -f -", remediator, mapping.Resource.Resource, target.Namespace)}
-	case !lent:
-		return policy.Fact[string]{Value: fmt.Sprintf("%s may not act as %s: kubectl kubernaut grant %s | kubectl apply -f -", operator.user(), remediator, target.Namespace)}
+		return fmt.Sprintf("%s may not %s %s: %s", remediator, need.Verb, need.Resource, grant), nil
 	}
-	return policy.Fact[string]{}
+	lent, err := c.may(ctx, operator.user(), authorizationv1.ResourceAttributes{
+		Namespace: need.Namespace, Verb: "impersonate", Resource: "serviceaccounts", Name: v1alpha1.RemediatorAccount,
+	})
+	if err != nil || lent {
+		return "", err
+	}
+	return fmt.Sprintf("%s may not act as %s: %s", operator.user(), remediator, grant), nil
+}
+
+func (c Cluster) may(ctx context.Context, user string, need authorizationv1.ResourceAttributes) (bool, error) {
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &need}}
+	err := c.Create(ctx, review)
+	return review.Status.Allowed, err
+}
+
+// look is object, with what to do about an error.
+func (c Cluster) look(ctx context.Context, ref v1alpha1.ObjectReference) policy.Fact[policy.Object] {
+	found := c.object(ctx, ref)
+	found.Err = explained(found.Err)
+	return found
 }
 
 // object reads what an object says about itself.
@@ -160,22 +187,22 @@ func (c Cluster) object(ctx context.Context, ref v1alpha1.ObjectReference) polic
 }
 
 // kinds are tried in this order for a workload whose kind is not said.
-var kinds = []struct{ apiVersion, kind string }{
-	{"apps/v1", "Deployment"}, {"apps/v1", "StatefulSet"}, {"apps/v1", "DaemonSet"}, {"v1", "Service"}, {"batch/v1", "Job"}, {"v1", "Pod"},
+var kinds = []kind{
+	{"apps/v1", "Deployment", "deploy"}, {"apps/v1", "StatefulSet", "sts"}, {"apps/v1", "DaemonSet", "ds"},
+	{"v1", "Service", "svc"}, {"batch/v1", "Job", "job"}, {"v1", "Pod", "po"},
 }
+
+// kind of a workload, with kubectl's short name for it.
+type kind struct{ apiVersion, kind, short string }
 
 // workload finds what namespace/name or namespace/kind/name means.
 func (c Cluster) workload(ctx context.Context, text string) (v1alpha1.TargetReference, error) {
-	parts := strings.Split(text, "/")
-	if len(parts) < 2 || len(parts) > 3 {
-		return v1alpha1.TargetReference{}, fmt.Errorf("%q is not a workload: say NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as shop/deployment/web", text)
-	}
-	namespace, wanted, name := parts[0], "", parts[len(parts)-1]
-	if len(parts) == 3 {
-		wanted = parts[1]
+	namespace, wanted, name, err := c.parse(text)
+	if err != nil {
+		return v1alpha1.TargetReference{}, err
 	}
 	for _, k := range kinds {
-		if wanted != "" && !strings.EqualFold(wanted, k.kind) {
+		if wanted != "" && !k.called(wanted) {
 			continue
 		}
 		ref := v1alpha1.ObjectReference{APIVersion: k.apiVersion, Kind: k.kind, Namespace: namespace, Name: name}
@@ -183,8 +210,56 @@ func (c Cluster) workload(ctx context.Context, text string) (v1alpha1.TargetRefe
 		case found.Err == nil:
 			return v1alpha1.TargetReference{ObjectReference: ref, UID: found.Value.UID, Generation: found.Value.Generation}, nil
 		case !apierrors.IsNotFound(found.Err) && !meta.IsNoMatchError(found.Err):
-			return v1alpha1.TargetReference{}, unreachable(found.Err)
+			return v1alpha1.TargetReference{}, explained(found.Err)
 		}
 	}
-	return v1alpha1.TargetReference{}, errors.New("there is no workload " + redact.Line(text, widest) + ": `kubectl get deploy,sts,ds,svc -n " + redact.Line(namespace, widest) + "` lists what there is")
+	return v1alpha1.TargetReference{}, c.nowhere(ctx, namespace, name)
+}
+
+// parse takes namespace/name or namespace/kind/name apart.
+func (c Cluster) parse(text string) (namespace, kind, name string, err error) {
+	parts := strings.Split(text, "/")
+	said := redact.Line(text, widest)
+	switch {
+	case len(parts) == 1:
+		return "", "", "", fmt.Errorf("%q is not a workload: say NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as %s/%s", said, c.Namespace, said)
+	case len(parts) == 2 && isKind(parts[0]):
+		return "", "", "", fmt.Errorf("%q is not a workload: say its namespace too, such as %s/%s", said, c.Namespace, said)
+	case len(parts) == 2:
+		return parts[0], "", parts[1], nil
+	case len(parts) == 3 && isKind(parts[1]):
+		return parts[0], parts[1], parts[2], nil
+	case len(parts) == 3:
+		return "", "", "", fmt.Errorf("%q is not a workload that can be looked at: KIND is deployment, statefulset, daemonset, service, job or pod", said)
+	}
+	return "", "", "", fmt.Errorf("%q is not a workload: say NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as shop/deployment/web", said)
+}
+
+func isKind(text string) bool {
+	return slices.ContainsFunc(kinds, func(k kind) bool { return k.called(text) })
+}
+
+// called reports whether a kind is meant, as kubectl understands it.
+func (k kind) called(text string) bool {
+	text = strings.ToLower(text)
+	return text == k.short || text == strings.ToLower(k.kind) || text == strings.ToLower(k.kind)+"s"
+}
+
+// nowhere says which workloads there are, if one of them may have been meant.
+func (c Cluster) nowhere(ctx context.Context, namespace, name string) error {
+	there := Cluster{Client: c.Client, Namespace: namespace}
+	var names []string
+	for _, k := range kinds[:len(kinds)-1] { // not the pods
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(schema.FromAPIVersionAndKind(k.apiVersion, k.kind+"List"))
+		if c.List(ctx, list, client.InNamespace(namespace)) != nil {
+			continue // it is a proposal only
+		}
+		for i := range list.Items {
+			names = append(names, namespace+"/"+list.Items[i].Name)
+		}
+	}
+	slices.Sort(names)
+	return fmt.Errorf("there is no workload %s in namespace %s%s `kubectl get deploy,sts,ds,svc -n %s` lists what there is", redact.Line(name, widest),
+		redact.Line(namespace, widest), cmp.Or(there.absent(ctx), meant(near(namespace+"/"+name, slices.Compact(names))), ":"), redact.Line(namespace, widest))
 }

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/redact"
+)
+
+// explained adds what to do next to the errors that a new user meets first.
+func explained(err error) error {
+	var unsent *url.Error
+	var denied *deniedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &denied):
+		return err // explained before
+	case errors.Is(err, context.Canceled):
+		return errors.New("interrupted")
+	case meta.IsNoMatchError(err):
+		return errors.New("this cluster does not know Kubernaut's kinds: is Kubernaut installed? `kubectl apply -k config/default` " +
+			"installs it; `kubectl config current-context` says which cluster this is, and --context chooses another")
+	case errors.As(err, &unsent):
+		return fmt.Errorf("the API server does not answer; `kubectl config current-context` says which one is asked, and --context chooses another: %w", unsent)
+	case apierrors.IsUnauthorized(err):
+		return fmt.Errorf("the API server does not accept your credentials: log in again; `kubectl auth whoami` says who you are: %w", err)
+	case apierrors.IsForbidden(err):
+		return forbidden(err)
+	}
+	return err
+}
+
+// denial is how the API server says which right is missing.
+var denial = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)" (?:in the namespace "([^"]*)"|at the cluster scope)`)
+
+// plain is what may be written into a command without quotes.
+var plain = regexp.MustCompile(`^[A-Za-z0-9@._:-]+$`)
+
+// deniedError says which right is missing, and who can give it with which command.
+type deniedError struct{ missing, giver, command string }
+
+func (e *deniedError) Error() string {
+	if e.command == "" {
+		return e.missing + ": ask " + e.giver + " for that right"
+	}
+	return e.missing + ": ask " + e.giver + " for `" + e.command + "`"
+}
+
+// forbidden reads the API server's refusal.
+func forbidden(err error) error {
+	said := denial.FindStringSubmatch(err.Error())
+	if said == nil {
+		return &deniedError{missing: redact.Line(err.Error(), 1024), giver: "whoever administers the cluster"}
+	}
+	user, verb, resource, group, namespace := redact.Line(said[1], 253), said[2], said[3], said[4], said[5]
+	what, where, giver := resource, "all namespaces", "whoever administers the cluster"
+	if group != "" {
+		what += "." + group
+	}
+	if namespace != "" {
+		where, giver = "namespace "+namespace, "whoever administers that namespace"
+	}
+	denied := &deniedError{missing: fmt.Sprintf("you (%s) may not %s %s in %s", user, verb, what, where), giver: giver}
+	role := roleFor(group, resource, verb)
+	if role == approver {
+		denied.giver = approverGiver
+	}
+	switch {
+	case role == "" || !plain.MatchString(user):
+	case namespace == "":
+		denied.missing += "; -n names one that you may look at"
+		denied.command = fmt.Sprintf("kubectl create clusterrolebinding %s --clusterrole=%s %s", bindingName(role, user), role, subject(user))
+	default:
+		denied.command = fmt.Sprintf("kubectl -n %s create rolebinding %s --clusterrole=%s %s", namespace, bindingName(role, user), role, subject(user))
+	}
+	return denied
+}
+
+// Nobody may give a right that they don't have, and no built-in role has the verb approve.
+const (
+	approver      = "kubernaut-approver"
+	approverGiver = "whoever administers the cluster"
+)
+
+// unanswered is the refusal of guard 1, which asks for the verb approve.
+func unanswered(user, namespace string) error {
+	denied := &deniedError{missing: fmt.Sprintf("you (%s) may not answer for plans in namespace %s", user, namespace), giver: approverGiver}
+	if plain.MatchString(user) {
+		denied.command = fmt.Sprintf("kubectl -n %s create rolebinding %s --clusterrole=%s %s", namespace, bindingName(approver, user), approver, subject(user))
+	}
+	return denied
+}
+
+// roleFor is the smallest of the shipped roles, or of Kubernetes' own, that has a
+// right; none for what no role that a tenant may give has.
+func roleFor(group, resource, verb string) string {
+	reads := slices.Contains([]string{"get", "list", "watch"}, verb)
+	if group == v1alpha1.GroupVersion.Group {
+		return ownRole(resource, verb, reads)
+	}
+	if reads && slices.Contains([]string{"", "apps", "batch"}, group) && resource != "namespaces" {
+		return "view"
+	}
+	return ""
+}
+
+// ownRole is about our own kinds.
+func ownRole(resource, verb string, reads bool) string {
+	switch {
+	case reads:
+		return "kubernaut-viewer"
+	case resource != "alertremediations":
+	case verb == "patch" || verb == "update":
+		return approver
+	case verb == "create":
+		return "kubernaut-operator"
+	}
+	return "kubernaut-admin"
+}
+
+// subject is how kubectl is told whom a role is bound to.
+func subject(user string) string {
+	if account, ok := strings.CutPrefix(user, "system:serviceaccount:"); ok {
+		return "--serviceaccount=" + account
+	}
+	return "--user=" + user
+}
+
+// notInName is what the name of an object may not hold.
+var notInName = regexp.MustCompile(`[^a-z0-9.]+`)
+
+func bindingName(role, user string) string {
+	return role + "-" + strings.Trim(notInName.ReplaceAllString(strings.ToLower(user), "-"), "-.")
+}
