@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -39,7 +40,7 @@ func (s *Server) FillEtcd(ctx context.Context) error {
 			return fmt.Errorf("filling etcd: %w", err)
 		}
 	}
-	return fmt.Errorf("filling etcd: it has room for more than 256 MiB; start it with EtcdQuota")
+	return errors.New("filling etcd: it has room for more than 256 MiB; start it with EtcdQuota")
 }
 
 // FreeEtcd does what an administrator does about an etcd that is full: removes

@@ -22,6 +22,13 @@ const (
 	retriesAtOnce    = 100
 )
 
+// Rarely is when to look again at what has been waited for, for so long: soon at
+// first, then ever more rarely. A look may be as costly as a pass that fails, and
+// what holds one up (a pause, a source that can't be read) often holds up many.
+func Rarely(first, waited time.Duration) time.Duration {
+	return min(max(first, waited/4), lastRetry)
+}
+
 // Backoff returns what every controller puts its failed passes off by.
 func Backoff[R comparable]() workqueue.TypedRateLimiter[R] {
 	return workqueue.NewTypedMaxOfRateLimiter(

@@ -5,6 +5,22 @@ import (
 	"time"
 )
 
+func TestRarely(t *testing.T) {
+	rows := map[string]struct{ waited, want time.Duration }{
+		"a clock that went back is no reason to hurry": {-time.Hour, 2 * time.Second},
+		"at first it is soon":                          {0, 2 * time.Second},
+		"then in proportion":                           {40 * time.Second, 10 * time.Second},
+		"in the end twice a minute":                    {24 * time.Hour, lastRetry},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := Rarely(2*time.Second, row.waited); got != row.want {
+				t.Errorf("got %s, want %s", got, row.want)
+			}
+		})
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	backoff := Backoff[string]()
 	if first := backoff.When("a"); first != firstRetry {

@@ -177,7 +177,7 @@ func linkOf(node string) link {
 // set takes it down or up.
 func (l link) set(ctx context.Context, state string) {
 	GinkgoHelper()
-	out, err := exec.CommandContext(ctx, "ip", "link", "set", string(l), state).CombinedOutput() //nolint:gosec // localcluster named the link
+	out, err := exec.CommandContext(ctx, "ip", "link", "set", string(l), state).CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "%s", out)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -119,12 +120,21 @@ func person(ar *v1alpha1.AlertRemediation, now time.Time) (ruling, bool) {
 func patience(ar *v1alpha1.AlertRemediation, reason string, now time.Time) time.Duration {
 	switch reason {
 	case v1alpha1.ReasonUnreadable:
-		return unreadableRetry
+		return phase.Rarely(unreadableRetry, undecidedFor(ar, now))
 	case v1alpha1.ReasonAwaitingApproval: // the approval itself wakes us
 		left := ar.Status.Plan.ApproveBefore.Sub(now)
 		return min(max(left, time.Second), 30*time.Second)
 	}
-	return gateRetry
+	return phase.Rarely(gateRetry, undecidedFor(ar, now))
+}
+
+// undecidedFor is how long something has kept a plan from being approved or refused.
+func undecidedFor(ar *v1alpha1.AlertRemediation, now time.Time) time.Duration {
+	c := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Approved)
+	if c == nil || c.Status != metav1.ConditionUnknown {
+		return 0
+	}
+	return now.Sub(c.LastTransitionTime.Time)
 }
 
 // first returns the first refusal of a kind.

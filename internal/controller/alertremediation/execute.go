@@ -25,7 +25,7 @@ func (r *Reconciler) execute(ctx context.Context, p *pass) (phase.Outcome, error
 	}
 	if p.Obj.Status.RunRef == "" {
 		if held, err := r.book(ctx, p); held || err != nil {
-			return phase.Wait(gateRetry), err
+			return phase.Wait(phase.Rarely(gateRetry, undecidedFor(p.Obj, r.Clock.Now()))), err
 		}
 	}
 	run, err := r.ensureRun(ctx, p, plan.Run(p.Obj, p.Obj.Status.Runs))

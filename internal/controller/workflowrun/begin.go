@@ -41,7 +41,7 @@ func (r *Reconciler) begin(ctx context.Context, p *pass) (phase.Outcome, error) 
 func (r *Reconciler) refuse(p *pass, refused policy.Refusal) phase.Outcome {
 	if refused.Kind == policy.Waits {
 		hold(p.Obj, refused.Refusal)
-		return phase.Wait(gateRetry)
+		return r.later(p.Obj)
 	}
 	end(p.Obj, r.Clock.Now(), refused.Refusal)
 	return phase.Finish()

@@ -37,7 +37,7 @@ func (r *Reconciler) cancel(ctx context.Context, p *pass) (phase.Outcome, error)
 		switch {
 		case errors.As(err, &refused) && refused.Kind == policy.Waits:
 			hold(p.Obj, refused.Refusal.Refusal)
-			return phase.Wait(gateRetry), nil
+			return r.later(p.Obj), nil
 		case errors.As(err, &refused):
 			return r.cancelled(p, &refused.Refusal.Refusal)
 		case err != nil || out != phase.Continue:

@@ -107,7 +107,7 @@ func (r *Reconciler) heldBack(p *pass, t task, err error) (phase.Outcome, error)
 		return phase.Continue, err
 	case refused.Kind == policy.Waits:
 		hold(p.Obj, refused.Refusal.Refusal)
-		return phase.Wait(gateRetry), nil
+		return r.later(p.Obj), nil
 	}
 	return r.refused(p, t, refused.Refusal.Refusal)
 }
@@ -124,7 +124,7 @@ func (r *Reconciler) answered(p *pass, t task, err error) (phase.Outcome, error)
 	}
 	if apierrors.IsTooManyRequests(err) && operation(p.Obj, t).Verb == v1alpha1.VerbEvict {
 		p.Obj.Status.Steps[t.step].Message = cut("waiting: " + err.Error()) // a PodDisruptionBudget has nothing to spare
-		return phase.Wait(gateRetry), nil
+		return r.later(p.Obj), nil
 	}
 	return phase.Continue, err
 }

@@ -106,6 +106,11 @@ func (r *Reconciler) runsOf(ctx context.Context, ar client.Object) []reconcile.R
 	return requests
 }
 
+// later comes back to a run that something holds, the more rarely the older it is.
+func (r *Reconciler) later(run *v1alpha1.WorkflowRun) phase.Outcome {
+	return phase.Wait(phase.Rarely(gateRetry, r.Clock.Now().Sub(root(run).LastTransitionTime.Time)))
+}
+
 // How long a pass waits before it looks again, where nothing that is watched would wake it.
 const (
 	gateRetry   = 2 * time.Second
