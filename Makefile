@@ -79,7 +79,7 @@ verify: verify-generated verify-format verify-modules verify-config verify-budge
 	@echo "verify: everything is as it should be"
 
 e2e: specs ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
-	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test -count=1 -tags e2e -timeout 20m ./test/crash
+	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test -v -count=1 -tags e2e -timeout 20m ./test/crash
 	go -C hack/localcluster test -count=1 -tags e2e -timeout 20m ./downtest
 
 # FOCUS chooses some of them by a regular expression of their names.

@@ -23,7 +23,8 @@ const (
 	headerTimeout = 5 * time.Second // of the TLS handshake too
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 15 * time.Second
-	idleTimeout   = 90 * time.Second
+	// idleTimeout is short: nobody comes in on the place of somebody who is silent.
+	idleTimeout = 20 * time.Second
 	maxHeader     = 32 << 10
 	// maxConnections at once; whoever comes after that waits for one to end.
 	maxConnections = 512
@@ -112,7 +113,7 @@ func serve(srv *http.Server, listener net.Listener) error {
 // announced by it, and is no reason to break off what is under way.
 func (s *Server) server(ctx context.Context) *http.Server {
 	srv := &http.Server{
-		Handler:           s.options.Handler,
+		Handler:           parting(s.options.Handler),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -128,6 +129,24 @@ func (s *Server) server(ctx context.Context) *http.Server {
 	}
 	return srv
 }
+
+// parting closes the connection of whoever is refused: strangers must not keep
+// others from coming in.
+func parting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(closing{w}, r) })
+}
+
+type closing struct{ http.ResponseWriter }
+
+func (c closing) WriteHeader(status int) {
+	if status >= 400 && status < 500 {
+		c.Header().Set("Connection", "close")
+	}
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets an http.ResponseController through.
+func (c closing) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // quiet keeps what strangers do at the door, such as bad handshakes, out of the
 // log of whoever does not look for it.

@@ -94,6 +94,28 @@ func TestServerRefusesEndlessHeaders(t *testing.T) {
 	}
 }
 
+func TestServerKeepsOnlyTheConnectionsOfThoseWhoAreServed(t *testing.T) {
+	for status, kept := range map[int]bool{200: true, 401: false, 403: false, 404: false, 503: true} {
+		url, stop := started(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(status)
+		}))
+		resp, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != status || resp.Close == kept {
+			t.Errorf("answer %d (want %d): closes the connection: %t", resp.StatusCode, status, resp.Close)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestServerIsReadyWhileItListensAndNotReadyBeforeItEnds(t *testing.T) {
 	s := httpd.New(httpd.Options{
 		Name: "intake", Address: "127.0.0.1:0", Linger: time.Second,
