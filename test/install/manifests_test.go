@@ -153,9 +153,9 @@ var _ = Describe("The examples", func() {
 	})
 	It("for policies are taken in any namespace", func(ctx SpecContext) {
 		ns := server.Namespace(ctx)
-		presets, err := filepath.Glob(kubetest.Path("config", "policies", "phase-*.yaml"))
+		presets, err := filepath.Glob(kubetest.Path("config", "policies", "*-*.yaml"))
 		Expect(err).NotTo(HaveOccurred())
-		Expect(presets).NotTo(BeEmpty())
+		Expect(presets).To(ContainElements(HaveSuffix("phase-1-approve.yaml"), HaveSuffix("nodes-approve.yaml")))
 		for _, preset := range presets {
 			server.Kubectl(ctx, nil, "apply", "--validate=strict", "-n", ns, "-f", preset)
 		}

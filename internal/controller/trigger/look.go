@@ -81,13 +81,13 @@ func (r *Reconciler) remember(s subject, signs map[v1alpha1.TriggerKind]memory) 
 }
 
 // triggers returns those of the policies of a namespace or, where it has none, of
-// the operator's default. Of two for one trouble the first policy's counts, by name.
+// the operator's default. What has no namespace is the operator's own. Of two for
+// one trouble the first policy's counts, by name.
 func (r *Reconciler) triggers(ctx context.Context, namespace string) ([]v1alpha1.PolicyTrigger, error) {
 	var list v1alpha1.RemediationPolicyList
-	if namespace != "" {
-		if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("listing the RemediationPolicies of namespace %s: %w", namespace, err)
-		}
+	namespace = cmp.Or(namespace, r.config.Namespace)
+	if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("listing the RemediationPolicies of namespace %s: %w", namespace, err)
 	}
 	if len(list.Items) == 0 {
 		var shipped v1alpha1.RemediationPolicy

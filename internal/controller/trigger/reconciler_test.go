@@ -3,6 +3,7 @@ package trigger_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -183,23 +184,29 @@ var _ = Describe("The operator's own eyes", func() {
 		Expect(err).To(MatchError(errDown), "it is tried again")
 		Expect(made(ctx)).To(ConsistOf(HaveField("Spec.Target.Name", "web")))
 	})
-	It("sees a node for the operator's default policy only", Serial, func(ctx SpecContext) {
+	DescribeTable("sees a node for the policies of the operator's namespace only", Serial, func(ctx SpecContext, policy string) {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{GenerateName: "node-"}}
 		Expect(server.Client.Create(ctx, node)).To(Succeed())
 		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}}
 		Expect(server.Client.Status().Update(ctx, node)).To(Succeed())
-		shipped := build.Policy(home, v1alpha1.DefaultPolicyName, v1alpha1.ModeRecommend).
-			Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerNodeNotReady, HoldFor: new(metav1.Duration{})}).Obj()
-		server.Create(ctx, shipped)
-		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, shipped)).To(Succeed()) })
-		_, err := r.Look(ctx, "Node", node)
-		Expect(err).NotTo(HaveOccurred())
-		var list v1alpha1.AlertRemediationList
-		Expect(server.Client.List(ctx, &list, client.InNamespace(home))).To(Succeed())
-		Expect(list.Items).To(ContainElement(And(
-			HaveField("Spec.Target.Name", node.Name), HaveField("Spec.Alert.Severity", v1alpha1.SeverityCritical),
-		)))
-	})
+		about := func(ctx SpecContext) []v1alpha1.AlertRemediation {
+			_, err := r.Look(ctx, "Node", node)
+			Expect(err).NotTo(HaveOccurred())
+			var list v1alpha1.AlertRemediationList
+			Expect(server.Client.List(ctx, &list, client.InNamespace(home))).To(Succeed())
+			return slices.DeleteFunc(list.Items, func(ar v1alpha1.AlertRemediation) bool { return ar.Spec.Target.Name != node.Name })
+		}
+		asks := v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerNodeNotReady, HoldFor: new(metav1.Duration{})}
+		server.Create(ctx, build.Policy(ns, "watches", v1alpha1.ModeRecommend).Trigger(asks).Obj())
+		Expect(about(ctx)).To(BeEmpty(), "a tenant has no word about nodes")
+		ours := build.Policy(home, policy, v1alpha1.ModeRecommend).Trigger(asks).Obj()
+		server.Create(ctx, ours)
+		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, ours)).To(Succeed()) })
+		Expect(about(ctx)).To(ConsistOf(HaveField("Spec.Alert.Severity", v1alpha1.SeverityCritical)))
+	},
+		Entry("the default", v1alpha1.DefaultPolicyName),
+		Entry("one of its own for nodes", "nodes"),
+	)
 })
 
 var errDown = errors.New("the API server is away")
