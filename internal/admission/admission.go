@@ -3,6 +3,7 @@
 package admission
 
 import (
+	"regexp"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,15 @@ func NotYet(err error) bool {
 	return apierrors.IsForbidden(err) &&
 		(strings.Contains(err.Error(), "not yet ready to handle request") || strings.Contains(err.Error(), "status unknown for quota"))
 }
+
+// Unauthorized reports whether it is us who may not write it, whatever it is. An
+// API server that has just started knows of no role yet and says the same.
+func Unauthorized(err error) bool {
+	return apierrors.IsForbidden(err) && mayNot.MatchString(err.Error())
+}
+
+// mayNot is how an authorizer's no begins; that of a policy or a quota does not.
+var mayNot = regexp.MustCompile(`User "[^"]*" cannot `)
 
 // Refuses reports whether the API server has decided against it: what is sent
 // again as it is will be refused again, until somebody changes something else.

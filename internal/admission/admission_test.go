@@ -17,7 +17,7 @@ func TestRefusals(t *testing.T) {
 	terminating := apierrors.NewForbidden(resource, "r", errors.New("because it is being terminated"))
 	terminating.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
 	full := &apierrors.StatusError{ErrStatus: metav1.Status{Code: 500, Message: "etcdserver: mvcc: database space exceeded"}}
-	type words struct{ overQuota, terminating, notYet, refuses bool }
+	type words struct{ overQuota, terminating, notYet, unauthorized, refuses bool }
 	rows := map[string]struct {
 		err  error
 		want words
@@ -27,7 +27,8 @@ func TestRefusals(t *testing.T) {
 		"a quota that was never counted":  {forbidden("status unknown for quota: runs"), words{notYet: true}},
 		"an API server that just started": {forbidden("not yet ready to handle request"), words{notYet: true}},
 		"a namespace that goes":           {terminating, words{terminating: true, refuses: true}},
-		"a right that is missing":         {forbidden("no"), words{refuses: true}},
+		"a policy that says no":           {forbidden(`ValidatingAdmissionPolicy 'kubernaut-run' denied request: the user cannot do it`), words{refuses: true}},
+		"a right that is missing":         {forbidden(`User "system:serviceaccount:kubernaut-system:kubernaut" cannot create resource "workflowruns"`), words{unauthorized: true, refuses: true}},
 		"an object of the wrong shape":    {apierrors.NewInvalid(schema.GroupKind{}, "r", nil), words{refuses: true}},
 		"a conflict":                      {apierrors.NewConflict(resource, "r", errors.New("changed")), words{}},
 		"an etcd that is full":            {full, words{}},
@@ -40,7 +41,7 @@ func TestRefusals(t *testing.T) {
 			if err != nil {
 				err = fmt.Errorf("making it: %w", err)
 			}
-			if got := (words{OverQuota(err), Terminating(err), NotYet(err), Refuses(err)}); got != row.want {
+			if got := (words{OverQuota(err), Terminating(err), NotYet(err), Unauthorized(err), Refuses(err)}); got != row.want {
 				t.Errorf("got %+v, want %+v", got, row.want)
 			}
 		})

@@ -309,7 +309,9 @@ var _ = Describe("trouble that passes", func() {
 			})
 			Expect(replicaOf(refusing, operator).delivered(ctx, crash(ns))).To(Equal(want))
 		},
-		Entry("a guard, or a role that is missing", apierrors.NewForbidden(kinds, "ar-1", errors.New("kubernaut-origin")), "[0] Forbidden"),
+		Entry("a guard", apierrors.NewForbidden(kinds, "ar-1", errors.New("ValidatingAdmissionPolicy 'kubernaut-origin' denied request: no")), "[0] Forbidden"),
+		Entry("a role that is missing, or not known yet to an API server that only starts", apierrors.NewForbidden(kinds, "", errors.New(
+			`User "system:serviceaccount:kubernaut-system:kubernaut" cannot create resource "alertremediations" in API group "kubernaut.io" in the namespace "shop"`)), "503"),
 		Entry("an API server that only starts", apierrors.NewForbidden(kinds, "ar-1", errors.New("not yet ready to handle request")), "503"),
 		Entry("a quota nobody has counted yet", apierrors.NewForbidden(kinds, "ar-1", errors.New("status unknown for quota: q")), "503"),
 		Entry("a CRD that is not there yet", apierrors.NewNotFound(kinds, ""), "503"),

@@ -33,7 +33,7 @@ const (
 	reasonNameTaken reason = "NameTaken"
 	// NotAllowed: its sender may not post alerts about its namespace.
 	reasonNotAllowed reason = "NotAllowed"
-	// Forbidden: the API server does not let the operator store it.
+	// Forbidden: an admission policy does not let the operator store it.
 	reasonForbidden reason = "Forbidden"
 	// Invalid: the API server finds the object invalid.
 	reasonInvalid reason = "Invalid"
@@ -56,7 +56,7 @@ func (r reason) says() string {
 		reasonOverQuota:            "the quota of their namespace holds no more AlertRemediations",
 		reasonNameTaken:            "an AlertRemediation of their name exists that was not made for them",
 		reasonNotAllowed:           "their sender may not create alertremediations in their namespace",
-		reasonForbidden:            "the operator may not store them: are its roles and the guards as shipped?",
+		reasonForbidden:            "an admission policy does not let the operator store them: are the guards as shipped?",
 		reasonInvalid:              "the API server finds their AlertRemediation invalid",
 	}[r]
 }
@@ -104,7 +104,7 @@ func permanent(err error) reason {
 		return reasonNamespaceTerminating
 	case admission.OverQuota(err):
 		return reasonOverQuota
-	case apierrors.IsForbidden(err) && !admission.NotYet(err):
+	case apierrors.IsForbidden(err) && !admission.NotYet(err) && !admission.Unauthorized(err): // our rights come back, or somebody mends them; the alert is none the worse
 		return reasonForbidden
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err):
 		return reasonInvalid

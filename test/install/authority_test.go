@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/admission"
 	"github.com/kubernaut/kubernaut/internal/cli"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
@@ -92,7 +93,9 @@ var _ = Describe("The operator's own account", func() {
 		Expect(operator.Create(ctx, home("mine"))).To(beForbidden())
 	})
 	It("can't patch a Deployment", func(ctx SpecContext) {
-		Expect(operator.Patch(ctx, web, relabel)).To(beForbidden())
+		err := operator.Patch(ctx, web, relabel)
+		Expect(err).To(beForbidden())
+		Expect(admission.Unauthorized(err)).To(BeTrue(), "what intake takes for a missing right: %v", err)
 	})
 	It("can't act as another account", func(ctx SpecContext) {
 		Expect(actingAs(ctx, ns, "default").Get(ctx, client.ObjectKeyFromObject(web), &appsv1.Deployment{})).To(beForbidden())
