@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -34,7 +35,10 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 // are as well as the others, revisions without pods. Candidates that are cut are
 // named as missing, for which of several is meant can't be told without all.
 func bound(s *analysis.Snapshot) {
-	slices.SortStableFunc(s.Pods, func(a, b corev1.Pod) int { return cmp.Compare(trouble(&b), trouble(&a)) })
+	slices.SortStableFunc(s.Pods, func(a, b corev1.Pod) int {
+		// Since when a target is well is said by the pod to which something happened last.
+		return cmp.Or(cmp.Compare(trouble(&b), trouble(&a)), vitals.ReadySince(&b).Compare(vitals.ReadySince(&a)))
+	})
 	s.Pods = first(s.Pods, maxPods)
 	slices.SortStableFunc(s.ReplicaSets, byWeight)
 	s.ReplicaSets = first(s.ReplicaSets, maxReplicaSets)

@@ -75,9 +75,9 @@ func Ready(p *corev1.Pod) bool {
 	return false
 }
 
-// readySince is the latest moment at which something happened to a ready pod:
+// ReadySince is the latest moment at which something happened to a ready pod:
 // it became ready, a container began or ended.
-func readySince(p *corev1.Pod) time.Time {
+func ReadySince(p *corev1.Pod) time.Time {
 	var since time.Time
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady {
@@ -117,7 +117,7 @@ func pod(s *analysis.Snapshot) Vitals {
 		case !Ready(p):
 			return unhealthy("pod %s is not ready", p.Name)
 		}
-		return healthy(readySince(p), "pod %s is ready", p.Name)
+		return healthy(ReadySince(p), "pod %s is ready", p.Name)
 	}
 	return unknown("%s was not seen", s.Target)
 }

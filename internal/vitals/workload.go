@@ -50,7 +50,7 @@ func judgePods(s *analysis.Snapshot, pods []corev1.Pod, since time.Time) Vitals 
 			return unhealthy("pod %s is not ready", p.Name)
 		}
 		ready++
-		since = later(since, readySince(p))
+		since = later(since, ReadySince(p))
 	}
 	if ready == 0 {
 		return unhealthy("no pod of %s exists", s.Target)
