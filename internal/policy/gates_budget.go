@@ -29,11 +29,11 @@ func budgetSpent(v view) []Refusal {
 
 // place reports whether the budget of a policy has a place for one more run, and
 // if not, when it will.
-func place(p *v1alpha1.RemediationPolicy, own func(run string) bool, now time.Time) (time.Time, bool) {
+func place(p *v1alpha1.RemediationPolicy, own func(v1alpha1.Reservation) bool, now time.Time) (time.Time, bool) {
 	var oldest time.Time
 	taken := int32(0)
 	for _, r := range p.Status.Reservations {
-		if own(r.Run) || !now.Before(r.At.Add(budgetHour)) {
+		if own(r) || !now.Before(r.At.Add(budgetHour)) {
 			continue
 		}
 		taken++

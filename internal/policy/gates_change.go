@@ -36,15 +36,19 @@ func coolingDown(v view) []Refusal {
 
 // reserved reports whether a reservation is this case's own: that of its run, or
 // while planning, of a run of its remediation that was never made because we
-// died in between.
-func (c Case) reserved(run string) bool {
+// died in between. One from before the remediation, or the person's run, was made
+// is that of another of its name: whoever deletes what has acted does not make
+// its target cool.
+func (c Case) reserved(r v1alpha1.Reservation) bool {
 	switch {
+	case c.Remediation != nil && r.At.Before(&c.Remediation.CreationTimestamp):
+		return false
 	case c.Run != nil:
-		return run == c.Run.Namespace+"/"+c.Run.Name
+		return r.Run == c.Run.Namespace+"/"+c.Run.Name && (c.Remediation != nil || !r.At.Before(&c.Run.CreationTimestamp))
 	case c.Remediation == nil:
 		return false
 	}
-	suffix, ok := strings.CutPrefix(run, c.Remediation.Namespace+"/"+c.Remediation.Name+"-run-")
+	suffix, ok := strings.CutPrefix(r.Run, c.Remediation.Namespace+"/"+c.Remediation.Name+"-run-")
 	n, err := strconv.ParseInt(suffix, 10, 32)
 	return ok && err == nil && n > int64(c.Remediation.Status.Runs)
 }
@@ -64,9 +68,9 @@ func (f Facts) places() []v1alpha1.Reservation {
 }
 
 // recent returns a reservation of somebody else for the target that was made after a moment.
-func recent(places []v1alpha1.Reservation, target types.UID, own func(run string) bool, moment time.Time) (v1alpha1.Reservation, bool) {
+func recent(places []v1alpha1.Reservation, target types.UID, own func(v1alpha1.Reservation) bool, moment time.Time) (v1alpha1.Reservation, bool) {
 	for _, r := range places {
-		if r.TargetUID == target && !own(r.Run) && r.At.After(moment) {
+		if r.TargetUID == target && !own(r) && r.At.After(moment) {
 			return r, true
 		}
 	}

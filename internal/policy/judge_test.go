@@ -271,8 +271,9 @@ func TestReserve(t *testing.T) {
 		taken    bool
 		refused  string // part of the message
 	}{
-		"takes a place":                              {cooldown: time.Minute, want: []string{mine.Run}, taken: true},
-		"gives the same run its place only once":     {there: []v1alpha1.Reservation{reserved(mine.Run, time.Minute)}, cooldown: time.Hour, want: []string{mine.Run}},
+		"takes a place":                          {cooldown: time.Minute, want: []string{mine.Run}, taken: true},
+		"gives the same run its place only once": {there: []v1alpha1.Reservation{reserved(mine.Run, time.Minute)}, cooldown: time.Hour, want: []string{mine.Run}},
+		"another run of the same name has a place of its own, and the budget forgets neither": {there: []v1alpha1.Reservation{reserved(mine.Run, 2*time.Minute)}, cooldown: time.Minute, want: []string{mine.Run + "@1772366280", mine.Run}, taken: true},
 		"refuses within the cooldown":                {there: []v1alpha1.Reservation{reserved("shop/o", 59*time.Second)}, cooldown: time.Minute, refused: "was the target of shop/o (RolloutUndo)"},
 		"takes a place after the cooldown":           {there: []v1alpha1.Reservation{reserved("shop/o", time.Minute)}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},
 		"takes a place beside another target's":      {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 0))}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},

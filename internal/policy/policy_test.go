@@ -401,10 +401,18 @@ var cooldown = map[string]row{
 	"holds where the default let it be remediated, before the namespace had a policy": {given: func(f *Facts) {
 		f.Default.Value.Status.Reservations = []v1alpha1.Reservation{reserved("shop/ar-0-run-1", 9*time.Minute)}
 	}, want: []string{"Cooldown Waits"}},
-	"lets the run through that has the place":                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)))},
-	"holds a run beside the one that has the place":                 {given: both(begins, remembers(reserved("shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
-	"lets a plan through whose run has a place but was never made":  {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 0))},
-	"holds a second attempt of the same remediation":                {given: both(remembers(reserved("shop/ar-1-run-1", 0)), func(f *Facts) { f.Remediation.Status.Runs = 1 }), want: []string{"Cooldown Waits"}},
+	"lets the run through that has the place":                                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)))},
+	"holds a run beside the one that has the place":                                 {given: both(begins, remembers(reserved("shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
+	"lets a plan through whose run has a place but was never made":                  {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 0))},
+	"holds a second attempt of the same remediation":                                {given: both(remembers(reserved("shop/ar-1-run-1", 0)), func(f *Facts) { f.Remediation.Status.Runs = 1 }), want: []string{"Cooldown Waits"}},
+	"holds a remediation made anew, under the name of a deleted one that has acted": {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 2*time.Minute)), want: []string{"Cooldown Waits"}},
+	"holds its run as well":                                                         {given: both(begins, remembers(reserved("shop/ar-1-run-1", 2*time.Minute))), want: []string{"Cooldown Waits"}},
+	"holds a person's run made anew, under the name of a deleted one that has acted": {given: both(byHand, remembers(reserved("shop/by-hand", 2*time.Minute)), func(f *Facts) {
+		f.Run.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+	}), want: []string{"Cooldown Waits"}},
+	"lets a person's run through that has the place": {given: both(byHand, remembers(reserved("shop/by-hand", 2*time.Minute)), func(f *Facts) {
+		f.Run.CreationTimestamp = metav1.NewTime(noon.Add(-3 * time.Minute))
+	})},
 	"holds where the name only begins like one of ours":             {given: remembers(reserved("shop/ar-1-run-1x", 0)), want: []string{"Cooldown Waits"}},
 	"holds a person's run too":                                      {given: both(byHand, remembers(reserved("shop/ar-0-run-1", 0))), want: []string{"Cooldown Waits"}},
 	"lets an undo through":                                          {given: both(remembers(reserved("shop/ar-0-run-1", 0)), func(f *Facts) { f.Undo = true })},

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,14 +17,15 @@ const (
 
 // Reserve returns the reservations of a policy with a place for one more run,
 // without those that no longer count; false when the run has its place already,
-// and keeps it as it is. A *RefusedError says why there is none.
+// and keeps it as it is. A place that the cooldown is over of was another run's of
+// the same name. A *RefusedError says why there is none.
 func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now time.Time) ([]v1alpha1.Reservation, bool, error) {
-	taken := p.Status.Reservations
-	if slices.ContainsFunc(taken, func(r v1alpha1.Reservation) bool { return r.Run == wanted.Run }) {
+	taken, cool := p.Status.Reservations, now.Add(-Cooldown(p))
+	if slices.ContainsFunc(taken, func(r v1alpha1.Reservation) bool { return r.Run == wanted.Run && r.At.After(cool) }) {
 		return taken, false, nil
 	}
-	nobody := func(string) bool { return false }
-	if other, ok := recent(taken, wanted.TargetUID, nobody, now.Add(-Cooldown(p))); ok {
+	nobody := func(v1alpha1.Reservation) bool { return false }
+	if other, ok := recent(taken, wanted.TargetUID, nobody, cool); ok {
 		return nil, false, &RefusedError{tooSoon(p, other, "The object with uid "+string(wanted.TargetUID))}
 	}
 	if free, ok := place(p, nobody, now); !ok {
@@ -31,6 +33,11 @@ func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now tim
 	}
 	keep := max(Cooldown(p), keepReservations)
 	live := slices.DeleteFunc(slices.Clone(taken), func(r v1alpha1.Reservation) bool { return !now.Before(r.At.Add(keep)) })
+	for i := range live {
+		if live[i].Run == wanted.Run { // the budget still counts it
+			live[i].Run = fmt.Sprintf("%.300s@%d", live[i].Run, live[i].At.Unix())
+		}
+	}
 	if len(live) >= maxReservations {
 		return nil, false, &RefusedError{refusal(Waits, v1alpha1.ReasonCooldown,
 			"RemediationPolicy %s holds %d reservations that are younger than %s, and no more fit; the next place is free when the oldest has gone.", name(p), len(live), keep)}
