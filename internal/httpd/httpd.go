@@ -25,7 +25,7 @@ const (
 	writeTimeout  = 15 * time.Second
 	// idleTimeout is short: nobody comes in on the place of somebody who is silent.
 	idleTimeout = 20 * time.Second
-	maxHeader     = 32 << 10
+	maxHeader   = 32 << 10
 	// maxConnections at once; whoever comes after that waits for one to end.
 	maxConnections = 512
 	// drainTimeout is shorter than the kubelet's patience at the end (30 s).
@@ -149,15 +149,20 @@ func (c closing) WriteHeader(status int) {
 func (c closing) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // quiet keeps what strangers do at the door, such as bad handshakes, out of the
-// log of whoever does not look for it.
+// log of whoever does not look for it. A panic is our own doing, and is not kept.
 func quiet(ctx context.Context) *stdlog.Logger {
-	return stdlog.New(lines{log.FromContext(ctx).WithName("httpd").V(1)}, "", 0)
+	return stdlog.New(lines{log.FromContext(ctx).WithName("httpd")}, "", 0)
 }
 
 type lines struct{ logger logr.Logger }
 
 func (l lines) Write(line []byte) (int, error) {
-	l.logger.Info(strings.TrimSpace(string(line)))
+	said := strings.TrimSpace(string(line))
+	if strings.HasPrefix(said, "http: panic ") {
+		l.logger.Error(errors.New(said), "a request was broken off")
+		return len(line), nil
+	}
+	l.logger.V(1).Info(said)
 	return len(line), nil
 }
 

@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr/funcr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/kubernaut/kubernaut/internal/httpd"
 )
 
@@ -113,6 +116,42 @@ func TestServerKeepsOnlyTheConnectionsOfThoseWhoAreServed(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestServerTellsOfAPanicAndNotOfStrangers(t *testing.T) {
+	donor := httptest.NewTLSServer(http.NotFoundHandler())
+	defer donor.Close()
+	told := make(chan string, 100)
+	logger := funcr.New(func(_, line string) { told <- line }, funcr.Options{})
+	ctx, cancel := context.WithCancel(log.IntoContext(context.WithoutCancel(t.Context()), logger))
+	defer cancel()
+	s := httpd.New(httpd.Options{
+		Name: "test", Address: "127.0.0.1:0",
+		Handler:     http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("boom") }),
+		Certificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &donor.TLS.Certificates[0], nil },
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- s.Start(ctx) }()
+	address := await(t, s.Bound()).String()
+	if resp, err := http.Get("https://" + address); err == nil { // which does not know the authority
+		_ = resp.Body.Close()
+		t.Error("a stranger was served")
+	}
+	if resp, err := donor.Client().Get("https://" + address); err == nil {
+		_ = resp.Body.Close()
+		t.Error("a request that panicked was answered")
+	}
+	cancel()
+	if err := await(t, ended); err != nil {
+		t.Error(err)
+	}
+	var lines []string
+	for len(told) > 0 {
+		lines = append(lines, <-told)
+	}
+	if all := strings.Join(lines, "\n"); !strings.Contains(all, "boom") || strings.Contains(all, "handshake") {
+		t.Errorf("told:\n%s", all)
 	}
 }
 
