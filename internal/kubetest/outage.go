@@ -38,7 +38,7 @@ func (s *Server) Kill(ctx context.Context) (restart func(context.Context) error,
 }
 
 func (s *Server) restart(ctx context.Context, argv []string) error {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...) //nolint:gosec // as envtest started it
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), argv[0], argv[1:]...)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the API server again: %w", err)
 	}
