@@ -32,6 +32,17 @@ func Silent(m *analysis.Machine, now time.Time) bool {
 	return ready != nil && ready.Status == corev1.ConditionUnknown
 }
 
+// strained returns the first condition that a node should not have; nil: none.
+// Which there are, is for whoever reports them: all but Ready are bad news.
+func strained(m *analysis.Machine) *corev1.NodeCondition {
+	for i := range m.Conditions {
+		if c := &m.Conditions[i]; c.Type != corev1.NodeReady && c.Status == corev1.ConditionTrue {
+			return c
+		}
+	}
+	return nil
+}
+
 func machine(s *analysis.Snapshot) Vitals {
 	if s.Machine == nil {
 		return unknown("%s was not seen", s.Target)
@@ -44,6 +55,8 @@ func machine(s *analysis.Snapshot) Vitals {
 		return unhealthy("the kubelet of %s is silent", s.Target)
 	case ready.Status != corev1.ConditionTrue:
 		return unhealthy("%s is not ready: %s: %s", s.Target, ready.Reason, ready.Message)
+	case strained(s.Machine) != nil:
+		return unhealthy("%s says %s: %s", s.Target, strained(s.Machine).Type, strained(s.Machine).Message)
 	case s.Machine.Unschedulable:
 		return healthy(ready.LastTransitionTime.Time, "%s is ready; it is cordoned", s.Target)
 	}

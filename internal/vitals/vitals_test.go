@@ -87,6 +87,10 @@ func TestJudge(t *testing.T) {
 		"a node that says it is not ready": {snapshot: shop(asNode(corev1.ConditionFalse, 5*time.Second)), health: v1alpha1.HealthUnhealthy, why: "not ready: KubeletNotReady"},
 		"a node that is marked, and whose kubelet is heard again": {
 			snapshot: shop(asNode(corev1.ConditionUnknown, 5*time.Second)), health: v1alpha1.HealthUnhealthy, why: "not ready"},
+		"a node that is ready, and under pressure": {
+			snapshot: shop(asNode(corev1.ConditionTrue, 5*time.Second), func(s *analysis.Snapshot) {
+				s.Machine.Conditions = append(s.Machine.Conditions, corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue})
+			}), health: v1alpha1.HealthUnhealthy, why: "DiskPressure"},
 		"a node that was not seen":   {snapshot: shop(func(s *analysis.Snapshot) { s.Target = target("v1", "Node") }), health: v1alpha1.HealthUnknown, why: "not seen"},
 		"all pods ready for an hour": {snapshot: shop(), health: v1alpha1.HealthHealthy, since: time.Hour},
 		"a container that restarted counts from then": {

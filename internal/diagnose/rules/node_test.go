@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -56,6 +57,7 @@ func TestNodes(t *testing.T) {
 		remedies string
 		waits    bool
 		says     string
+		alert    string
 	}{
 		"a kubelet that has been silent for minutes": {cause: notReady, remedies: "Cordon Escalate", says: "silent for 3m0s; pods there: 7; nodes not ready: 1 of 10"},
 		"a silent kubelet whose lease may not be read": {
@@ -78,6 +80,12 @@ func TestNodes(t *testing.T) {
 			touches: []func(*analysis.Snapshot){renewed(45 * time.Second)}, cause: notReady, remedies: "Cordon Escalate", waits: true},
 		"a node that is marked, and whose kubelet is heard again, is waited for": {
 			touches: []func(*analysis.Snapshot){renewed(2 * time.Second)}, cause: notReady, remedies: "Cordon Escalate", waits: true},
+		"an alert about something that is not looked at is not answered by a node that is ready": {
+			touches: []func(*analysis.Snapshot){says(corev1.ConditionTrue, "KubeletReady", time.Hour), renewed(5 * time.Second)}, alert: "NodeFilesystemAlmostOutOfSpace", cause: unknown, remedies: "Escalate", says: "does not answer alert NodeFilesystemAlmostOutOfSpace"},
+		"a node that is ready and under pressure is not well": {
+			touches: []func(*analysis.Snapshot){says(corev1.ConditionTrue, "KubeletReady", time.Hour), renewed(5 * time.Second), func(s *analysis.Snapshot) {
+				s.Machine.Conditions = append(s.Machine.Conditions, corev1.NodeCondition{Type: corev1.NodeDiskPressure, Status: corev1.ConditionTrue})
+			}}, cause: unknown, remedies: "Escalate", says: "DiskPressure"},
 		"a node that has never said anything": {
 			touches: []func(*analysis.Snapshot){unrenewed, func(s *analysis.Snapshot) { s.Machine.Conditions = nil }}, cause: unknown, remedies: "Escalate"},
 		"other nodes that could not be counted may be down too": {
@@ -94,7 +102,7 @@ func TestNodes(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			s := drawNode(row.touches...)
-			found := rules.Diagnose(v1alpha1.Alert{Name: "KubeNodeNotReady"}, s)[0]
+			found := rules.Diagnose(v1alpha1.Alert{Name: cmp.Or(row.alert, "KubeNodeNotReady")}, s)[0]
 			var remedies []string
 			for _, r := range found.Remedies {
 				remedies = append(remedies, r.Action)

@@ -27,7 +27,7 @@ func (sc *scene) noCause() Finding {
 	for _, w := range sc.workloads {
 		moving = append(moving, filter(w.failures, func(f failure) bool { return f.state != recovered })...)
 	}
-	if v.Health == v1alpha1.HealthHealthy && len(moving) == 0 {
+	if v.Health == v1alpha1.HealthHealthy && len(moving) == 0 && sc.answers() {
 		return sc.healthy(v)
 	}
 	return sc.undecided(v, moving)
@@ -67,6 +67,9 @@ func (sc *scene) undecided(v vitals.Vitals, moving []failure) Finding {
 	}
 	if !sc.blind() {
 		f.Message += sc.perhapsMeant()
+	}
+	if !sc.answers() {
+		f.Message += "; whether it is ready and without strain is all that is looked at, which does not answer alert " + sc.alert.Name
 	}
 	if len(moving) > 0 {
 		worst := loudest(moving)
