@@ -142,6 +142,9 @@ func TestRegistryServesWhatIsListedAndNothingElse(t *testing.T) {
 		"an unknown image":                  {"GET", "/v2/library/nosuch/manifests/1.27?ns=docker.io", 404},
 		"the same name at another registry": {"GET", "/v2/library/nginx/manifests/1.27?ns=quay.io", 404},
 		"a namespace that is a path":        {"GET", "/v2/nginx/manifests/1.27?ns=docker.io/library/../..", 404},
+		"a tag of a denied image":           {"HEAD", "/v2/library/nginx/manifests/1.27-401?ns=docker.io", 401},
+		"a tag of a counting registry":      {"GET", "/v2/private/shop/manifests/2-429?ns=quay.io", 429},
+		"a token":                           {"GET", "/token?scope=repository:private:pull", 200},
 		"writing":                           {"PUT", "/v2/library/nginx/manifests/1.27?ns=docker.io", 405},
 		"deleting":                          {"DELETE", "/v2/library/nginx/manifests/1.27?ns=docker.io", 405},
 	}

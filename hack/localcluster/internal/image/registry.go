@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"os"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -86,8 +88,45 @@ func onlyPulls(images http.Handler) http.Handler {
 		if rest, ok := strings.CutPrefix(req.URL.Path, "/v2/"); ok && rest != "" {
 			req.URL.Path = path.Join("/v2", asRegistry(req.URL.Query().Get("ns")), rest)
 		}
-		images.ServeHTTP(w, req)
+		if !ill(w, req) {
+			images.ServeHTTP(w, req)
+		}
 	})
+}
+
+// illTag is the end of a tag whose pull ends as at a registry that denies, counts or is unwell.
+var illTag = regexp.MustCompile(`/manifests/[^/]+-(401|403|429|503)$`)
+
+// errorBodies are what registries answer with, by status.
+var errorBodies = map[int]string{
+	http.StatusUnauthorized:       `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`,
+	http.StatusForbidden:          `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`,
+	http.StatusTooManyRequests:    `{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your unauthenticated pull rate limit."}]}`,
+	http.StatusServiceUnavailable: "no healthy upstream",
+}
+
+// ill answers for an image whose tag ends in -401, -403, -429 or -503 with that status. A 401 first
+// sends for a token, which everybody gets, and which is then too little, as at public registries.
+func ill(w http.ResponseWriter, req *http.Request) bool {
+	if req.URL.Path == "/token" {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"token":"nobody"}`)
+		return true
+	}
+	found := illTag.FindStringSubmatch(req.URL.Path)
+	if found == nil {
+		return false
+	}
+	code, _ := strconv.Atoi(found[1]) // three digits
+	if code == http.StatusUnauthorized {
+		challenge := fmt.Sprintf("Bearer realm=\"http://%s/token\",service=\"registry\",scope=\"repository:private:pull\"", req.Host)
+		if req.Header.Get("Authorization") != "" {
+			challenge += ",error=\"insufficient_scope\""
+		}
+		w.Header().Set("WWW-Authenticate", challenge)
+	}
+	http.Error(w, errorBodies[code], code)
+	return true
 }
 
 // asRegistry maps the name that people write to the one that references resolve to.
