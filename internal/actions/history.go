@@ -110,7 +110,7 @@ func deploymentRevisions(d *appsv1.Deployment, sets []appsv1.ReplicaSet, pods []
 		revisions = append(revisions, revision)
 	}
 	if before := predecessor(revisions); before != nil {
-		before.WasAvailable = servedUntil(d, newest, restarted(newest, pods))
+		before.WasAvailable = servedUntil(d, before.CreatedAt, newest, restarted(newest, pods))
 	}
 	return revisions
 }

@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"errors"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ func TestServedUntil(t *testing.T) {
 		strategy   appsv1.DeploymentStrategyType
 		reused     bool
 		restarts   bool
+		lived      time.Duration // by the revision before, until the new one came; none: an hour
 		want       bool
 	}{
 		"unavailable since after the new one came: the old one served until then": {
@@ -57,6 +59,9 @@ func TestServedUntil(t *testing.T) {
 		"recreated: the old pods went before the new ReplicaSet came": {
 			conditions: []appsv1.DeploymentCondition{since(available, no, -20*time.Second)}, strategy: appsv1.RecreateDeploymentStrategyType, want: true,
 		},
+		"recreated soon after a revision that never served": {
+			conditions: []appsv1.DeploymentCondition{since(available, no, -24*time.Second)}, strategy: appsv1.RecreateDeploymentStrategyType, lived: 25 * time.Second,
+		},
 		"recreated, but unavailable long before": {
 			conditions: []appsv1.DeploymentCondition{since(available, no, -10*time.Minute)}, strategy: appsv1.RecreateDeploymentStrategyType,
 		},
@@ -73,7 +78,7 @@ func TestServedUntil(t *testing.T) {
 			if row.reused {
 				rs.Annotations = map[string]string{reusedAnnotation: "1"}
 			}
-			if got := servedUntil(d, rs, row.restarts); got != row.want {
+			if got := servedUntil(d, came.Add(-cmp.Or(row.lived, time.Hour)), rs, row.restarts); got != row.want {
 				t.Errorf("served until then: %t, want %t", got, row.want)
 			}
 		})
@@ -104,6 +109,7 @@ func TestDeploymentRevisions(t *testing.T) {
 	sets := []appsv1.ReplicaSet{
 		replicaSet("a", "1", "web:1", 0), replicaSet("b", "10", "web:3", 0), replicaSet("c", "9", "web:2", 0), replicaSet("d", "", "web:4", 0),
 	}
+	sets[2].CreationTimestamp = metav1.NewTime(came.Add(-time.Hour))
 	got := deploymentRevisions(d, sets, nil)
 	want := map[string]action.Revision{
 		"a": {Number: 1}, "b": {Number: 10, Current: true}, "c": {Number: 9, WasAvailable: true},

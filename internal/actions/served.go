@@ -11,20 +11,24 @@ import (
 // beyond the grace its old pods are given to end.
 const handover = 30 * time.Second
 
+// ownLoss is how soon after a revision came the loss of availability is its own.
+const ownLoss = 15 * time.Second
+
 // servedUntil reports whether the Deployment was available when the ReplicaSet of
 // its current template came, so that the revision before it served until then.
 // The only witnesses are the times of its conditions:
 //
 //   - unavailable, or available, since before: so it was then;
 //   - the rollout before ran into its deadline: it did not serve;
+//   - unavailable since the revision before came: it never served;
 //   - unavailable since a moment after: it was available until that moment, with
 //     the old revision or with a new one that is ready for a second at each start;
 //   - available since a moment after: the new one made it so, unless it restarts,
 //     which flaps in the same way.
 //
 // A ReplicaSet that was rolled back to came long before it became current again:
-// nothing is known. It is pure.
-func servedUntil(d *appsv1.Deployment, newest *appsv1.ReplicaSet, restarts bool) bool {
+// nothing is known. The revision before came at the given time. It is pure.
+func servedUntil(d *appsv1.Deployment, before time.Time, newest *appsv1.ReplicaSet, restarts bool) bool {
 	available := deploymentCondition(d, appsv1.DeploymentAvailable)
 	if available == nil || newest.Annotations[reusedAnnotation] != "" {
 		return false
@@ -38,7 +42,7 @@ func servedUntil(d *appsv1.Deployment, newest *appsv1.ReplicaSet, restarts bool)
 	if available.Status == corev1.ConditionTrue {
 		return since.Before(came) || restarts
 	}
-	return !since.Before(came.Add(-reach(d)))
+	return !since.Before(came.Add(-reach(d))) && !since.Before(before.Add(ownLoss))
 }
 
 // reach is how long before the new ReplicaSet its rollout may have begun: with

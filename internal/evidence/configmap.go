@@ -18,12 +18,12 @@ import (
 // maxConfigMaps is how many are asked about; each is a request.
 const maxConfigMaps = 4
 
-// configMaps notes, where a container crashes, who last wrote the ConfigMaps that
+// configMaps notes, where a container crashes or is not ready, who last wrote the ConfigMaps that
 // its pod is given, and when. Their contents are never asked for.
 func (l *look) configMaps(ctx context.Context) {
 	names := map[string]bool{}
 	for i := range l.snapshot.Pods {
-		if p := &l.snapshot.Pods[i]; trouble(p) >= 4 {
+		if p := &l.snapshot.Pods[i]; trouble(p) >= 2 {
 			configMapsOf(&p.Spec, names)
 		}
 	}

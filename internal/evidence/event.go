@@ -43,6 +43,43 @@ func newestFirst(events []corev1.Event) []corev1.Event {
 	return events
 }
 
+// maxElsewhere is how many others are noted that can't get an image either.
+const maxElsewhere = 4
+
+// told sorts what was said into what is about the target, and what says that
+// others fare alike.
+func (l *look) told(events []corev1.Event) {
+	l.snapshot.Events = about(l.snapshot, events)
+	l.snapshot.Elsewhere = elsewhere(l.snapshot, events)
+}
+
+// elsewhere keeps, for each owner of pods that are not the target's, the newest
+// warning that an image could not be pulled. The owner is known by the pod's name.
+func elsewhere(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
+	ours := map[types.UID]bool{}
+	for i := range s.Pods {
+		ours[s.Pods[i].UID] = true
+	}
+	owners := map[string]bool{s.Target.Name: true} // pods of a set that are gone are known by nothing else
+	for i := range s.Events {
+		ours[s.Events[i].InvolvedObject.UID] = true
+	}
+	kept := keep(events, func(e *corev1.Event) bool {
+		return e.InvolvedObject.Kind == "Pod" && !ours[e.InvolvedObject.UID] && strings.HasPrefix(e.Message, "Failed to pull image ")
+	})
+	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
+	kept = keep(kept, func(e *corev1.Event) bool {
+		owner := e.InvolvedObject.Name
+		if cut := strings.LastIndexByte(owner, '-'); cut > 0 {
+			owner = owner[:cut]
+		}
+		seen := owners[owner]
+		owners[owner] = true
+		return !seen
+	})
+	return first(kept, maxElsewhere)
+}
+
 // lastSeen is when an event was last observed, whichever way its writer says so.
 func lastSeen(e *corev1.Event) time.Time {
 	last := e.LastTimestamp.Time

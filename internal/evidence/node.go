@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/pkg/analysis"
@@ -14,16 +15,18 @@ import (
 // nodes reads, where a pod found no place, how the nodes are: name and code, for
 // who may look at a remediation may not look at nodes.
 func (l *look) nodes(ctx context.Context) {
-	if !slices.ContainsFunc(l.snapshot.Pods, unplaced) {
+	at := slices.IndexFunc(l.snapshot.Pods, unplaced)
+	if at < 0 {
 		return
 	}
+	wanted := nodeaffinity.GetRequiredNodeAffinity(&l.snapshot.Pods[at])
 	var list corev1.NodeList
 	if err := l.reader.List(ctx, &list, client.Limit(pageSize)); err != nil {
 		l.unread("nodes", err, true)
 		return
 	}
 	for i := range first(list.Items, maxNodes) {
-		l.snapshot.Nodes = append(l.snapshot.Nodes, analysis.Node{Name: list.Items[i].Name, Code: codeOf(&list.Items[i])})
+		l.snapshot.Nodes = append(l.snapshot.Nodes, analysis.Node{Name: list.Items[i].Name, Code: codeFor(wanted, &list.Items[i])})
 	}
 	if len(list.Items) > maxNodes || list.Continue != "" {
 		l.missing(analysis.Missing{What: "some nodes", Why: "there are more than a snapshot holds", Detail: true})
@@ -34,6 +37,16 @@ func unplaced(p corev1.Pod) bool {
 	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse
 	})
+}
+
+// codeFor says in one word how a node is to a pod that found no place. A node that
+// the pod does not ask for is none it could be kept off by a taint, though the
+// scheduler counts it as one.
+func codeFor(wanted nodeaffinity.RequiredNodeAffinity, n *corev1.Node) analysis.NodeCode {
+	if fits, err := wanted.Match(n); err == nil && !fits {
+		return analysis.NodeUnwanted
+	}
+	return codeOf(n)
 }
 
 // codeOf says in one word how a node is; what is worse comes first.

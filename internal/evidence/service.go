@@ -62,7 +62,7 @@ func (l *look) service(ctx context.Context) {
 	} else {
 		n.candidates(s, &svc)
 	}
-	s.Events = about(s, n.events)
+	l.told(n.events)
 }
 
 // behind keeps the workloads that own the pods a Service selects, with all of

@@ -66,9 +66,8 @@ func redactSnapshot(s *analysis.Snapshot) {
 	for i := range s.EndpointSlices {
 		shrinkSlice(&s.EndpointSlices[i])
 	}
-	for i := range s.Events {
-		shrinkEvent(&s.Events[i])
-	}
+	shrinkEvents(s.Events)
+	shrinkEvents(s.Elsewhere)
 }
 
 func shrinkMeta(m *metav1.ObjectMeta) {
@@ -198,7 +197,7 @@ func shrinkPodStatus(status *corev1.PodStatus) {
 
 // telling reports whether a condition of a pod says more than the state of its containers.
 func telling(c *corev1.PodCondition) bool {
-	return c.Type == corev1.PodReady || c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget
+	return c.Type == corev1.PodReady || c.Type == corev1.PodReadyToStartContainers || c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget
 }
 
 func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {
@@ -227,6 +226,12 @@ func shrinkSlice(slice *discoveryv1.EndpointSlice) {
 	shrinkMeta(&slice.ObjectMeta)
 	for i, e := range slice.Endpoints {
 		slice.Endpoints[i] = discoveryv1.Endpoint{Addresses: []string{}, Conditions: e.Conditions, TargetRef: e.TargetRef}
+	}
+}
+
+func shrinkEvents(all []corev1.Event) {
+	for i := range all {
+		shrinkEvent(&all[i])
 	}
 }
 

@@ -34,7 +34,7 @@ func (l *look) deployment(ctx context.Context) {
 	s.Deployments = []appsv1.Deployment{d}
 	s.ReplicaSets = ownedBy(replicaSets.Items, map[types.UID]bool{d.UID: true})
 	s.Pods = ownedBy(pods.Items, uids(s.ReplicaSets))
-	s.Events = about(s, events)
+	l.told(events)
 }
 
 func (l *look) statefulSet(ctx context.Context) {
@@ -79,7 +79,7 @@ func (l *look) podsOf(ctx context.Context, owner types.UID, selector *metav1.Lab
 	)
 	l.snapshot.Revisions = revisions(ownedBy(kept.Items, map[types.UID]bool{owner: true}))
 	l.snapshot.Pods = ownedBy(pods.Items, map[types.UID]bool{owner: true})
-	l.snapshot.Events = about(l.snapshot, events)
+	l.told(events)
 }
 
 // revisions decodes what ControllerRevisions keep. One that can't be decoded is
@@ -116,5 +116,5 @@ func (l *look) pod(ctx context.Context) {
 		},
 		func() { events = l.warnings(ctx) },
 	)
-	l.snapshot.Events = about(l.snapshot, events)
+	l.told(events)
 }

@@ -47,6 +47,8 @@ type Snapshot struct {
 	EndpointSlices []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
 	// Events about the target, its ReplicaSets and its pods, newest first.
 	Events []corev1.Event `json:"events,omitempty"`
+	// Elsewhere are warnings about pods of others in the namespace that can't get an image either, one for each owner of pods.
+	Elsewhere []corev1.Event `json:"elsewhere,omitempty"`
 	// Changes say who last changed what can break the target. Of a ConfigMap nothing but that is read.
 	Changes []Change `json:"changes,omitempty"`
 	// Logs of containers that failed.
@@ -102,6 +104,8 @@ type NodeCode string
 const (
 	// NodeReady: it takes pods.
 	NodeReady NodeCode = "Ready"
+	// NodeUnwanted: the pod that found no place asks for other nodes, by selector or affinity.
+	NodeUnwanted NodeCode = "Unwanted"
 	// NodeNotReady: its kubelet does not say that it is ready.
 	NodeNotReady NodeCode = "NotReady"
 	// NodeCordoned: somebody said that it shall take no more pods.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +17,10 @@ import (
 // recentChange is how long before a crash a ConfigMap must have been written to be
 // suspected of it.
 const recentChange = 30 * time.Minute
+
+// leastAbsent is how long a pod must have lacked what it refers to: who applies a
+// directory applies the ConfigMap a moment after the workload.
+const leastAbsent = 30 * time.Second
 
 // badConfig finds containers that crash, or can't be started, because of what
 // they were given as configuration. Two things can have changed: what a revision
@@ -62,7 +67,7 @@ func changedContent(sc *scene, w *workload) *Finding {
 			continue
 		}
 		for _, change := range sc.Changes {
-			if change.Object.Kind != "ConfigMap" || !changedBefore(w, failed, change) {
+			if change.Object.Kind != "ConfigMap" || !changedBefore(w, failed, change) || sc.backedOffBefore(failed, change.At) {
 				continue
 			}
 			name, line := sc.names(failed, mentions(&failed.pod.Spec, change.Object.Name))
@@ -95,23 +100,45 @@ func changedBefore(w *workload, f failure, change analysis.Change) bool {
 	return !known || len(w.revisions) == 1 || !current.created.After(change.At) || len(differ(w.revisions[1], current)) == 0
 }
 
+// backedOffBefore reports whether a container was in its loop already before a
+// time: what was changed then, perhaps to mend it, did not begin it.
+func (sc *scene) backedOffBefore(f failure, at time.Time) bool {
+	e := sc.eventOf(f.pod, "BackOff")
+	return e != nil && !e.FirstTimestamp.IsZero() && e.FirstTimestamp.Time.Before(at)
+}
+
 // unstarted returns the containers that the kubelet could not even make, for want
 // of what they refer to.
 func (sc *scene) unstarted(w *workload) []failure {
 	var all []failure
 	for _, p := range w.pods {
+		if sc.TakenAt.Sub(p.CreationTimestamp.Time) < leastAbsent {
+			continue
+		}
 		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 			if c.State.Waiting == nil {
 				continue
 			}
-			lacks := c.State.Waiting.Reason == "CreateContainerConfigError" ||
-				c.State.Waiting.Reason == "ContainerCreating" && sc.eventOf(p, "FailedMount") != nil
+			lacks := c.State.Waiting.Reason == "CreateContainerConfigError" || isMade(c.State.Waiting) && !mounted(p) && sc.eventOf(p, "FailedMount") != nil
 			if lacks {
 				all = append(all, failure{pod: p, container: c.Name, revision: w.revisionOf[p], crashes: c.RestartCount + 1})
 			}
 		}
 	}
 	return all
+}
+
+// isMade reports whether a container waits for its pod to be set up, volumes first.
+func isMade(w *corev1.ContainerStateWaiting) bool {
+	return w.Reason == "ContainerCreating" || w.Reason == "PodInitializing"
+}
+
+// mounted reports whether the kubelet says that a pod has its volumes and network:
+// what it said of them before is over.
+func mounted(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReadyToStartContainers && c.Status == corev1.ConditionTrue
+	})
 }
 
 // names returns the first of the changed things that a container's log, the
@@ -145,6 +172,10 @@ func (sc *scene) complaints(f failure) []string {
 	return lines
 }
 
+// saysLacking is what the kubelet says of a volume whose source is not there; that
+// it could not look in time, or restarted, passes by itself.
+var saysLacking = regexp.MustCompile(`\bnot found\b|non-existent config key`)
+
 // lacks are the kubelet's words about a container that it could not make.
 func (sc *scene) lacks(f failure) []string {
 	var lines []string
@@ -153,7 +184,7 @@ func (sc *scene) lacks(f failure) []string {
 			lines = append(lines, c.State.Waiting.Message)
 		}
 	}
-	if e := sc.eventOf(f.pod, "FailedMount"); e != nil {
+	if e := sc.eventOf(f.pod, "FailedMount"); e != nil && saysLacking.MatchString(e.Message) {
 		lines = append(lines, e.Message)
 	}
 	return lines

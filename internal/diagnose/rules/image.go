@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,14 +22,19 @@ type pull struct {
 	why       string // the same without the image's name
 }
 
+// leastWaiting is how long a pod must have waited for an image: one that was
+// pushed a moment after its release is found by the next try.
+const leastWaiting = 30 * time.Second
+
 // What registries and container runtimes say. Their words may hold anything, so
-// the name of the image is taken out first.
+// the name of the image is taken out first. That something was not found on the
+// node itself, a layer for instance, is none of them.
 var (
-	saysAbsent = regexp.MustCompile(`(?i)code = NotFound|: not found\b|manifest unknown|name unknown|repository name not known`)
+	saysAbsent = regexp.MustCompile(`(?i)failed to resolve reference .*: not found\b|manifest unknown|name unknown|repository name not known`)
 	saysDenied = regexp.MustCompile(`(?i)\b401 Unauthorized|\b403 Forbidden|pull access denied|insufficient_scope|authorization failed|\bunauthorized: |\bdenied: |no basic auth credentials|authentication required|access to the resource is denied`)
 	// saysLater is what passes by itself, or is another fault: a rate limit, a
 	// registry that is away, an image for other machines.
-	saysLater = regexp.MustCompile(`(?i)toomanyrequests|429 Too Many Requests|no such host|i/o timeout|connection refused|connection reset|no route to host|TLS handshake|x509:|no match for platform|50[0234] `)
+	saysLater = regexp.MustCompile(`(?i)toomanyrequests|429 Too Many Requests|pull QPS exceeded|no such host|name resolution|server misbehaving|i/o timeout|deadline exceeded|connection refused|connection reset|no route to host|network is unreachable|unexpected EOF|TLS handshake|x509:|no match for platform|no space left|\b5\d\d [A-Z]`)
 )
 
 // imageNotFound finds an image that its registry does not have. Where it came
@@ -39,6 +45,9 @@ func imageNotFound(sc *scene, w *workload) *Finding {
 		return nil
 	}
 	f := pullFinding(sc, w, v1alpha1.CauseImageNotFound, absent)
+	if sc.sharedBy(f, absent[0]) {
+		return f
+	}
 	if o, known := newImage(sc, w, absent[0]); known {
 		goBack(sc, w, f, o)
 		was, _ := containerOf(&o.good.template.Spec, absent[0].container)
@@ -60,6 +69,9 @@ func imageDenied(sc *scene, w *workload) *Finding {
 		f.Message += "; " + e.Message
 		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceEvent, refOf(denied[0].pod), "%s: %s", e.Reason, e.Message))
 	}
+	if sc.sharedBy(f, denied[0]) {
+		return f
+	}
 	if o, known := newImage(sc, w, denied[0]); known {
 		if was, _ := containerOf(&o.good.template.Spec, denied[0].container); repository(was.Image) != repository(denied[0].image) {
 			goBack(sc, w, f, o)
@@ -71,6 +83,13 @@ func imageDenied(sc *scene, w *workload) *Finding {
 // pulls returns the images of a workload that can't be pulled, with a reason that
 // does not pass by itself.
 func (sc *scene) pulls(w *workload) []pull {
+	return filterPulls(sc.failedPulls(w), func(p pull) bool {
+		return !saysLater.MatchString(p.why) && sc.TakenAt.Sub(p.pod.CreationTimestamp.Time) >= leastWaiting
+	})
+}
+
+// failedPulls returns the images of a workload that can't be pulled, for any reason.
+func (sc *scene) failedPulls(w *workload) []pull {
 	var all []pull
 	for _, p := range w.pods {
 		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
@@ -84,9 +103,7 @@ func (sc *scene) pulls(w *workload) []pull {
 			failed := pull{pod: p, container: c.Name, image: spec.Image, revision: w.revisionOf[p]}
 			failed.says = sc.pullError(failed, c.State.Waiting.Message)
 			failed.why = strings.ReplaceAll(failed.says, failed.image, "") // a name may say anything
-			if !saysLater.MatchString(failed.why) {
-				all = append(all, failed)
-			}
+			all = append(all, failed)
 		}
 	}
 	return all
@@ -102,6 +119,37 @@ func (sc *scene) pullError(p pull, waiting string) string {
 		}
 	}
 	return waiting
+}
+
+const (
+	// sameTime is how near to each other pulls must have begun to fail to have one cause.
+	sameTime = 10 * time.Minute
+	// manyOwners is how many others without their image speak against the registry.
+	manyOwners = 2
+)
+
+// sharedBy reports whether others of the namespace can't get their images either,
+// since the same time, and says so in the finding: a registry that is unwell is
+// not cured by going back.
+func (sc *scene) sharedBy(f *Finding, p pull) bool {
+	var told []v1alpha1.Evidence
+	unwell := false
+	for i := range sc.Elsewhere {
+		e := &sc.Elsewhere[i]
+		saysSo := saysLater.MatchString(e.Message) && sc.TakenAt.Sub(e.LastTimestamp.Time) <= sameTime
+		if !saysSo && e.FirstTimestamp.Time.Before(p.pod.CreationTimestamp.Add(-sameTime)) {
+			continue // it is so for longer
+		}
+		unwell = unwell || saysSo
+		told = append(told, says(v1alpha1.EvidenceEvent, v1alpha1.ObjectReference{}, "%s: %s", e.InvolvedObject.Name, e.Message))
+	}
+	if len(told) < manyOwners && !unwell {
+		return false
+	}
+	f.Evidence = append(f.Evidence, told...)
+	f.Message += "; others of the namespace can't get their images either: the registry itself may be unwell"
+	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	return true
 }
 
 // newImage returns the onset where the image came with a revision, another one

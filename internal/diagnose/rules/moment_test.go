@@ -61,6 +61,46 @@ func rollout(reason string) func(*analysis.Snapshot) bool {
 	}
 }
 
+// waiting: a container waits for a reason.
+func waiting(reason string) func(*analysis.Snapshot) bool {
+	return func(s *analysis.Snapshot) bool {
+		return anyContainer(s, func(c corev1.ContainerStatus) bool { return c.State.Waiting != nil && c.State.Waiting.Reason == reason })
+	}
+}
+
+// lacks: a container waits for a reason, and the newest pod is as old as that.
+func lacks(reason string, age time.Duration) func(*analysis.Snapshot) bool {
+	return both(waiting(reason), olderThan(age))
+}
+
+func olderThan(age time.Duration) func(*analysis.Snapshot) bool {
+	return func(s *analysis.Snapshot) bool { return len(s.Pods) > 0 && youngest(s) >= age }
+}
+
+func youngerThan(age time.Duration) func(*analysis.Snapshot) bool {
+	return func(s *analysis.Snapshot) bool { return len(s.Pods) > 0 && youngest(s) < age }
+}
+
+func youngest(s *analysis.Snapshot) time.Duration {
+	least := time.Hour
+	for _, p := range s.Pods {
+		least = min(least, s.TakenAt.Sub(p.CreationTimestamp.Time))
+	}
+	return least
+}
+
+// event: a warning of a reason was given that holds a text.
+func event(reason, text string) func(*analysis.Snapshot) bool {
+	return func(s *analysis.Snapshot) bool {
+		return slices.ContainsFunc(s.Events, func(e corev1.Event) bool { return e.Reason == reason && strings.Contains(e.Message, text) })
+	}
+}
+
+// elsewhere: so many others can't get their images.
+func elsewhere(n int) func(*analysis.Snapshot) bool {
+	return func(s *analysis.Snapshot) bool { return len(s.Elsewhere) >= n }
+}
+
 func both(a, b func(*analysis.Snapshot) bool) func(*analysis.Snapshot) bool {
 	return func(s *analysis.Snapshot) bool { return a(s) && b(s) }
 }

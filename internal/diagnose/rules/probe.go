@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
 // leastAsked is how long a container must have run for a refused probe to say
@@ -32,7 +33,7 @@ type probed struct {
 func probeWrongPort(sc *scene, w *workload) *Finding {
 	for _, p := range sc.refused(w) {
 		o, known := findOnset(sc, w, map[int64]bool{w.revisionOf[p.pod]: true})
-		moved := known && p.moved(o)
+		moved := known && p.moved(o) && !sc.rewritten(o)
 		if !moved && p.declared() {
 			continue // the port is right, and the program is not there yet
 		}
@@ -149,16 +150,39 @@ func (p probed) declared() bool {
 }
 
 // moved reports whether the revision changed where the probe asks, and nothing by
-// which the program could listen elsewhere.
+// which a program could listen elsewhere: neither this container's nor that of
+// another in the pod, which may be the one that is asked.
 func (p probed) moved(o onset) bool {
 	was, existed := containerOf(&o.good.template.Spec, p.container.Name)
-	now, exists := containerOf(&o.bad.template.Spec, p.container.Name)
-	if !existed || !exists {
+	if !existed {
 		return false
 	}
 	before, asked := portOf(was, probesOf(was)[p.kind])
-	return asked && before != p.port && was.Image == now.Image && equality.Semantic.DeepEqual(was.Env, now.Env) &&
-		equality.Semantic.DeepEqual(was.EnvFrom, now.EnvFrom) && slices.Equal(was.Command, now.Command) && slices.Equal(was.Args, now.Args)
+	return asked && before != p.port && equality.Semantic.DeepEqual(programs(&o.good.template.Spec), programs(&o.bad.template.Spec))
+}
+
+// programs returns what of a pod decides where its programs listen.
+func programs(spec *corev1.PodSpec) corev1.PodSpec {
+	bare := corev1.PodSpec{Volumes: spec.Volumes}
+	keep := func(all []corev1.Container) []corev1.Container {
+		var kept []corev1.Container
+		for _, c := range all {
+			kept = append(kept, corev1.Container{
+				Name: c.Name, Image: c.Image, Command: c.Command, Args: c.Args, Env: c.Env, EnvFrom: c.EnvFrom, VolumeMounts: c.VolumeMounts,
+			})
+		}
+		return kept
+	}
+	bare.InitContainers, bare.Containers = keep(spec.InitContainers), keep(spec.Containers)
+	return bare
+}
+
+// rewritten reports whether a ConfigMap of the pods was written since shortly
+// before a revision came: the port may stand in it.
+func (sc *scene) rewritten(o onset) bool {
+	return slices.ContainsFunc(sc.Changes, func(c analysis.Change) bool {
+		return c.Object.Kind == "ConfigMap" && c.At.After(o.bad.created.Add(-recentChange))
+	})
 }
 
 // listens says where the container says that it listens.

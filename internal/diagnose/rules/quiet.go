@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/vitals"
 )
@@ -112,10 +114,17 @@ func (sc *scene) again(moving []failure) time.Duration {
 	if len(moving) > 0 {
 		return mayRecover(moving)
 	}
-	if slices.ContainsFunc(sc.workloads, underWay) {
+	if slices.ContainsFunc(sc.workloads, underWay) || slices.ContainsFunc(sc.workloads, sc.young) {
 		return nextLook
 	}
 	return 0
+}
+
+// young reports whether a pod that is not ready is so new that it may only be on its way.
+func (sc *scene) young(w *workload) bool {
+	return slices.ContainsFunc(w.pods, func(p *corev1.Pod) bool {
+		return !vitals.Ready(p) && sc.TakenAt.Sub(p.CreationTimestamp.Time) < leastWaiting
+	})
 }
 
 // mayRecover is when the first of them should be well or worse; zero if one is

@@ -5,6 +5,7 @@ package rules_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -30,10 +31,10 @@ import (
 // TestRecord makes every scene on a real cluster and writes what the gatherer
 // saw of it into testdata/snapshots:
 //
-//	KUBECONFIG=… go test -tags record -run TestRecord -parallel 14 ./internal/diagnose/rules
+//	KUBECONFIG=… go test -tags record -run TestRecord -parallel 14 -timeout 30m ./internal/diagnose/rules
 //
-// RECORD=name,name records these scenes only. The cluster's admin is needed; namespaces
-// are made and removed.
+// RECORD=name,name records these scenes only. The cluster is one of localcluster's with
+// five nodes, three of which get a label and a taint; namespaces are made and removed.
 func TestRecord(t *testing.T) {
 	config, err := ctrl.GetConfig()
 	if err != nil {
@@ -41,7 +42,12 @@ func TestRecord(t *testing.T) {
 	}
 	config.QPS, config.Burst = 200, 400
 	ctrl.SetLogger(logr.Discard())
-	for name, sc := range scenes {
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	prepareNodes(&player{t: t, ctx: t.Context(), client: c})
+	for name, sc := range everyScene() {
 		if only := os.Getenv("RECORD"); only != "" && !slices.Contains(strings.Split(only, ","), name) {
 			continue
 		}
@@ -50,6 +56,15 @@ func TestRecord(t *testing.T) {
 			record(t, config, name, sc)
 		})
 	}
+}
+
+// everyScene returns the scenes of all files.
+func everyScene() map[string]scene {
+	all := map[string]scene{}
+	for _, some := range []map[string]scene{scenes, imageScenes, configScenes, probeScenes, scheduleScenes} {
+		maps.Copy(all, some)
+	}
+	return all
 }
 
 // scene is something that happens on the cluster, and the moment to look.
@@ -69,7 +84,7 @@ type player struct {
 }
 
 func record(t *testing.T, config *rest.Config, name string, sc scene) {
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Minute)
 	defer cancel()
 	c, err := client.New(config, client.Options{})
 	if err != nil {

@@ -119,22 +119,23 @@ func wasHealthy(sc *scene, w *workload, r, next revision) (string, int) {
 	if sc.warned(r, came.Add(-troubleBefore), sc.TakenAt) != nil {
 		return "", 0
 	}
-	switch served, known := wasAvailable(w.deployment, came); {
+	switch served, known := wasAvailable(w.deployment, r.created, came); {
 	case known && served:
 		return "was available until then", 20
 	case known:
 		return "", 0
 	}
-	if ran := came.Sub(r.created); ran >= provenBy && sc.details() == 0 {
+	if ran := came.Sub(r.created); ran >= provenBy && sc.details() == 0 && !sc.troubled(r) {
 		return fmt.Sprintf("ran for %s without a crash", ran.Round(time.Second)), 10
 	}
 	return "", 0
 }
 
-// wasAvailable tells whether a Deployment was available when a revision came,
-// where its condition knows: one that may lose all of its pods is always
-// available, and one whose condition changed since may have changed before.
-func wasAvailable(d *appsv1.Deployment, came time.Time) (served, known bool) {
+// wasAvailable tells whether a Deployment was available when a revision came, and
+// thanks to the one before it, where its condition knows: one that may lose all of
+// its pods is always available, and one whose condition changed since may have
+// changed before.
+func wasAvailable(d *appsv1.Deployment, began, came time.Time) (served, known bool) {
 	if !availabilityMeansPods(d) {
 		return false, false
 	}
@@ -143,7 +144,7 @@ func wasAvailable(d *appsv1.Deployment, came time.Time) (served, known bool) {
 			continue
 		}
 		lost := c.Status != corev1.ConditionTrue
-		before := c.LastTransitionTime.Time.Before(came.Add(-lossAhead(d)))
+		before := c.LastTransitionTime.Time.Before(came.Add(-lossAhead(d))) || c.LastTransitionTime.Time.Before(began.Add(lossAfter))
 		switch {
 		case !lost && !c.LastTransitionTime.After(came):
 			return true, true

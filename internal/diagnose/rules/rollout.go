@@ -40,7 +40,7 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 		return f
 	}
 	o, known := lastGood(sc, w, onset{bad: current})
-	if !known || len(differ(o.good, current)) == 0 {
+	if !known || len(differ(o.good, current)) == 0 || !sc.ranAny(w, current.number) {
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		return f
 	}
@@ -48,6 +48,30 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 	f.Message += fmt.Sprintf("; revision %d %s", o.good.number, o.proof)
 	f.Remedies = []v1alpha1.Remedy{undo(o.good)}
 	return f
+}
+
+// ranAny reports whether a program of a revision ran, or could not for its own
+// fault: else it is a node, a volume or a registry that holds it up, and going back
+// would cure none of them.
+func (sc *scene) ranAny(w *workload, number int64) bool {
+	for _, p := range w.pods {
+		if w.revisionOf[p] != number {
+			continue
+		}
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			waits := c.State.Waiting
+			if c.State.Running != nil || c.State.Terminated != nil || c.LastTerminationState.Terminated != nil || waits != nil && ownFault[waits.Reason] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ownFault are the reasons for which a container waits that lie in its own template.
+var ownFault = map[string]bool{
+	"CrashLoopBackOff": true, "RunContainerError": true, "CreateContainerError": true, "CreateContainerConfigError": true,
+	"InvalidImageName": true, "ErrImageNeverPull": true,
 }
 
 // underWay reports whether a rollout goes on and has time left.

@@ -266,6 +266,14 @@ func (sc *scene) warned(r revision, from, until time.Time) *corev1.Event {
 	return nil
 }
 
+// troubled reports whether a pod of a revision was said to be unwell, not ready for
+// instance or not even begun, for longer than a start takes.
+func (sc *scene) troubled(r revision) bool {
+	return slices.ContainsFunc(sc.Events, func(e corev1.Event) bool {
+		return e.InvolvedObject.Kind == "Pod" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) && e.LastTimestamp.After(r.created.Add(provenBy))
+	})
+}
+
 // isPodOf reports whether a pod has the name its ReplicaSet would give it.
 func isPodOf(pod, replicaSet string) bool {
 	suffix, ok := strings.CutPrefix(pod, replicaSet+"-")

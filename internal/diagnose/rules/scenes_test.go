@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/internal/vitals"
 )
 
 // bad plays a healthy Deployment, and a release that is not.
@@ -19,6 +21,27 @@ func bad(d *appsv1.Deployment, changes ...option) func(*player) {
 	return func(p *player) {
 		p.settled(d)
 		p.release(d.Name, changes...)
+	}
+}
+
+// badSet plays a healthy StatefulSet or DaemonSet, and a change of its template
+// that is not.
+func badSet(set client.Object, changes ...option) func(*player) {
+	return func(p *player) {
+		p.create(set)
+		p.await(set.GetName()+" to be well", func() bool {
+			return p.ready(set.GetName()) == 2 && time.Since(set.GetCreationTimestamp().Time) > 25*time.Second
+		})
+		p.await("the release of "+set.GetName(), func() bool {
+			p.must(p.client.Get(p.ctx, client.ObjectKeyFromObject(set), set))
+			d := &appsv1.Deployment{}
+			d.Spec.Template = *templateOf(set)
+			for _, change := range changes {
+				change(d)
+			}
+			*templateOf(set) = d.Spec.Template
+			return p.client.Update(p.ctx, set, client.FieldOwner("delivery")) == nil
+		})
 	}
 }
 
@@ -62,6 +85,8 @@ var scenes = map[string]scene{
 		p.await("a loop", func() bool { return p.restarts("stock") >= 2 })
 		p.release("stock", script("echo 'other words'; exit 4"))
 	}, moment: both(backedOff(2), func(s *snapshot) bool { return len(s.Pods) == 1 })},
+	"recreated-never-ready": {kind: "Deployment", name: "frost", play: neverReady(shell("frost", serves, recreate, readyAfter("false")), script(crashes)), moment: backedOff(2)},
+	"replaced-never-ready":  {kind: "Deployment", name: "thaw", play: neverReady(shell("thaw", serves, allAtOnce, readyAfter("false")), script(crashes)), moment: backedOff(2)},
 	"restarted-into-crash": {kind: "Deployment", name: "orders", play: func(p *player) {
 		p.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "orders"}, Data: map[string]string{"run": serves}})
 		p.settled(shell("orders", "sh /config/run || exit 5", func(d *appsv1.Deployment) {
@@ -80,9 +105,7 @@ var scenes = map[string]scene{
 	"memory-lowered-recreate": {kind: "Deployment", name: "thumbs", play: bad(python("thumbs", eats, "96Mi", recreate), memory("20Mi")), moment: backedOff(2)},
 	"memory-hungrier-release": {kind: "Deployment", name: "video", play: bad(python("video", eats, "64Mi"), program(devours)), moment: backedOff(1)},
 	"memory-statefulset": {kind: "StatefulSet", name: "shards", play: func(p *player) {
-		d := python("shards", devours, "48Mi")
-		p.create(&appsv1.StatefulSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.StatefulSetSpec{
-			Replicas: ptr.To[int32](1), Selector: d.Spec.Selector, Template: d.Spec.Template, ServiceName: "shards"}})
+		p.create(statefulSet(python("shards", devours, "48Mi")))
 	}, moment: backedOff(1)},
 	"memory-recovered": {kind: "Deployment", name: "cache", play: only(python("cache", eatsOnce, "48Mi")), moment: running(1, 32*time.Second, time.Minute)},
 	"exit-137":         {kind: "Deployment", name: "batch", play: only(shell("batch", killsSelf, func(d *appsv1.Deployment) { memory("32Mi")(d) })), moment: backedOff(3)},
@@ -96,7 +119,7 @@ var scenes = map[string]scene{
 	})), moment: evicted},
 
 	// A rollout that does not end, and what looks like it.
-	"stuck-image":       {kind: "Deployment", name: "web", play: bad(shell("web", serves, replicas(2), deadline(12)), image("busybox:0.0.1-missing")), moment: rollout("ProgressDeadlineExceeded")},
+	"stuck-image":       {kind: "Deployment", name: "web", play: bad(shell("web", serves, replicas(2), deadline(12)), image("busybox:0.0.1-missing")), moment: both(rollout("ProgressDeadlineExceeded"), olderThan(31*time.Second))},
 	"stuck-unready":     {kind: "Deployment", name: "api", play: bad(shell("api", serves, deadline(12)), readyAfter("false")), moment: rollout("ProgressDeadlineExceeded")},
 	"stuck-bad-release": {kind: "Deployment", name: "tax", play: bad(shell("tax", serves, deadline(12), proves), script(crashes)), moment: both(rollout("ProgressDeadlineExceeded"), backedOff(2))},
 	"stuck-memory":      {kind: "Deployment", name: "pdf", play: bad(python("pdf", eats, "96Mi", deadline(12), proves), memory("20Mi")), moment: both(rollout("ProgressDeadlineExceeded"), backedOff(1))},
@@ -205,6 +228,29 @@ var scenes = map[string]scene{
 		p.create(service("cart", map[string]string{"app": "crat"}, 8080))
 		p.settled(shell("cart", serves, listening(8080)))
 	}, moment: noEndpoints},
+}
+
+// neverReady plays a Deployment whose first revision runs and is never ready, and
+// a release that crashes.
+func neverReady(d *appsv1.Deployment, changes ...option) func(*player) {
+	return func(p *player) {
+		p.create(d)
+		p.await("it to have run for a while", func() bool { return time.Since(d.CreationTimestamp.Time) > 35*time.Second && p.pods() == 1 })
+		p.release(d.Name, changes...)
+	}
+}
+
+// ready counts the ready pods that carry a name.
+func (p *player) ready(name string) int {
+	var pods corev1.PodList
+	p.must(p.client.List(p.ctx, &pods, client.InNamespace(p.namespace), client.MatchingLabels{"app": name}))
+	ready := 0
+	for i := range pods.Items {
+		if vitals.Ready(&pods.Items[i]) {
+			ready++
+		}
+	}
+	return ready
 }
 
 // restarts counts those of a Deployment's containers.

@@ -10,19 +10,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
+	resourcehelper "k8s.io/component-helpers/resource"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
-// leastPending is how long a pod must have found no node: a new one may come.
-const leastPending = 30 * time.Second
+const (
+	// leastPending is how long a pod must have found no node to speak of it.
+	leastPending = 30 * time.Second
+	// hopelessPending is how long it must have found none before anything comes of it:
+	// until then an autoscaler may still bring a node.
+	hopelessPending = 5 * time.Minute
+)
 
 // unplaced are the pods of a workload that find no node, and why not, in the
 // scheduler's words about one of them.
 type unplaced struct {
 	pods     []*corev1.Pod
-	nodes    int // that there are
+	waited   time.Duration // by the one that has waited longest
+	nodes    int           // that there are
 	tainted  int
 	noCPU    int
 	noMemory int
@@ -42,9 +49,9 @@ func unplacedOf(sc *scene, w *workload) (unplaced, bool) {
 	var u unplaced
 	for _, p := range w.pods {
 		for _, c := range p.Status.Conditions {
-			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable &&
-				sc.TakenAt.Sub(p.CreationTimestamp.Time) >= leastPending {
-				u.pods, u.says = append(u.pods, p), c.Message
+			waited := sc.TakenAt.Sub(p.CreationTimestamp.Time)
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable && waited >= leastPending {
+				u.pods, u.says, u.waited = append(u.pods, p), c.Message, max(u.waited, waited)
 			}
 		}
 	}
@@ -78,20 +85,17 @@ func number(digits string) int {
 
 // untoleratedTaint finds pods that are kept off by taints that people set. The
 // taints of Kubernetes itself say that a node is ill or has a role, which is no
-// fault of this kind.
+// fault of this kind; a node that the pod does not ask for would not take it without
+// its taint either; and where a node is open to the pod, it is for another reason
+// that it finds none.
 func untoleratedTaint(sc *scene, w *workload) *Finding {
 	u, found := unplacedOf(sc, w)
 	if !found {
 		return nil
 	}
-	var byPeople []string
-	for _, n := range sc.Nodes {
-		if n.Code == analysis.NodeTainted {
-			byPeople = append(byPeople, n.Name)
-		}
-	}
+	byPeople := sc.nodesThatAre(analysis.NodeTainted)
 	nodes := min(u.tainted, len(byPeople))
-	if nodes == 0 {
+	if nodes == 0 || u.nodes > len(sc.Nodes) || len(sc.nodesThatAre(analysis.NodeReady)) > 0 {
 		return nil
 	}
 	what := fmt.Sprintf("%d of %d nodes carry a taint of somebody's that they do not tolerate", nodes, u.nodes)
@@ -136,17 +140,21 @@ type share struct {
 	made  func(from, to *corev1.PodSpec) bool
 }
 
-// finding weighs a reason by the nodes it is about. Going back helps where the
-// revision asks for more than the one that is served from.
+// finding weighs a reason by the nodes that the pod asks for. Going back helps
+// where the revision asks for more than the one that is served from.
 func (u unplaced) finding(sc *scene, w *workload, code v1alpha1.Cause, s share) *Finding {
 	f := &Finding{
 		Code: code, Object: w.ref.ObjectReference, Target: &w.ref,
 		Message:    fmt.Sprintf("%d of %d pods of %s find no node: %s", len(u.pods), len(w.pods), w.ref, s.says),
-		Confidence: percent(55 + 35*s.nodes/max(u.nodes, 1) - 10*sc.details()),
+		Confidence: percent(55 + 35*s.nodes/max(u.nodes-len(sc.nodesThatAre(analysis.NodeUnwanted)), s.nodes) - 10*sc.details()),
 		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
 		Evidence:   []v1alpha1.Evidence{says(v1alpha1.EvidenceObject, refOf(u.pods[0]), "PodScheduled is False: %s", u.says)},
 	}
 	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	if f.Again = hopelessPending - u.waited; f.Again > 0 {
+		return f
+	}
+	f.Again = 0
 	ill := map[int64]bool{}
 	for _, p := range u.pods {
 		ill[w.revisionOf[p]] = true
@@ -159,13 +167,30 @@ func (u unplaced) finding(sc *scene, w *workload, code v1alpha1.Cause, s share) 
 	return f
 }
 
-// requests returns what a pod requests for its containers.
-func requests(spec *corev1.PodSpec, name corev1.ResourceName) resource.Quantity {
-	var sum resource.Quantity
-	for _, c := range spec.Containers {
-		sum.Add(c.Resources.Requests[name])
+// nodesThatAre names the nodes of a code.
+func (sc *scene) nodesThatAre(code analysis.NodeCode) []string {
+	var names []string
+	for _, node := range sc.Nodes {
+		if node.Code == code {
+			names = append(names, node.Name)
+		}
 	}
-	return sum
+	return names
+}
+
+// requests returns what the pods of a template request, as the scheduler counts it:
+// where nothing is requested, the limit is.
+func requests(spec *corev1.PodSpec, name corev1.ResourceName) resource.Quantity {
+	pod := &corev1.Pod{Spec: *spec.DeepCopy()}
+	for _, all := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range all {
+			limit, limited := all[i].Resources.Limits[name]
+			if _, requested := all[i].Resources.Requests[name]; limited && !requested {
+				all[i].Resources.Requests = corev1.ResourceList{name: limit} // no other name is asked for
+			}
+		}
+	}
+	return resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})[name]
 }
 
 // lessTolerant reports whether a revision lost a toleration.

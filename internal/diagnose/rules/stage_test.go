@@ -70,6 +70,29 @@ func deployment(name string, c corev1.Container, options ...option) *appsv1.Depl
 	return d
 }
 
+// statefulSet makes a StatefulSet of a Deployment's pods.
+func statefulSet(d *appsv1.Deployment) *appsv1.StatefulSet {
+	return &appsv1.StatefulSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.StatefulSetSpec{
+		Replicas: d.Spec.Replicas, Selector: d.Spec.Selector, Template: d.Spec.Template, ServiceName: d.Name,
+	}}
+}
+
+// daemonSet makes a DaemonSet of a Deployment's pods, on the two plain nodes.
+func daemonSet(d *appsv1.Deployment) *appsv1.DaemonSet {
+	template := d.Spec.Template
+	template.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+		NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "pool", Operator: corev1.NodeSelectorOpDoesNotExist}}}},
+	}}}
+	return &appsv1.DaemonSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.DaemonSetSpec{Selector: d.Spec.Selector, Template: template}}
+}
+
+func templateOf(set client.Object) *corev1.PodTemplateSpec {
+	if s, ordered := set.(*appsv1.StatefulSet); ordered {
+		return &s.Spec.Template
+	}
+	return &set.(*appsv1.DaemonSet).Spec.Template
+}
+
 func replicas(n int32) option { return func(d *appsv1.Deployment) { d.Spec.Replicas = &n } }
 func deadline(seconds int32) option {
 	return func(d *appsv1.Deployment) { d.Spec.ProgressDeadlineSeconds = &seconds }
