@@ -72,8 +72,8 @@ var _ = Describe("Gathering about a node", func() {
 	})
 
 	It("does without the lease where that was not granted", func(ctx SpecContext) {
-		server.GrantEverywhere(ctx, "near-sighted", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "pods", "events"}, Verbs: []string{"get", "list"}})
-		seen := gathered(ctx, "near-sighted")
+		server.GrantEverywhere(ctx, "far-sighted", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "pods", "events"}, Verbs: []string{"get", "list"}})
+		seen := gathered(ctx, "far-sighted")
 		Expect(seen.Missing).To(BeEmpty())
 		Expect(seen.Machine.RenewedAt).To(BeZero())
 		Expect(evidence.Judge(seen).Why).To(ContainSubstring("silent"))
