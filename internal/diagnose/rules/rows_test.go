@@ -72,6 +72,7 @@ var recordedCauses = map[string]row{
 	"a node that is cordoned":                                            {file: "taint-of-a-cordon", cause: unknown, remedies: "Escalate", early: true},
 	"nodes that may not be read":                                         {file: "taint-nodes-forbidden", cause: unknown, remedies: "Escalate", early: true},
 	"a release that limits, and so requests, more CPU than there is":     {file: "cpu-release", cause: noCPU, remedies: "RolloutUndo", target: "Deployment/mill"},
+	"more replicas than there is CPU for":                                {file: "cpu-crowded", cause: noCPU, remedies: "Escalate", target: "Deployment/barn"},
 	"a lack of CPU, while an autoscaler may still bring a node":          {file: "cpu-not-yet", cause: noCPU, remedies: "Escalate", target: "Deployment/plough", early: true},
 	"a lack of CPU is not known of nodes that nobody asks for":           {file: "cpu-elsewhere", cause: unknown, remedies: "Escalate", early: true},
 	"a resource that is named like CPU":                                  {file: "cpu-cards", cause: unknown, remedies: "Escalate", early: true},
