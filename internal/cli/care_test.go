@@ -9,6 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,6 +22,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/cli"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -68,7 +70,12 @@ var _ = Describe("Whoever looks after it", func() {
 
 	It("asks why, and learns what is in the way of a workload, and what mends it", Serial, func(ctx SpecContext) {
 		ceiling(ctx)
-		server.Create(ctx, build.Deployment(ns, "web").Obj())
+		web := build.Deployment(ns, "web").Obj()
+		server.Create(ctx, web)
+		server.Create(ctx, &coordinationv1.Lease{ // of a run that is gone, which is in nobody's way
+			ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: lease.Name(web.UID)},
+			Spec:       coordinationv1.LeaseSpec{HolderIdentity: new(ns + "/gone/no-such-uid")},
+		})
 		why := cli.Why{Workload: ns + "/web", Operator: shipped}
 		printed("why-nothing-granted.txt", ns, out, why.Print(ctx, root, out))
 

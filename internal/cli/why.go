@@ -106,7 +106,10 @@ func (c Cluster) facts(ctx context.Context, target v1alpha1.TargetReference, ope
 	err := c.List(ctx, &list, client.InNamespace(target.Namespace))
 	facts.Policies = policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: explained(err)}
 	facts.Default = c.defaultPolicy(ctx, operator)
-	holder, _, err := lease.Held(ctx, c, operator.Namespace, target.UID, "")
+	holder, busy, err := lease.Held(ctx, c, operator.Namespace, target.UID, "")
+	if !busy {
+		holder = "" // of a run that has ended, or is gone
+	}
 	facts.Holder = policy.Fact[string]{Value: holder, Err: explained(err)}
 	faults, err := guard.Check(ctx, c, operator.user())
 	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: explained(err)}
