@@ -137,6 +137,21 @@ var _ = Describe("Beginning a run", func() {
 		Expect(next).To(succeeded(metav1.ConditionUnknown, v1alpha1.ReasonCooldown))
 	})
 
+	It("takes it for what the run changes, whatever the run calls its target", func(ctx SpecContext) {
+		s := set(ctx)
+		other := build.Deployment(s.namespace, "other").Obj()
+		server.Create(ctx, other)
+		run := build.Run(s.namespace, "mine", build.TargetOf(other, build.DeploymentKind)).Step("a", "SetImage", map[string]string{"image": good}).Obj()
+		run.Spec.Steps[0].Action.Target = new(s.target())
+		server.Create(ctx, run)
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
+
+		next := s.byHand(ctx, "again", bad)
+		s.driven(ctx, next)
+		Expect(next).To(succeeded(metav1.ConditionUnknown, v1alpha1.ReasonCooldown))
+	})
+
 	It("lets one of two runs hold the target, and the other wait for the verdict", func(ctx SpecContext) {
 		s := set(ctx)
 		first, second := s.owned(ctx, "ar-1-run-1"), s.byHand(ctx, "mine", "example.test/web:4")
