@@ -49,13 +49,14 @@ func (a Answer) Give(ctx context.Context, c Cluster, person Person, w Screen) er
 	if err != nil {
 		return err
 	}
+	p := printer{Screen: w}
+	if a.given(ar) {
+		word := ar.Spec.Approval
+		p.line("%s by %s already, at %s. It is %s: %s", word.Decision, redact.Line(word.By, widest), stamp(word.At.Time), state(ar), redact.Line(why(ar), 1024))
+		return p.err
+	}
 	if err := a.fits(ar); err != nil {
 		return err
-	}
-	p := printer{Screen: w}
-	if word := ar.Spec.Approval; word != nil && word.Decision == a.Decision && word.PlanDigest == ar.Status.Plan.Digest {
-		p.line("%s by %s already, at %s: %s", word.Decision, redact.Line(word.By, widest), stamp(word.At.Time), redact.Line(why(ar), 1024))
-		return p.err
 	}
 	p.plan("", ar.Status.Plan)
 	if p.err != nil {
@@ -75,10 +76,19 @@ func (a Answer) Give(ctx context.Context, c Cluster, person Person, w Screen) er
 	return p.err
 }
 
+// given reports whether the same was answered to the same plan: what a script says
+// twice is no fault.
+func (a Answer) given(ar *v1alpha1.AlertRemediation) bool {
+	word, plan := ar.Spec.Approval, ar.Status.Plan
+	return word != nil && plan != nil && word.Decision == a.Decision && word.PlanDigest == plan.Digest && (a.Digest == "" || a.Digest == plan.Digest)
+}
+
 // fits reports why there is nothing to answer.
 func (a Answer) fits(ar *v1alpha1.AlertRemediation) error {
 	plan := ar.Status.Plan
 	switch {
+	case ar.Status.DuplicateOf != "":
+		return fmt.Errorf("%s is a duplicate: answer for `kubectl kubernaut describe %s -n %s`", ar.Name, ar.Status.DuplicateOf, ar.Namespace)
 	case ar.Finished():
 		return fmt.Errorf("%s has ended as %s: nothing is left to answer", ar.Name, ar.Status.Outcome)
 	case plan == nil || plan.Digest == "":
@@ -151,6 +161,7 @@ func Diff(ctx context.Context, c Cluster, name string, w Screen) error {
 	}
 	p := printer{Screen: w}
 	p.plan("", ar.Status.Plan)
+	p.next(ar)
 	return p.err
 }
 
@@ -167,6 +178,9 @@ func (p *printer) plan(indent string, plan *v1alpha1.PlanStatus) {
 		p.diff(indent+"  ", step.Undo)
 	}
 	for _, refused := range plan.Refusals {
+		if refused.Reason == v1alpha1.ReasonAwaitingApproval {
+			continue // whoever reads is asked
+		}
 		p.line("%sHeld back now: %s: %s", indent, refused.Reason, redact.Line(refused.Message, 1024))
 	}
 	p.line("%sDigest %s", indent, plan.Digest)

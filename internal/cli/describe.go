@@ -59,7 +59,11 @@ func (p *printer) describe(ar *v1alpha1.AlertRemediation) {
 }
 
 func (p *printer) alert(alert v1alpha1.Alert) {
-	p.line("Alert    %s, %s, from %s, since %s", redact.Line(alert.Name, widest), alert.Severity, alert.Source, stamp(alert.StartsAt.Time))
+	since := ""
+	if !alert.StartsAt.IsZero() {
+		since = ", since " + stamp(alert.StartsAt.Time)
+	}
+	p.line("Alert    %s, %s, from %s%s", redact.Line(alert.Name, widest), alert.Severity, alert.Source, since)
 	var labels []string
 	for _, name := range slices.Sorted(maps.Keys(alert.Labels)) {
 		labels = append(labels, redact.Line(name, widest)+"="+redact.Line(alert.Labels[name], widest))

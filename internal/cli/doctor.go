@@ -271,7 +271,7 @@ func (d Doctor) turnedAway(ctx context.Context, c Cluster) []finding {
 	var found []finding
 	for _, reason := range slices.Sorted(maps.Keys(last)) {
 		found = append(found, note("kubectl kubernaut receiver --help", "the webhook turned something away, last %s ago: %s: %s",
-			duration.HumanDuration(time.Since(at[reason])), redact.Line(reason, widest), redact.Line(last[reason], 512)))
+			duration.HumanDuration(time.Since(at[reason])), redact.Line(reason, widest), redact.Harmless(last[reason], 512)))
 	}
 	return found
 }

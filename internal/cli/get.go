@@ -112,24 +112,68 @@ type table struct {
 	now        time.Time
 }
 
+// column of a table.
+type column struct {
+	title string
+	of    func(ar *v1alpha1.AlertRemediation) string
+}
+
+// columns of the table; the last is a sentence.
+func (t table) columns() []column {
+	all := []column{
+		{"NAME", func(ar *v1alpha1.AlertRemediation) string { return ar.Name }},
+		{"ALERT", func(ar *v1alpha1.AlertRemediation) string { return ar.Spec.Alert.Name }},
+		{"TARGET", targetOf},
+		{"IS", state},
+		{"CAUSE", causeOf},
+		{"ACTION", actionOf},
+		{"AGE", func(ar *v1alpha1.AlertRemediation) string {
+			return duration.HumanDuration(t.now.Sub(ar.CreationTimestamp.Time))
+		}},
+		{"WHY", why},
+	}
+	if t.everywhere {
+		all = slices.Insert(all, 0, column{"NAMESPACE", func(ar *v1alpha1.AlertRemediation) string { return ar.Namespace }})
+	}
+	return all
+}
+
 func (t table) print(w Screen) error {
-	var laid bytes.Buffer
-	if err := t.layOut(&laid); err != nil {
+	slices.SortStableFunc(t.items, func(a, b v1alpha1.AlertRemediation) int {
+		return cmp.Or(urgency(a)-urgency(b), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
+	})
+	columns := t.columns()
+	text, err := t.layOut(columns)
+	// On a narrow terminal the sentence is worth more than what describe tells too.
+	for _, title := range []string{"ACTION", "CAUSE", "TARGET"} {
+		if w.Width == 0 || sentenceAt(text)+narrowest <= w.Width || err != nil {
+			break
+		}
+		columns = slices.DeleteFunc(columns, func(c column) bool { return c.title == title })
+		text, err = t.layOut(columns)
+	}
+	if err != nil {
 		return err
 	}
-	header, _, _ := strings.Cut(laid.String(), "\n")
-	is, last := strings.Index(header, " IS ")+1, strings.LastIndex(header, " WHY")+1
+	header, _, _ := strings.Cut(text, "\n")
+	is := strings.Index(header, " IS ") + 1
 	var out strings.Builder
-	for row := range strings.Lines(laid.String()) {
+	for row := range strings.Lines(text) {
 		cells := []rune(strings.TrimRight(row, " \n")) // a table is laid out in characters, not in bytes
-		if limit := max(w.Width, last+narrowest); w.Width > 0 && len(cells) > limit {
+		if limit := max(w.Width, sentenceAt(text)+narrowest); w.Width > 0 && len(cells) > limit {
 			cells = append(cells[:limit-1], '…')
 		}
 		before, word, after := cut(cells, is)
 		out.WriteString(before + w.paint(colours[word], word) + after + "\n")
 	}
-	_, err := io.WriteString(w, out.String())
+	_, err = io.WriteString(w, out.String())
 	return err
+}
+
+// sentenceAt is where the last column of a table begins.
+func sentenceAt(text string) int {
+	header, _, _ := strings.Cut(text, "\n")
+	return strings.LastIndex(header, " ") + 1
 }
 
 // cut takes the word out that begins in a column.
@@ -142,34 +186,26 @@ func cut(cells []rune, column int) (before, word, after string) {
 	return string(cells[:column]), string(cells[column:end]), string(cells[end:])
 }
 
-func (t table) layOut(w io.Writer) error {
-	slices.SortStableFunc(t.items, func(a, b v1alpha1.AlertRemediation) int {
-		return cmp.Or(urgency(a)-urgency(b), b.CreationTimestamp.Compare(a.CreationTimestamp.Time))
-	})
-	columns := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	p := printer{Screen: Screen{Writer: columns}}
-	p.row(t.everywhere, "NAMESPACE", "NAME", "ALERT", "TARGET", "IS", "CAUSE", "ACTION", "AGE", "WHY")
-	for i := range t.items {
-		ar := &t.items[i]
-		age := duration.HumanDuration(t.now.Sub(ar.CreationTimestamp.Time))
-		p.row(t.everywhere, ar.Namespace, ar.Name, ar.Spec.Alert.Name, targetOf(ar), state(ar), causeOf(ar), actionOf(ar), age, why(ar))
-	}
-	return cmp.Or(p.err, columns.Flush())
-}
-
-// row prints one row of a table, the first cell only if it is asked for.
-func (p *printer) row(first bool, cells ...string) {
-	for i, cell := range cells {
-		limit := widest
-		if i == len(cells)-1 {
-			limit = 1024 // a sentence; the screen says how much of it
+func (t table) layOut(columns []column) (string, error) {
+	var laid bytes.Buffer
+	tabs := tabwriter.NewWriter(&laid, 0, 0, 2, ' ', 0)
+	p := printer{Screen: Screen{Writer: tabs}}
+	for row := -1; row < len(t.items); row++ {
+		var cells []string
+		for i, c := range columns {
+			cell, limit := c.title, widest
+			if i == len(columns)-1 {
+				limit = 1024 // the screen says how much of it
+			}
+			if row >= 0 {
+				cell = c.of(&t.items[row])
+			}
+			cells = append(cells, cmp.Or(redact.Line(cell, limit), "-"))
 		}
-		cells[i] = cmp.Or(redact.Line(cell, limit), "-")
+		p.line("%s", strings.Join(cells, "\t"))
 	}
-	if !first {
-		cells = cells[1:]
-	}
-	p.line("%s", strings.Join(cells, "\t"))
+	err := cmp.Or(p.err, tabs.Flush())
+	return laid.String(), err
 }
 
 // urgency puts what waits for a person first, then what runs, then what ended.

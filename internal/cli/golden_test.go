@@ -66,7 +66,10 @@ func waiting() *v1alpha1.AlertRemediation {
 				Diff: "  Deployment/checkout\n-   image: checkout:2\n+   image: checkout:1\n",
 				Undo: "  Deployment/checkout\n-   image: checkout:1\n+   image: checkout:2\n",
 			}},
-			Refusals: []v1alpha1.Refusal{{Reason: v1alpha1.ReasonAwaitingApproval, Message: "The plan waits for a person."}},
+			Refusals: []v1alpha1.Refusal{
+				{Reason: v1alpha1.ReasonEmergencyStop, Message: "Everything is stopped."},
+				{Reason: v1alpha1.ReasonAwaitingApproval, Message: "The plan waits for a person."},
+			},
 		}
 		ar.Status.Conditions = []metav1.Condition{
 			{Type: v1alpha1.Succeeded, Status: metav1.ConditionUnknown, Reason: "Running", LastTransitionTime: at(1)},
@@ -127,7 +130,7 @@ func TestWhatIsPrintedOfOneRemediationIsGolden(t *testing.T) {
 		"timeline-waiting.txt":  func(p *printer) { p.tell(story{ar: waiting()}) },
 		"timeline-markdown.md":  func(p *printer) { p.postMortem(ended()) },
 		"markdown-waiting.md":   func(p *printer) { p.postMortem(story{ar: waiting()}) },
-		"diff.txt":              func(p *printer) { p.plan("", waiting().Status.Plan) },
+		"diff.txt":              func(p *printer) { p.plan("", waiting().Status.Plan); p.next(waiting()) },
 		"diff-coloured.txt":     func(p *printer) { p.Colours = true; p.plan("", waiting().Status.Plan) },
 		"describe-coloured.txt": func(p *printer) { p.Colours = true; p.describe(ended().ar) },
 	}
@@ -153,7 +156,7 @@ func TestTheTableIsGolden(t *testing.T) {
 		return []v1alpha1.AlertRemediation{*foreign, *ended().ar, *waiting()}
 	}
 	screens := map[string]Screen{
-		"get.txt": {}, "get-coloured.txt": {Colours: true}, "get-120.txt": {Colours: true, Width: 120}, "get-40.txt": {Width: 40},
+		"get.txt": {}, "get-coloured.txt": {Colours: true}, "get-120.txt": {Colours: true, Width: 120}, "get-80.txt": {Width: 80}, "get-40.txt": {Width: 40},
 	}
 	for name, screen := range screens {
 		t.Run(name, func(t *testing.T) {

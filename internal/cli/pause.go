@@ -130,7 +130,7 @@ func (c Cluster) setPauses(ctx context.Context, policy *v1alpha1.RemediationPoli
 	case apierrors.IsConflict(err):
 		return fmt.Errorf("somebody changed policy %s in the same moment: say it again", policy.Name)
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%w, or hold everything there with `kubectl annotate namespace %s %s='why'`", explained(err), policy.Namespace, v1alpha1.PauseAnnotation)
+		return fmt.Errorf("%w, or hold one workload with `kubectl -n %s annotate deployment NAME %s='why'`", explained(err), policy.Namespace, v1alpha1.PauseAnnotation)
 	}
 	return explained(err)
 }

@@ -121,7 +121,7 @@ func (c Cluster) editsOf(ctx context.Context, ar *v1alpha1.AlertRemediation, ref
 // editsBy leaves out the operator, whose operations are told one by one, and what
 // controllers say in a status. It is pure.
 func editsBy(entries []metav1.ManagedFieldsEntry, ref v1alpha1.ObjectReference, ar *v1alpha1.AlertRemediation) []edit {
-	from, to := ar.Spec.Alert.StartsAt.Time, time.Time{}
+	from, to := cmp.Or(ar.Spec.Alert.StartsAt.Time, ar.CreationTimestamp.Time), time.Time{}
 	if ar.Finished() {
 		to = meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Succeeded).LastTransitionTime.Time
 	}

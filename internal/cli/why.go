@@ -41,7 +41,8 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	judged := policy.JudgeTarget(c.facts(ctx, target, y.Operator))
+	facts := c.facts(ctx, target, y.Operator)
+	judged := policy.JudgeTarget(facts)
 	p := printer{Screen: Screen{Writer: w}}
 	p.line("%s in %s", target, target.Namespace)
 	switch {
@@ -49,6 +50,9 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 		p.line("  no policy decides about it")
 	case judged.Mode == "":
 		p.line("  policy %s; which mode is in force is not known", judged.Policy)
+	case facts.Default.Err == nil && facts.Default.Value == nil:
+		p.line("  policy %s, but there is no policy %s/%s: every namespace is in mode Observe; `kubectl kubernaut doctor` says what mends it",
+			judged.Policy, y.Operator.Namespace, v1alpha1.DefaultPolicyName)
 	case judged.Mode == v1alpha1.ModeAuto:
 		p.line("  policy %s, mode Auto: a plan is carried out unless one of its rules or the ceiling says otherwise", judged.Policy)
 	case judged.Mode == v1alpha1.ModeApprove:

@@ -45,6 +45,13 @@ func Line(s string, limit int) string {
 	return Cut(strings.Join(strings.Fields(Text(s)), " "), limit)
 }
 
+// Harmless returns words of our own on one line, at most limit bytes long and with
+// nothing in it that steers a terminal. It looks for no secrets: what we say about
+// tokens is none.
+func Harmless(s string, limit int) string {
+	return Cut(strings.Join(strings.Fields(clean(Cut(s, MaxText))), " "), limit)
+}
+
 // Field returns a value that is stored under a name, as Text does: whole
 // replaced by Marker if the name says that it is a secret.
 func Field(name, value string) string {

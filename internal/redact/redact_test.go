@@ -196,3 +196,13 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+func TestHarmlessKeepsWhatWeSayAboutTokens(t *testing.T) {
+	const says = "no token: send Authorization: Bearer with one"
+	if got := redact.Harmless("\x1b[2J"+says+"\u202e\n", 100); got != says {
+		t.Errorf("got %q, want %q", got, says)
+	}
+	if got := redact.Harmless(says, 12); got != "no t…[cut]" {
+		t.Errorf("got %q", got)
+	}
+}
