@@ -8,7 +8,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -158,13 +157,6 @@ func nodes(codes ...analysis.NodeCode) func(*picture) {
 		for i, code := range codes {
 			p.Nodes = append(p.Nodes, analysis.Node{Name: fmt.Sprintf("node-%d", i), Code: code})
 		}
-	}
-}
-
-func requests(before, after string, name corev1.ResourceName) func(*picture) {
-	return func(p *picture) {
-		p.good.Resources.Requests = corev1.ResourceList{name: resource.MustParse(before)}
-		p.bad.Resources.Requests = corev1.ResourceList{name: resource.MustParse(after)}
 	}
 }
 

@@ -67,8 +67,8 @@ func inText(names map[string]bool) func(string) string {
 	for _, name := range slices.SortedFunc(maps.Keys(names), func(a, b string) int { return len(b) - len(a) }) {
 		all = append(all, regexp.QuoteMeta(name))
 	}
-	any := regexp.MustCompile(`\b(?:` + strings.Join(all, "|") + `)\b`)
-	return func(text string) string { return any.ReplaceAllStringFunc(text, rotated) }
+	known := regexp.MustCompile(`\b(?:` + strings.Join(all, "|") + `)\b`)
+	return func(text string) string { return known.ReplaceAllStringFunc(text, rotated) }
 }
 
 func rename(tree any, speak func(string) string) any {
