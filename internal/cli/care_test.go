@@ -87,6 +87,12 @@ var _ = Describe("Whoever looks after it", func() {
 		server.Create(ctx, build.Policy(ns, "auto", v1alpha1.ModeApprove).Obj())
 		why.Workload = ns + "/deploy/web"
 		printed("why.txt", ns, out, why.Print(ctx, root, out))
+
+		Expect(server.Client.Delete(ctx, build.Policy(ns, "auto", v1alpha1.ModeApprove).Obj())).To(Succeed())
+		server.Create(ctx, build.Policy(ns, "phase-1-approve", v1alpha1.ModeApprove).With(func(p *v1alpha1.RemediationPolicy) {
+			p.Spec.Selectors.Alerts = []string{"KubePodCrashLooping", "KubeDeploymentRolloutStuck"}
+		}).Obj())
+		printed("why-for-alerts.txt", ns, out, why.Print(ctx, root, out))
 	})
 	It("is told what a workload is called", func(ctx SpecContext) {
 		server.Create(ctx, build.Deployment(ns, "checkout").Obj())

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -42,9 +43,47 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 		return err
 	}
 	facts := c.facts(ctx, target, y.Operator)
-	judged := policy.JudgeTarget(facts)
 	p := printer{Screen: Screen{Writer: w}}
 	p.line("%s in %s", target, target.Namespace)
+	p.byAlert(facts, y.Operator)
+	return c.printHistory(ctx, &p, target)
+}
+
+// byAlert prints what the gates say, once for all alerts to which they say the same.
+func (p *printer) byAlert(facts policy.Facts, operator Operator) {
+	var words []string
+	about := map[string][]string{}
+	alerts := selected(facts.Policies.Value)
+	for _, alert := range alerts {
+		var said bytes.Buffer
+		facts.Remediation.Spec.Alert.Name = alert
+		(&printer{Screen: Screen{Writer: &said}}).judged(facts, operator)
+		if about[said.String()] == nil {
+			words = append(words, said.String())
+		}
+		about[said.String()] = append(about[said.String()], cmp.Or(redact.Line(alert, widest), "every other alert"))
+	}
+	for _, said := range words {
+		if len(alerts) > 1 {
+			p.line("  For %s:", strings.Join(about[said], ", "))
+		}
+		p.line("%s", strings.TrimSuffix(said, "\n"))
+	}
+}
+
+// selected are the alerts that policies name, each once, and last none of them.
+func selected(policies []v1alpha1.RemediationPolicy) []string {
+	var alerts []string
+	for i := range policies {
+		alerts = append(alerts, policies[i].Spec.Selectors.Alerts...)
+	}
+	slices.Sort(alerts)
+	return append(slices.Compact(alerts), "")
+}
+
+// judged prints what the gates say.
+func (p *printer) judged(facts policy.Facts, operator Operator) {
+	judged := policy.JudgeTarget(facts)
 	switch {
 	case judged.Policy == "":
 		p.line("  no policy decides about it")
@@ -52,14 +91,14 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 		p.line("  policy %s; which mode is in force is not known", judged.Policy)
 	case facts.Default.Err == nil && facts.Default.Value == nil:
 		p.line("  policy %s, but there is no policy %s/%s: every namespace is in mode Observe; `kubectl kubernaut doctor` says what mends it",
-			judged.Policy, y.Operator.Namespace, v1alpha1.DefaultPolicyName)
+			judged.Policy, operator.Namespace, v1alpha1.DefaultPolicyName)
 	case judged.Mode == v1alpha1.ModeAuto:
 		p.line("  policy %s, mode Auto: a plan is carried out unless one of its rules or the ceiling says otherwise", judged.Policy)
 	case judged.Mode == v1alpha1.ModeApprove:
 		p.line("  policy %s, mode Approve: a plan waits for a person", judged.Policy)
 	default:
 		p.line("  policy %s, mode %s: no plan is ever carried out; change spec.mode of the policy, or the ceiling in %s/%s",
-			judged.Policy, judged.Mode, y.Operator.Namespace, v1alpha1.DefaultPolicyName)
+			judged.Policy, judged.Mode, operator.Namespace, v1alpha1.DefaultPolicyName)
 	}
 	for _, r := range judged.Refusals {
 		p.line("  %s", redact.Line(said(r.Refusal), 1024))
@@ -67,7 +106,6 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 	if len(judged.Refusals) == 0 {
 		p.line("  no gate is in the way; the dry run, the diff and whether an alert fires are looked at when there is a plan")
 	}
-	return c.printHistory(ctx, &p, target)
 }
 
 // said is a gate's word; that something could not be read is about the rights of
