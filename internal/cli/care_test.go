@@ -55,8 +55,8 @@ var _ = Describe("Whoever looks after it", func() {
 		Expect(cli.Grant{Namespace: home, Level: action.LevelNode, Operator: shipped, NodeLeases: "medik8s-leases"}.Print(&manifests)).To(Succeed())
 		server.Apply(ctx, manifests.Bytes())
 	}
-	// clear takes away what other specs left in other namespaces.
-	clear := func(ctx context.Context) {
+	// empty takes away what other specs left in other namespaces.
+	empty := func(ctx context.Context) {
 		for _, list := range []client.ObjectList{&v1alpha1.RemediationPolicyList{}, &v1alpha1.AlertRemediationList{}, &v1alpha1.WorkflowRunList{}} {
 			Expect(server.Client.List(ctx, list)).To(Succeed())
 			Expect(meta.EachListItem(list, func(item runtime.Object) error { return server.Client.Delete(ctx, item.(client.Object)) })).To(Succeed())
@@ -113,7 +113,7 @@ var _ = Describe("Whoever looks after it", func() {
 	})
 
 	It("has it all looked through, with what mends each fault", Serial, func(ctx SpecContext) {
-		clear(ctx)
+		empty(ctx)
 		doctor := cli.Doctor{Operator: shipped}
 		screen := cli.Screen{Writer: out}
 		server.Create(ctx, build.Policy(ns, "auto", v1alpha1.ModeAuto).Obj())
@@ -195,7 +195,7 @@ var _ = Describe("Whoever looks after it", func() {
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(MatchError(apierrors.IsNotFound, "is gone"))
 	})
 	It("removes everything, and leaves no finalizer behind", Serial, func(ctx SpecContext) {
-		clear(ctx)
+		empty(ctx)
 		ar := build.Remediation(ns, "a").Obj()
 		server.Create(ctx, ar, build.Policy(ns, "p", v1alpha1.ModeAuto).Obj())
 		run := build.Run(ns, "held", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {

@@ -16,19 +16,19 @@ func near(typed string, names []string) []string {
 		name string
 		at   int
 	}
-	var close []candidate
+	var closest []candidate
 	for _, name := range names {
 		at := distance(typed, name)
 		if typed != "" && (strings.HasPrefix(name, typed) || strings.HasSuffix(name, typed)) {
 			at = 1 // the rest was left out
 		}
 		if at <= far {
-			close = append(close, candidate{name, at})
+			closest = append(closest, candidate{name, at})
 		}
 	}
-	slices.SortFunc(close, func(a, b candidate) int { return cmp.Or(a.at-b.at, strings.Compare(a.name, b.name)) })
+	slices.SortFunc(closest, func(a, b candidate) int { return cmp.Or(a.at-b.at, strings.Compare(a.name, b.name)) })
 	var found []string
-	for _, c := range close[:min(len(close), shown)] {
+	for _, c := range closest[:min(len(closest), shown)] {
 		found = append(found, c.name)
 	}
 	return found
