@@ -41,6 +41,7 @@ func (d *duo) cutOff(t *testing.T, how outage, when moment) {
 	g.Expect(end(t.Context())).To(Succeed())
 	back := time.Now()
 	e.end()
+	took := time.Since(back)
 
 	g.Expect(d.insist(t.Context(), message(unheard, 0))).To(Succeed())
 	g.Expect(d.fingerprints(t.Context(), unheard)).To(HaveLen(alertsOf))
@@ -48,8 +49,20 @@ func (d *duo) cutOff(t *testing.T, how outage, when moment) {
 	delete(heard.answered, http.StatusServiceUnavailable)
 	g.Expect(heard.answered).To(BeEmpty(), "other answers to an alert that could not be stored")
 	g.Expect(heard.slowest).To(BeNumerically("<", 9*time.Second))
-	t.Logf("the right end %s after the API server was back; processes started again: %d; senders were told 503, the slowest after %s",
-		time.Since(back).Round(100*time.Millisecond), d.restarts()-before, heard.slowest.Round(10*time.Millisecond))
+	g.Expect(e.conflicts()).To(BeNumerically("<", 50), "saves of what a cache that fell behind showed")
+	t.Logf("the right end %s after the API server was back; processes started again: %d; stale saves: %d; senders were told 503, the slowest after %s",
+		took.Round(100*time.Millisecond), d.restarts()-before, e.conflicts(), heard.slowest.Round(10*time.Millisecond))
+}
+
+// conflicts counts the operator's writes that somebody else's came before, by the audit log.
+func (e *episode) conflicts() int {
+	count := 0
+	for _, event := range e.server.AuditIn(e.ns) {
+		if event.User.Username == kubetest.OperatorUser && event.ResponseStatus != nil && event.ResponseStatus.Code == http.StatusConflict {
+			count++
+		}
+	}
+	return count
 }
 
 func (d *duo) restarts() int {

@@ -16,7 +16,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/clearance"
@@ -108,7 +107,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		For(&v1alpha1.AlertRemediation{}).
 		Owns(&v1alpha1.WorkflowRun{}).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency, RateLimiter: phase.Backoff[ctrl.Request]()}).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+		Complete(phase.Reconciler(mgr.GetClient(), r.Live, r))
 }
 
 // Reconcile drives one alert from admission to a verified end.

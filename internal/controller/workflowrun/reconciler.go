@@ -65,7 +65,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Optio
 		For(&v1alpha1.WorkflowRun{}).
 		Watches(&v1alpha1.AlertRemediation{}, handler.EnqueueRequestsFromMapFunc(r.runsOf)).
 		WithOptions(options).
-		Complete(reconcile.AsReconciler(mgr.GetClient(), r))
+		Complete(phase.Reconciler(mgr.GetClient(), r.Live, r))
 }
 
 // Reconcile drives one run from its first plan to its last effect.

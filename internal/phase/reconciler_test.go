@@ -1,0 +1,52 @@
+package phase_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kubernaut/kubernaut/internal/phase"
+)
+
+// source says of every object where it was read.
+type source struct {
+	client.Client
+	name string
+}
+
+func (s source) Get(_ context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+	obj.SetName(key.Name)
+	obj.SetLabels(map[string]string{"from": s.name})
+	return nil
+}
+
+// script ends each pass as it says, and notes what was read where.
+type script struct {
+	ends []error
+	read []string
+}
+
+func (s *script) Reconcile(_ context.Context, pod *corev1.Pod) (ctrl.Result, error) {
+	s.read = append(s.read, pod.Name+" from "+pod.Labels["from"])
+	return phase.Result(phase.Continue, s.ends[len(s.read)-1])
+}
+
+func TestWhatWasStaleIsReadPastTheCacheOnce(t *testing.T) {
+	inner := &script{ends: []error{phase.ErrStale, nil, phase.ErrStale, nil, nil}}
+	r := phase.Reconciler(source{name: "cache"}, source{name: "server"}, inner)
+	for _, name := range []string{"a", "b", "a", "a", "a"} {
+		if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: name}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"a from cache", "b from cache", "a from server", "a from server", "a from cache"}
+	if !slices.Equal(inner.read, want) {
+		t.Errorf("read %q, want %q", inner.read, want)
+	}
+}
