@@ -30,7 +30,8 @@ func clean(s string) string {
 func steers(r rune) bool { return r == '\x1b' || r >= '\u0080' && r <= '\u009f' }
 
 // printable drops control characters and the invisible ones that reorder or
-// join text.
+// join text. What nobody has assigned yet a terminal may take for either: it is
+// seen to have been there.
 func printable(r rune) rune {
 	switch {
 	case r == '\n' || r == '\t' || r >= ' ' && r <= '~':
@@ -39,6 +40,8 @@ func printable(r rune) rune {
 		return -1
 	case unicode.Is(unicode.Zs, r):
 		return ' '
+	case unicode.Is(unicode.C, r):
+		return '\uFFFD'
 	}
 	return r
 }

@@ -127,6 +127,7 @@ func TestTextTakesTerminalTricksOut(t *testing.T) {
 		"a separator of lines":               {"a\u2028b", "a\nb"},
 		"a space that is none":               {"a\u00a0b", "a b"},
 		"what is no UTF-8":                   {"a\xffb", "a\uFFFDb"},
+		"what is no character yet":           {"a\u07b4b\ue000c", "a\uFFFDb\uFFFDc"},
 		"newlines and tabs are left to Text": {"a\n\tb", "a\n\tb"},
 	}
 	for name, row := range rows {
