@@ -65,6 +65,8 @@ type Handler struct {
 	heard    *memory
 	// known have shown who they are, strangers have yet to.
 	known, strangers room
+	// fetching are those who have what their message left out fetched.
+	fetching room
 }
 
 // New returns a handler. Without groups, what a message leaves out is told and
@@ -74,6 +76,7 @@ func New(cluster Cluster, door Door, groups Groups, clk clock.PassiveClock, sett
 		cluster: cluster, door: door, groups: groups, clock: clk, settings: settings, metrics: newMetrics(reg), heard: newMemory(),
 		known:     room{messages: maxMessages, bytes: maxBytes},
 		strangers: room{messages: maxStrangers, bytes: maxStrangerBytes},
+		fetching:  room{messages: maxFetching, bytes: maxFetching * alert.MaxBody},
 	}
 }
 
@@ -109,7 +112,7 @@ func (h *Handler) hear(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	}
 	leave := place.take(r.ContentLength)
 	if leave == nil {
-		return tally{}, &httpFault{status: http.StatusServiceUnavailable, says: "too many messages at once; send this one again", counts: answerOverload}
+		return tally{}, overload()
 	}
 	defer leave()
 	body, fault := read(ctx, w, r)
@@ -131,6 +134,13 @@ func (h *Handler) hear(ctx context.Context, w http.ResponseWriter, r *http.Reque
 
 // take takes the alerts of a message, and tells what could not be taken.
 func (h *Handler) take(ctx context.Context, who sender, message alert.Message) (tally, *httpFault) {
+	if message.Truncated > 0 && h.groups != nil {
+		leave := h.fetching.take(alert.MaxBody)
+		if leave == nil {
+			return tally{}, overload()
+		}
+		defer leave()
+	}
 	message = h.complete(ctx, message)
 	t := h.receive(ctx, who, message)
 	h.count(t)
@@ -214,6 +224,10 @@ func decoded(body []byte) (alert.Message, *httpFault) {
 		return alert.Message{}, &httpFault{status: http.StatusBadRequest, says: err.Error()}
 	}
 	return message, nil
+}
+
+func overload() *httpFault {
+	return &httpFault{status: http.StatusServiceUnavailable, says: "too many messages at once; send this one again", counts: answerOverload}
 }
 
 func tooLarge() *httpFault {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -83,14 +84,20 @@ const atOnce = 8
 // the others from it; only the end of our patience does.
 func (h *Handler) receive(ctx context.Context, who sender, message alert.Message) tally {
 	type fate struct {
-		got result
-		err error
+		got      result
+		err      error
+		panicked string
 	}
 	fates := make([]fate, len(message.Items))
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, item := range message.Items {
 		group.Go(func() error {
+			defer func() {
+				if p := recover(); p != nil {
+					fates[i].panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+				}
+			}()
 			if fates[i].err = ctx.Err(); fates[i].err == nil {
 				fates[i].got, fates[i].err = h.one(ctx, who, item, message.GroupKey)
 			}
@@ -100,6 +107,9 @@ func (h *Handler) receive(ctx context.Context, who sender, message alert.Message
 	_ = group.Wait() // what went wrong is told of each alert
 	t := tally{results: make(map[result]int)}
 	for i, f := range fates {
+		if f.panicked != "" {
+			panic(f.panicked) // where net/http looks: it costs this message its answer, and not the process
+		}
 		t.add(i, f.got, f.err)
 	}
 	return t

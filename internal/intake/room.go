@@ -13,6 +13,8 @@ const (
 	// Of those who are known only once their body was read.
 	maxStrangers     = 4
 	maxStrangerBytes = alert.MaxBody
+	// A message of a few bytes may bring a whole group with it, which it then holds.
+	maxFetching = 2
 )
 
 // room bounds how many messages, and how many bytes of them, are under way.
