@@ -178,6 +178,22 @@ var _ = Describe("A node", func() {
 		}
 	})
 
+	It("is not done with because another taint is off it than the one that was meant", func(ctx SpecContext) {
+		name := server.Namespace(ctx)
+		node := machine(ctx, name, tainted("team", time.Minute), tainted("zone", time.Minute))
+		placed(ctx, name, "web")
+		act, target := find("UntaintNode"), nodeTarget(node)
+		op := planned(ctx, act, target, untaint(nil)).Operations[0]
+		for key, done := range map[string]bool{"team": false, "zone": true} {
+			Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(node), node)).To(Succeed())
+			node.Spec.Taints = []corev1.Taint{{Key: key, Value: "red", Effect: corev1.TaintEffectNoSchedule}}
+			Expect(server.Client.Update(ctx, node)).To(Succeed())
+			progress, err := act.Settled(ctx, world(), target, action.Plan{Operations: []action.Operation{op}})
+			Expect(err).NotTo(HaveOccurred())
+			Expect(progress.Done).To(Equal(done), "only the taint %s is left", key)
+		}
+	})
+
 	It("is changed by no tenant's account, whatever that was granted", func(ctx SpecContext) {
 		ns := server.Namespace(ctx)
 		act, target := find("Cordon"), bareNode(ctx, ns)

@@ -85,16 +85,43 @@ func (untaintNode) Settled(ctx context.Context, world action.World, target actio
 	if err != nil {
 		return lost(err)
 	}
-	var before []corev1.Taint
-	for _, field := range plan.Operations[0].Precondition.Fields {
+	off, err := takenOff(plan.Operations[0].Operation)
+	if err != nil {
+		return action.Progress{}, fmt.Errorf("reading which taint of %s was taken off: %w", target, err)
+	}
+	back := slices.ContainsFunc(off, func(taint corev1.Taint) bool { return carries(node.Spec.Taints, taint) })
+	return arrived(!back, "the taint is off the node", "somebody put the taint back"), nil
+}
+
+// takenOff returns the taints that were there before an operation and not after it.
+func takenOff(op v1alpha1.Operation) ([]corev1.Taint, error) {
+	var before, after []corev1.Taint
+	for _, field := range op.Precondition.Fields {
 		if err := json.Unmarshal(field.Value.Raw, &before); err != nil {
-			return action.Progress{}, fmt.Errorf("reading which taints %s had: %w", target, err)
+			return nil, err
 		}
 	}
-	off := slices.ContainsFunc(before, func(had corev1.Taint) bool {
-		return !slices.ContainsFunc(node.Spec.Taints, func(has corev1.Taint) bool { return same(has, had) })
-	})
-	return arrived(off, "the taint is off the node", "somebody put the taint back"), nil
+	entries, err := jsonpatch.Parse(op.Body.Raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if entry.Op != jsonpatch.Replace {
+			continue // what is tested is what was before; a list that is removed leaves none
+		}
+		left, err := json.Marshal(entry.Value)
+		if err == nil {
+			err = json.Unmarshal(left, &after)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(before, func(taint corev1.Taint) bool { return carries(after, taint) }), nil
+}
+
+func carries(taints []corev1.Taint, wanted corev1.Taint) bool {
+	return slices.ContainsFunc(taints, func(t corev1.Taint) bool { return same(t, wanted) })
 }
 
 func taintOf(params action.Params) corev1.Taint {
