@@ -24,6 +24,16 @@ func oldestSet(s *analysis.Snapshot) *appsv1.ReplicaSet {
 	return nil
 }
 
+// unready is what the kubelet says of a pod of the oldest revision: first and last
+// so long after the newest came.
+func unready(s *analysis.Snapshot, first, last time.Duration) corev1.Event {
+	came := s.ReplicaSets[0].CreationTimestamp
+	return corev1.Event{
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: oldestSet(s).Name + "-x7k2p"}, Type: corev1.EventTypeWarning, Reason: "Unhealthy",
+		FirstTimestamp: metav1.NewTime(came.Add(first)), LastTimestamp: metav1.NewTime(came.Add(last)),
+	}
+}
+
 func progressing(s *analysis.Snapshot) *appsv1.DeploymentCondition {
 	conditions := s.Deployments[0].Status.Conditions
 	for i := range conditions {
@@ -66,6 +76,14 @@ func TestDiagnoseTellsNeighboursApart(t *testing.T) {
 					LastTimestamp: metav1.NewTime(s.TakenAt.Add(-time.Minute)),
 				})
 			},
+		},
+		"pods of the old revision whose probes fail while they are ended": {
+			file: "release-all-at-once", cause: badRelease,
+			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, 0, 2*time.Second)) },
+		},
+		"pods of the old revision whose probes failed before they were ended": {
+			file: "release-all-at-once", cause: unknown,
+			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, -time.Second, 2*time.Second)) },
 		},
 		"without events nobody knows that the old pods were well": {
 			file: "release-all-at-once", cause: unknown,

@@ -125,7 +125,7 @@ func wasHealthy(sc *scene, w *workload, r, next revision) (string, int) {
 	case known:
 		return "", 0
 	}
-	if ran := came.Sub(r.created); ran >= provenBy && sc.details() == 0 && !sc.troubled(r) {
+	if ran := came.Sub(r.created); ran >= provenBy && sc.details() == 0 && !sc.troubled(r, came) {
 		return fmt.Sprintf("ran for %s without a crash", ran.Round(time.Second)), 10
 	}
 	return "", 0

@@ -267,10 +267,14 @@ func (sc *scene) warned(r revision, from, until time.Time) *corev1.Event {
 }
 
 // troubled reports whether a pod of a revision was said to be unwell, not ready for
-// instance or not even begun, for longer than a start takes.
-func (sc *scene) troubled(r revision) bool {
+// instance or not even begun, for longer than a start takes. What was first said
+// once the next revision had come is how its pods end: nobody listens any more, and
+// the kubelet still asks.
+func (sc *scene) troubled(r revision, came time.Time) bool {
 	return slices.ContainsFunc(sc.Events, func(e corev1.Event) bool {
-		return e.InvolvedObject.Kind == "Pod" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) && e.LastTimestamp.After(r.created.Add(provenBy))
+		ending := !e.FirstTimestamp.IsZero() && !e.FirstTimestamp.Time.Before(came)
+		return e.InvolvedObject.Kind == "Pod" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) &&
+			e.LastTimestamp.After(r.created.Add(provenBy)) && !ending
 	})
 }
 
