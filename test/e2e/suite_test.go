@@ -54,14 +54,16 @@ type lab struct {
 
 // status is what localcluster tells.
 type status struct {
-	Kubeconfig string `json:"kubeconfig"`
-	AuditLog   string `json:"auditLog"`
-	Binaries   string `json:"binaries"`
-	NodeList   []struct {
-		Name    string `json:"name"`
-		Address string `json:"address"`
-		Veth    string `json:"veth"`
-	} `json:"nodeList"`
+	Kubeconfig string       `json:"kubeconfig"`
+	AuditLog   string       `json:"auditLog"`
+	Binaries   string       `json:"binaries"`
+	NodeList   []nodeStatus `json:"nodeList"`
+}
+
+type nodeStatus struct {
+	Name    string `json:"name"`
+	Address string `json:"address"`
+	Veth    string `json:"veth"`
 }
 
 var cluster *lab
