@@ -37,6 +37,25 @@ type choice struct {
 	err    error
 }
 
+// eachPolicy asks about the policy of every target. One that can't be read refuses;
+// where there is none, the scope has said so.
+func (v view) eachPolicy(refuses func(choice) (Refusal, bool)) []Refusal {
+	var all []Refusal
+	for _, c := range v.chosen {
+		if c.err != nil {
+			all = append(all, unreadable(policies(v), c.err)...)
+			continue
+		}
+		if c.policy == nil {
+			continue
+		}
+		if no, refused := refuses(c); refused {
+			all = append(all, no)
+		}
+	}
+	return all
+}
+
 func (f Facts) view() view {
 	v := view{Facts: f}
 	for _, target := range f.Targets() {

@@ -11,20 +11,10 @@ const budgetHour = time.Hour
 
 // budgetSpent (12): within an hour as many runs were made as the policy has places for.
 func budgetSpent(v view) []Refusal {
-	var all []Refusal
-	for _, c := range v.chosen {
-		if c.err != nil {
-			all = append(all, unreadable(policies(v), c.err)...)
-			continue
-		}
-		if c.policy == nil {
-			continue
-		}
-		if free, ok := place(c.policy, v.reserved, v.Now); !ok {
-			all = append(all, overBudget(c.policy, free))
-		}
-	}
-	return all
+	return v.eachPolicy(func(c choice) (Refusal, bool) {
+		free, ok := place(c.policy, v.reserved, v.Now)
+		return overBudget(c.policy, free), !ok
+	})
 }
 
 // place reports whether the budget of a policy has a place for one more run, and

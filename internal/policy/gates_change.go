@@ -18,20 +18,10 @@ const ours = "kubernaut"
 
 // coolingDown (13): the target was remediated a short while ago.
 func coolingDown(v view) []Refusal {
-	var all []Refusal
-	for _, c := range v.chosen {
-		if c.err != nil {
-			all = append(all, unreadable(policies(v), c.err)...)
-			continue
-		}
-		if c.policy == nil {
-			continue
-		}
-		if other, ok := recent(v.places(), c.target.UID, v.reserved, v.Now.Add(-Cooldown(c.policy))); ok {
-			all = append(all, tooSoon(c.policy, other, c.target.String()))
-		}
-	}
-	return all
+	return v.eachPolicy(func(c choice) (Refusal, bool) {
+		other, found := recent(v.places(), c.target.UID, v.reserved, v.Now.Add(-Cooldown(c.policy)))
+		return tooSoon(c.policy, other, c.target.String()), found
+	})
 }
 
 // reserved reports whether a reservation is this case's own: that of its run, or
