@@ -24,13 +24,14 @@ func oldestSet(s *analysis.Snapshot) *appsv1.ReplicaSet {
 	return nil
 }
 
-// unready is what the kubelet says of a pod of the oldest revision: first and last
-// so long after the newest came.
-func unready(s *analysis.Snapshot, first, last time.Duration) corev1.Event {
+// unready is what the kubelet says of a pod of the oldest revision, asking it every
+// second: first and last so long after the newest came, and so often in all.
+func unready(s *analysis.Snapshot, first, last time.Duration, count int32) corev1.Event {
+	oldestSet(s).Spec.Template.Spec.Containers[0].ReadinessProbe = &corev1.Probe{PeriodSeconds: 1}
 	came := s.ReplicaSets[0].CreationTimestamp
 	return corev1.Event{
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: oldestSet(s).Name + "-x7k2p"}, Type: corev1.EventTypeWarning, Reason: "Unhealthy",
-		FirstTimestamp: metav1.NewTime(came.Add(first)), LastTimestamp: metav1.NewTime(came.Add(last)),
+		FirstTimestamp: metav1.NewTime(came.Add(first)), LastTimestamp: metav1.NewTime(came.Add(last)), Count: count,
 	}
 }
 
@@ -79,11 +80,21 @@ func TestDiagnoseTellsNeighboursApart(t *testing.T) {
 		},
 		"pods of the old revision whose probes fail while they are ended": {
 			file: "release-all-at-once", cause: badRelease,
-			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, 0, 2*time.Second)) },
+			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, 0, 2*time.Second, 2)) },
 		},
-		"pods of the old revision whose probes failed before they were ended": {
+		"pods of the old revision whose probes failed as they began, and while they are ended": {
+			file: "release-all-at-once", cause: badRelease,
+			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, -24*time.Second, 2*time.Second, 4)) },
+		},
+		"pods of the old revision whose probes failed until they were ended": {
 			file: "release-all-at-once", cause: unknown,
-			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, -time.Second, 2*time.Second)) },
+			change: func(s *analysis.Snapshot) { s.Events = append(s.Events, unready(s, -24*time.Second, -time.Second, 4)) },
+		},
+		"pods of the old revision whose probes failed all the time": {
+			file: "release-all-at-once", cause: unknown,
+			change: func(s *analysis.Snapshot) {
+				s.Events = append(s.Events, unready(s, -24*time.Second, 2*time.Second, 25))
+			},
 		},
 		"without events nobody knows that the old pods were well": {
 			file: "release-all-at-once", cause: unknown,

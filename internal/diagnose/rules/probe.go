@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,6 +95,19 @@ func (sc *scene) asked(c *corev1.ContainerStatus) bool {
 
 func probesOf(c *corev1.Container) map[string]*corev1.Probe {
 	return map[string]*corev1.Probe{"Readiness": c.ReadinessProbe, "Liveness": c.LivenessProbe, "Startup": c.StartupProbe}
+}
+
+// slowestProbe is the longest time between two askings of a probe.
+func slowestProbe(template *corev1.PodTemplateSpec) time.Duration {
+	var slowest int32
+	for i := range template.Spec.Containers {
+		for _, p := range probesOf(&template.Spec.Containers[i]) {
+			if p != nil {
+				slowest = max(slowest, cmp.Or(p.PeriodSeconds, 10)) // the API server's default
+			}
+		}
+	}
+	return time.Duration(slowest) * time.Second
 }
 
 // portOf returns the port a probe asks at, by number.

@@ -267,16 +267,33 @@ func (sc *scene) warned(r revision, from, until time.Time) *corev1.Event {
 }
 
 // troubled reports whether a pod of a revision was said to be unwell, not ready for
-// instance or not even begun, for longer than a start takes. What was first said
-// once the next revision had come is how its pods end: nobody listens any more, and
-// the kubelet still asks.
+// instance or not even begun, for longer than a start takes, before the next
+// revision came.
 func (sc *scene) troubled(r revision, came time.Time) bool {
 	return slices.ContainsFunc(sc.Events, func(e corev1.Event) bool {
-		ending := !e.FirstTimestamp.IsZero() && !e.FirstTimestamp.Time.Before(came)
 		return e.InvolvedObject.Kind == "Pod" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) &&
-			e.LastTimestamp.After(r.created.Add(provenBy)) && !ending
+			e.LastTimestamp.After(r.created.Add(provenBy)) && !ending(&e, r, came)
 	})
 }
+
+// ending reports whether a warning about a pod is how it ended: nobody listens any
+// more, and the kubelet still asks. What it said of the start as well stands in the
+// same event; then they must be too few for a probe that failed all the time.
+func ending(e *corev1.Event, r revision, came time.Time) bool {
+	first, last := e.FirstTimestamp.Time, e.LastTimestamp.Time
+	switch {
+	case first.IsZero() || last.Before(came):
+		return false
+	case !first.Before(came):
+		return true
+	}
+	failed := time.Duration(e.Count) * slowestProbe(r.template)
+	return e.Reason == "Unhealthy" && e.Count < toldEach && failed < last.Sub(first)/2
+}
+
+// toldEach is how many events about one pod the kubelet tells before it leaves some
+// out: the burst of client-go's event recorder.
+const toldEach = 25
 
 // isPodOf reports whether a pod has the name its ReplicaSet would give it.
 func isPodOf(pod, replicaSet string) bool {
