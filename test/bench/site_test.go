@@ -93,10 +93,11 @@ func kubeconfigOf(account *rest.Config) clientcmdapi.Config {
 	return *cfg
 }
 
-// await waits until something holds, and fails with what was waited for.
+// await waits until something holds, and fails with what was waited for. It looks
+// rarely: what it asks costs the API server what is measured.
 func (s *site) await(b *testing.B, patience time.Duration, what string, holds wait.ConditionWithContextFunc) {
 	b.Helper()
-	if err := wait.PollUntilContextTimeout(b.Context(), 50*time.Millisecond, patience, true, holds); err != nil {
+	if err := wait.PollUntilContextTimeout(b.Context(), 500*time.Millisecond, patience, true, holds); err != nil {
 		b.Fatalf("waiting for %s: %v", what, err)
 	}
 }
