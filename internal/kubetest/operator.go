@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,13 +117,24 @@ func (o *Operator) Resident() (now, peak int64, err error) {
 	return now, peak, nil
 }
 
-// FreeAddress returns an address of the loopback that nobody listens at.
+// FreeAddress returns an address of the loopback that nobody listens at, and that
+// stays free while a process that had it is started again: its port is below those
+// that Linux gives to outgoing connections (ip_local_port_range) and to NodePorts.
 func FreeAddress(tb testing.TB) string {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
+	const lowest, beyond, tries = 10240, 30000, 100
+	for range tries {
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(lowest+rand.IntN(beyond-lowest)))
+		listener, err := net.Listen("tcp", address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
+		_ = listener.Close()
+		return address
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	tb.Fatalf("none of %d ports from %d to %d is free", tries, lowest, beyond-1)
+	return ""
 }

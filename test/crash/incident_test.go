@@ -63,6 +63,9 @@ func (in *incident) begin(a act) {
 // what is still to come until the very end: nothing is left to be written, and the
 // lease is given back.
 func (in *incident) advance(ctx context.Context, a act) error {
+	if err := in.player.play(ctx); err != nil { // the alert is about what is there
+		return err
+	}
 	if in.sender.fire(ctx); !in.sender.fired {
 		return errors.New("the alert was not taken")
 	}
@@ -72,9 +75,6 @@ func (in *incident) advance(ctx context.Context, a act) error {
 	}
 	observed := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Verified) != nil
 	in.player.sick = !a.helps && observed // the rollout is completed first
-	if err := in.player.play(ctx); err != nil {
-		return err
-	}
 	if observed && a.helps && !in.lasts {
 		in.sender.resolve(ctx)
 	}
