@@ -91,7 +91,7 @@ specs: $(if $(CLUSTER),,packages) build $(GINKGO) ## The part of e2e that has a 
 
 bench: ## Measure what has to be fast and small; figures in _output/bench.json, for benchstat in bench.txt (25 min).
 	mkdir -p _output && rm -f _output/bench.json
-	assets=$(ASSETS) && export KUBEBUILDER_ASSETS=$$assets && for run in 'Diagnose 1s' 'Intake|Plan|Storm|Resident 1x'; do \
+	assets=$(ASSETS) && export KUBEBUILDER_ASSETS=$$assets && for run in 'Diagnose|Reconcile 1s' 'Intake|Plan|Storm|Resident 1x'; do \
 	  go test -run '^$$' -bench "$${run% *}" -benchtime "$${run#* }" -timeout 60m ./test/bench -figures $(CURDIR)/_output/bench.json; \
 	done | tee _output/bench.txt
 

@@ -342,8 +342,10 @@ type AlertRemediation struct {
 	// spec is the wish.
 	// +required
 	Spec AlertRemediationSpec `json:"spec"`
-	// status is the observation.
+	// status is the observation. Its only writer is the operator: the API server need not
+	// keep track of who owns which field.
 	// +optional
+	// +structType=atomic
 	Status AlertRemediationStatus `json:"status,omitzero"`
 }
 

@@ -268,8 +268,10 @@ type RemediationPolicy struct {
 	// spec is the wish.
 	// +required
 	Spec RemediationPolicySpec `json:"spec"`
-	// status is the observation.
+	// status is the observation. Its only writer is the operator: the API server need not
+	// keep track of who owns which field.
 	// +optional
+	// +structType=atomic
 	Status RemediationPolicyStatus `json:"status,omitzero"`
 }
 

@@ -212,8 +212,10 @@ type WorkflowRun struct {
 	// spec is the wish.
 	// +required
 	Spec WorkflowRunSpec `json:"spec"`
-	// status is the observation.
+	// status is the observation. Its only writer is the operator: the API server need not
+	// keep track of who owns which field.
 	// +optional
+	// +structType=atomic
 	Status WorkflowRunStatus `json:"status,omitzero"`
 }
 

@@ -57,7 +57,7 @@ func (a adjustResources) Plan(ctx context.Context, world action.World, target ac
 	if w.unseen {
 		return action.Plan{}, fmt.Errorf("planning AdjustResources: the controller of %s has not seen its latest change yet", target)
 	}
-	revisions, err := world.History.Revisions(ctx, target.ObjectReference)
+	revisions, err := world.History.Revisions(ctx, w.object)
 	if err != nil {
 		return action.Plan{}, err
 	}

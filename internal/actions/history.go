@@ -8,13 +8,13 @@ import (
 	"slices"
 	"strconv"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -33,10 +33,10 @@ type history struct{ reader client.Reader }
 func NewHistory(reader client.Reader) action.History { return history{reader} }
 
 // Revisions returns the revisions of a workload, newest first.
-func (h history) Revisions(ctx context.Context, workload v1alpha1.ObjectReference) ([]action.Revision, error) {
+func (h history) Revisions(ctx context.Context, workload client.Object) ([]action.Revision, error) {
 	revisions, err := h.revisions(ctx, workload)
 	if err != nil {
-		return nil, fmt.Errorf("reading the history of %s: %w", workload, err)
+		return nil, fmt.Errorf("reading the history of %s: %w", client.ObjectKeyFromObject(workload), err)
 	}
 	slices.SortFunc(revisions, func(a, b action.Revision) int {
 		return cmp.Or(cmp.Compare(b.Number, a.Number), cmp.Compare(a.Name, b.Name))
@@ -44,49 +44,41 @@ func (h history) Revisions(ctx context.Context, workload v1alpha1.ObjectReferenc
 	return revisions, nil
 }
 
-func (h history) revisions(ctx context.Context, ref v1alpha1.ObjectReference) ([]action.Revision, error) {
-	switch ref.GroupVersionKind().GroupKind() {
-	case deployments:
-		return h.ofDeployment(ctx, ref)
-	case statefulSets:
-		set := &appsv1.StatefulSet{}
-		if err := h.reader.Get(ctx, ref.NamespacedName(), set); err != nil {
-			return nil, err
-		}
-		return h.ofSet(ctx, set, set.Spec.Selector)
-	case daemonSets:
-		set := &appsv1.DaemonSet{}
-		if err := h.reader.Get(ctx, ref.NamespacedName(), set); err != nil {
-			return nil, err
-		}
-		return h.ofSet(ctx, set, set.Spec.Selector)
+func (h history) revisions(ctx context.Context, workload client.Object) ([]action.Revision, error) {
+	switch w := workload.(type) {
+	case *appsv1.Deployment:
+		return h.ofDeployment(ctx, w)
+	case *appsv1.StatefulSet:
+		return h.ofSet(ctx, w, w.Spec.Selector)
+	case *appsv1.DaemonSet:
+		return h.ofSet(ctx, w, w.Spec.Selector)
 	}
-	return nil, fmt.Errorf("a %s has none", ref.Kind)
+	return nil, fmt.Errorf("a %T has none", workload)
 }
 
-func (h history) ofDeployment(ctx context.Context, ref v1alpha1.ObjectReference) ([]action.Revision, error) {
-	d := &appsv1.Deployment{}
-	if err := h.reader.Get(ctx, ref.NamespacedName(), d); err != nil {
-		return nil, err
-	}
-	sets := &appsv1.ReplicaSetList{}
-	if err := h.list(ctx, sets, d.Namespace, d.Spec.Selector); err != nil {
+func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]action.Revision, error) {
+	sets, pods := &appsv1.ReplicaSetList{}, &corev1.PodList{}
+	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, sets, pods); err != nil {
 		return nil, err
 	}
 	sets.Items = slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, d) })
-	pods := &corev1.PodList{}
-	if err := h.list(ctx, pods, d.Namespace, d.Spec.Selector); err != nil {
-		return nil, err
-	}
 	return deploymentRevisions(d, sets.Items, pods.Items), nil
 }
 
-func (h history) list(ctx context.Context, list client.ObjectList, namespace string, selector *metav1.LabelSelector) error {
+// lists reads what a workload's selector selects, the kinds side by side: each
+// list waits until the API server's cache has caught up.
+func (h history) lists(ctx context.Context, namespace string, selector *metav1.LabelSelector, kinds ...client.ObjectList) error {
 	matching, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
 		return err
 	}
-	return h.reader.List(ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching})
+	group, ctx := errgroup.WithContext(ctx)
+	for _, list := range kinds {
+		group.Go(func() error {
+			return h.reader.List(ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching})
+		})
+	}
+	return group.Wait()
 }
 
 // deploymentRevisions reads the revisions off the ReplicaSets. It is pure.
@@ -158,12 +150,8 @@ func restarted(rs *appsv1.ReplicaSet, pods []corev1.Pod) bool {
 // ofSet returns the revisions of a StatefulSet or DaemonSet. What its pods were
 // like before is not recorded, so only ready pods speak for a revision.
 func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.LabelSelector) ([]action.Revision, error) {
-	kept := &appsv1.ControllerRevisionList{}
-	if err := h.list(ctx, kept, set.GetNamespace(), selector); err != nil {
-		return nil, err
-	}
-	pods := &corev1.PodList{}
-	if err := h.list(ctx, pods, set.GetNamespace(), selector); err != nil {
+	kept, pods := &appsv1.ControllerRevisionList{}, &corev1.PodList{}
+	if err := h.lists(ctx, set.GetNamespace(), selector, kept, pods); err != nil {
 		return nil, err
 	}
 	var revisions []action.Revision

@@ -24,7 +24,7 @@ func rolledOut(ctx context.Context, world action.World, target action.Target) (a
 	}
 	switch obj := w.object.(type) {
 	case *appsv1.Deployment:
-		return deploymentProgress(ctx, world, target, obj)
+		return deploymentProgress(ctx, world, obj)
 	case *appsv1.StatefulSet:
 		return statefulSetProgress(obj), nil
 	case *appsv1.DaemonSet:
@@ -42,7 +42,7 @@ func lost(err error) (action.Progress, error) {
 	return action.Progress{}, err
 }
 
-func deploymentProgress(ctx context.Context, world action.World, target action.Target, d *appsv1.Deployment) (action.Progress, error) {
+func deploymentProgress(ctx context.Context, world action.World, d *appsv1.Deployment) (action.Progress, error) {
 	progress := stages(d.Generation, d.Status.ObservedGeneration, counts{
 		wanted: replicas(d.Spec.Replicas), all: d.Status.Replicas, updated: d.Status.UpdatedReplicas, available: d.Status.AvailableReplicas,
 	})
@@ -50,7 +50,7 @@ func deploymentProgress(ctx context.Context, world action.World, target action.T
 	if progress.Done || stuck == nil || stuck.Status != corev1.ConditionFalse || stuck.Reason != progressDeadlineExceeded {
 		return progress, nil
 	}
-	revisions, err := world.History.Revisions(ctx, target.ObjectReference)
+	revisions, err := world.History.Revisions(ctx, d)
 	if err != nil {
 		return action.Progress{}, err
 	}

@@ -45,7 +45,7 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if w.unseen {
 		return action.Plan{}, fmt.Errorf("planning RolloutUndo: the controller of %s has not seen its latest change yet", target)
 	}
-	revisions, err := world.History.Revisions(ctx, target.ObjectReference)
+	revisions, err := world.History.Revisions(ctx, w.object)
 	if err != nil {
 		return action.Plan{}, err
 	}

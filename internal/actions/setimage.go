@@ -44,7 +44,7 @@ func (a setImage) Plan(ctx context.Context, world action.World, target action.Ta
 	if w.unseen {
 		return action.Plan{}, fmt.Errorf("planning SetImage: the controller of %s has not seen its latest change yet", target)
 	}
-	revisions, err := world.History.Revisions(ctx, target.ObjectReference)
+	revisions, err := world.History.Revisions(ctx, w.object)
 	if err != nil {
 		return action.Plan{}, err
 	}

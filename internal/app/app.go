@@ -51,6 +51,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/rightofway"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -92,7 +93,8 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	if err != nil {
 		return err
 	}
-	mgr, acting, err := newManager(cfg, rc, scheme)
+	road := rightofway.New()
+	mgr, acting, err := newManager(cfg, rc, scheme, road)
 	if err != nil {
 		return fmt.Errorf("building the manager: %w", err)
 	}
@@ -113,7 +115,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	if err != nil {
 		return fmt.Errorf("reading the host name: %w", err)
 	}
-	webhook, err := newIntake(ctx, cfg, mgr, user)
+	webhook, err := newIntake(ctx, cfg, mgr, user, road)
 	if err != nil {
 		return err
 	}
@@ -164,9 +166,10 @@ func serve(ctx context.Context, mgr ctrl.Manager, webhook *httpd.Server) error {
 	return group.Wait()
 }
 
-// newManager returns the manager, and how tenants' objects are reached: if one of
-// several replicas leads, by that one only.
-func newManager(cfg config.Config, rc *rest.Config, scheme *runtime.Scheme) (ctrl.Manager, *rest.Config, error) {
+// newManager returns the manager, whose requests leave the road to the intake's,
+// and how tenants' objects are reached: if one of several replicas leads, by that
+// one only.
+func newManager(cfg config.Config, rc *rest.Config, scheme *runtime.Scheme, road *rightofway.Road) (ctrl.Manager, *rest.Config, error) {
 	options, acting := managerOptions(cfg, scheme), rc
 	if cfg.LeaderElection.Enabled {
 		lock, err := leader.New(rc, leader.Settings{
@@ -181,7 +184,9 @@ func newManager(cfg config.Config, rc *rest.Config, scheme *runtime.Scheme) (ctr
 		options.LeaderElectionReleaseOnCancel = true // nothing of the leader's outlives the manager
 		options.LeaseDuration, options.RenewDeadline, options.RetryPeriod = new(leaseDuration), new(renewDeadline), new(retryPeriod)
 	}
-	mgr, err := ctrl.NewManager(rc, options)
+	managed := rest.CopyConfig(rc)
+	managed.Wrap(road.Transport)
+	mgr, err := ctrl.NewManager(managed, options)
 	return mgr, acting, err
 }
 
@@ -253,12 +258,16 @@ func named(name string) fields.Selector { return fields.OneTermEqualSelector("me
 // newDesk wires what the gates look at.
 func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
 	live := mgr.GetAPIReader()
+	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
 		Client: mgr.GetClient(),
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
 		Guards: func(ctx context.Context) ([]string, error) {
-			return guard.Check(ctx, mgr.GetClient(), user)
+			if err != nil {
+				return nil, err
+			}
+			return guard.Faults(ctx, mgr.GetClient(), guards)
 		},
 		Resolver: resolver, Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,

@@ -46,6 +46,8 @@ var rules = []rule{
 		because: "an alert becomes an object, whatever else is down"},
 	{rooms: "internal/httpd", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "it serves whatever it is given"},
+	{rooms: "internal/rightofway", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: kubernetesClients,
+		because: "it knows that somebody waits, and nothing of what for"},
 	{rooms: "internal/caller", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: []string{"net/http/..."},
 		because: "who somebody is does not depend on what they want"},
 	{rooms: "internal/servingcert", own: []string{"api/...", "pkg/...", "internal/..."},

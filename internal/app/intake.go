@@ -18,6 +18,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/httpd"
 	"github.com/kubernaut/kubernaut/internal/intake"
+	"github.com/kubernaut/kubernaut/internal/rightofway"
 	"github.com/kubernaut/kubernaut/internal/servingcert"
 )
 
@@ -27,12 +28,12 @@ const linger = 2 * time.Second
 
 // newIntake returns the server of Alertmanager's webhook, on every replica. A
 // replica is ready when it is.
-func newIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user string) (*httpd.Server, error) {
+func newIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user string, road *rightofway.Road) (*httpd.Server, error) {
 	if err := intake.Index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, fmt.Errorf("indexing remediations: %w", err)
 	}
 	handler := intake.New(
-		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake")},
+		intake.Cluster{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("kubernaut-intake"), Road: road},
 		newDoor(cfg.Intake, mgr),
 		groups(cfg),
 		clock.RealClock{},

@@ -159,8 +159,8 @@ func Default() Config {
 		},
 		Metrics:     Endpoint{Address: ":8080"},
 		Health:      Endpoint{Address: ":8081"},
-		Diagnosis:   Diagnosis{Concurrency: 4, Timeout: Duration{Duration: 30 * time.Second}},
-		Remediation: Remediation{Concurrency: 8},
+		Diagnosis:   Diagnosis{Concurrency: 32, Timeout: Duration{Duration: 30 * time.Second}},
+		Remediation: Remediation{Concurrency: 32},
 		Nodes:       Nodes{LeaseNamespace: "medik8s-leases"},
 	}
 }

@@ -21,20 +21,25 @@ const Label = "kubernaut.io/guard"
 // in place what somebody added.
 const remedy = "kubectl kubernaut guards | kubectl replace --force -f -"
 
-// Check returns a sentence for each guard that the cluster lacks, or has in
-// another form than shipped for this operator's user name. No sentence means
-// that all are in force.
+// Check returns what Faults says of the guards that are shipped for this
+// operator's user name.
 func Check(ctx context.Context, reader client.Reader, operatorUser string) ([]string, error) {
 	shipped, err := Shipped(operatorUser)
 	if err != nil {
 		return nil, err
 	}
+	return Faults(ctx, reader, shipped)
+}
+
+// Faults returns a sentence for each guard that the cluster lacks, or has in
+// another form than shipped. No sentence means that all are in force.
+func Faults(ctx context.Context, reader client.Reader, shipped []Guard) ([]string, error) {
 	policies := &admissionregistrationv1.ValidatingAdmissionPolicyList{}
-	if err := reader.List(ctx, policies, client.HasLabels{Label}); err != nil {
+	if err := reader.List(ctx, policies, client.HasLabels{Label}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the guards' policies: %w", err)
 	}
 	bindings := &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}
-	if err := reader.List(ctx, bindings, client.HasLabels{Label}); err != nil {
+	if err := reader.List(ctx, bindings, client.HasLabels{Label}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the guards' bindings: %w", err)
 	}
 	var faults []string

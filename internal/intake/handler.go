@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubernaut/kubernaut/internal/redact"
+	"github.com/kubernaut/kubernaut/internal/rightofway"
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
@@ -52,6 +53,8 @@ type Cluster struct {
 	Live client.Reader
 	// Events tell people what was not taken.
 	Events events.EventRecorder
+	// Road on which requests go before the controllers'; nil: all go alike.
+	Road *rightofway.Road
 }
 
 // Handler answers Alertmanager's posts.
@@ -86,7 +89,7 @@ func New(cluster Cluster, door Door, groups Groups, clk clock.PassiveClock, sett
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	tally, fault := h.hear(ctx, w, r)
+	tally, fault := h.hear(h.cluster.Road.First(ctx), w, r)
 	if fault != nil {
 		h.refuse(ctx, fault)
 		fault.write(w)

@@ -83,6 +83,7 @@ const atOnce = 8
 // receive takes the alerts of a message. One that can't be stored does not keep
 // the others from it; only the end of our patience does.
 func (h *Handler) receive(ctx context.Context, who sender, message alert.Message) tally {
+	defer h.cluster.Road.Hold()() // the sender was let in, and waits
 	type fate struct {
 		got      result
 		err      error

@@ -57,8 +57,7 @@ func (p *Pass[T]) write(ctx context.Context) error {
 	if err != nil || !changed {
 		return err
 	}
-	patch := client.MergeFromWithOptions(p.base, client.MergeFromWithOptimisticLock{})
-	err = p.client.Status().Patch(ctx, p.Obj, patch)
+	err = p.client.Status().Update(ctx, p.Obj)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return ErrStale
 	}
@@ -69,7 +68,7 @@ func (p *Pass[T]) write(ctx context.Context) error {
 	return nil
 }
 
-// statusDiffers compares the statuses only: a status patch drops changes of
+// statusDiffers compares the statuses only: a write of the status drops changes of
 // anything else silently, so they must not look like work to be done.
 func statusDiffers(a, b client.Object) (bool, error) {
 	before, err := runtime.DefaultUnstructuredConverter.ToUnstructured(a)

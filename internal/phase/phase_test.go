@@ -87,7 +87,7 @@ func TestSave(t *testing.T) {
 		want   error
 	}{
 		"writes nothing when the status is as it was": {change: func(*v1alpha1.WorkflowRun) {}},
-		"writes nothing for metadata alone, which a status patch would drop": {
+		"writes nothing for metadata alone, which a write of the status would drop": {
 			change: func(r *v1alpha1.WorkflowRun) { r.Labels = map[string]string{"a": "b"} },
 		},
 		"writes a status that changed":        {change: progress, writes: 1},
@@ -98,12 +98,12 @@ func TestSave(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			writes := 0
-			c := newClient(t, func(ctx context.Context, c client.Client, obj client.Object, patch client.Patch) error {
+			c := newClient(t, func(ctx context.Context, c client.Client, obj client.Object) error {
 				writes++
 				if row.answer != nil {
 					return row.answer
 				}
-				return c.Status().Patch(ctx, obj, patch)
+				return c.Status().Update(ctx, obj)
 			})
 			var run v1alpha1.WorkflowRun
 			if err := c.Get(t.Context(), client.ObjectKey{Namespace: "n", Name: "r"}, &run); err != nil {
@@ -155,7 +155,7 @@ func fail(err error) step {
 
 func progress(r *v1alpha1.WorkflowRun) { r.Status.Progress = "1/1" }
 
-func newClient(t *testing.T, patch func(context.Context, client.Client, client.Object, client.Patch) error) client.Client {
+func newClient(t *testing.T, update func(context.Context, client.Client, client.Object) error) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -163,12 +163,12 @@ func newClient(t *testing.T, patch func(context.Context, client.Client, client.O
 	}
 	run := &v1alpha1.WorkflowRun{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "r"}}
 	plain := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run).WithStatusSubresource(run).Build()
-	if patch == nil {
+	if update == nil {
 		return plain
 	}
 	return interceptor.NewClient(plain, interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, _ string, obj client.Object, p client.Patch, _ ...client.SubResourcePatchOption) error {
-			return patch(ctx, c, obj, p)
+		SubResourceUpdate: func(ctx context.Context, c client.Client, _ string, obj client.Object, _ ...client.SubResourceUpdateOption) error {
+			return update(ctx, c, obj)
 		},
 	})
 }

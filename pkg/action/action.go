@@ -83,8 +83,9 @@ type World struct {
 
 // History knows the revisions of a workload.
 type History interface {
-	// Revisions returns the revisions of a workload, newest first.
-	Revisions(ctx context.Context, workload v1alpha1.ObjectReference) ([]Revision, error)
+	// Revisions returns the revisions of a workload (*appsv1.Deployment, StatefulSet
+	// or DaemonSet, as it was just read), newest first.
+	Revisions(ctx context.Context, workload client.Object) ([]Revision, error)
 }
 
 // Revision of a workload, as its ReplicaSet or ControllerRevision keeps it.

@@ -97,7 +97,7 @@ func kubeconfigOf(account *rest.Config) clientcmdapi.Config {
 // rarely: what it asks costs the API server what is measured.
 func (s *site) await(b *testing.B, patience time.Duration, what string, holds wait.ConditionWithContextFunc) {
 	b.Helper()
-	if err := wait.PollUntilContextTimeout(b.Context(), 500*time.Millisecond, patience, true, holds); err != nil {
+	if err := wait.PollUntilContextTimeout(b.Context(), time.Second, patience, true, holds); err != nil {
 		b.Fatalf("waiting for %s: %v", what, err)
 	}
 }

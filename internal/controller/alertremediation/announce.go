@@ -2,6 +2,7 @@ package alertremediation
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -10,32 +11,46 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// announce tells of every condition the pass changed, in the order of the
-// phases. It is called only when the status was saved.
+// announce tells of what the pass decided, in the order of the phases. It is
+// called only when the status was saved.
 func (r *Reconciler) announce(p *pass) {
-	for _, condition := range []string{
-		v1alpha1.Admitted, v1alpha1.Planned, v1alpha1.Approved, v1alpha1.Executed, v1alpha1.Verified, v1alpha1.Succeeded,
-	} {
-		before := meta.FindStatusCondition(p.Before().Status.Conditions, condition)
-		after := meta.FindStatusCondition(p.Obj.Status.Conditions, condition)
-		if after == nil || before != nil && before.Status == after.Status && before.Reason == after.Reason {
-			continue
-		}
-		if condition == v1alpha1.Succeeded && after.Status == metav1.ConditionUnknown {
-			continue // that it runs is no news
-		}
+	for _, c := range news(p.Before(), p.Obj) {
 		kind := corev1.EventTypeNormal
-		if after.Status == metav1.ConditionFalse {
+		if c.Status == metav1.ConditionFalse {
 			kind = corev1.EventTypeWarning
 		}
-		r.Events.Eventf(p.Obj, nil, kind, after.Reason, condition, "%s", note(condition, after))
+		r.Events.Eventf(p.Obj, nil, kind, c.Reason, c.Type, "%s", note(c))
 	}
 }
 
-// note is what an event about a condition says.
-func note(condition string, c *metav1.Condition) string {
-	if c.Message == "" {
-		return fmt.Sprintf("%s is %s: %s", condition, c.Status, c.Reason)
+// news returns the conditions that are worth an event: those that changed, but
+// for what goes without saying, and for one whose words the next one repeats. A
+// storm's events cost the API server as much as its decisions. It is pure.
+func news(before, after *v1alpha1.AlertRemediation) []metav1.Condition {
+	var told []metav1.Condition
+	for _, condition := range []string{
+		v1alpha1.Admitted, v1alpha1.Planned, v1alpha1.Approved, v1alpha1.Executed, v1alpha1.Verified, v1alpha1.Succeeded,
+	} {
+		was := meta.FindStatusCondition(before.Status.Conditions, condition)
+		is := meta.FindStatusCondition(after.Status.Conditions, condition)
+		switch {
+		case is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason:
+			continue
+		case condition == v1alpha1.Succeeded && is.Status == metav1.ConditionUnknown, is.Reason == v1alpha1.ReasonTargetFound:
+			continue // that it runs, and what it is about
+		}
+		if last := len(told) - 1; last >= 0 && strings.Contains(is.Message, told[last].Message) {
+			told = told[:last]
+		}
+		told = append(told, *is)
 	}
-	return cut(fmt.Sprintf("%s: %s", condition, c.Message), maxMessage)
+	return told
+}
+
+// note is what an event about a condition says.
+func note(c metav1.Condition) string {
+	if c.Message == "" {
+		return fmt.Sprintf("%s is %s: %s", c.Type, c.Status, c.Reason)
+	}
+	return cut(fmt.Sprintf("%s: %s", c.Type, c.Message), maxMessage)
 }

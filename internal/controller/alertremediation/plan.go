@@ -17,8 +17,7 @@ import (
 )
 
 // plan ensures that the operations that would help are known, and what the
-// gates say to them now. That a plan was made is worth a write of its own; then
-// the gates' words are still fresh enough to decide by.
+// gates say to them now: their words are fresh enough to decide by.
 func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	if settled(p.Obj, v1alpha1.Planned) {
 		return phase.Continue, nil
@@ -37,9 +36,6 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	}
 	r.show(p.Obj, proposal)
 	set(p.Obj, v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonPlanReady, planned(proposal.Status))
-	if err := r.save(ctx, p); err != nil {
-		return phase.Continue, err
-	}
 	return r.answer(p, proposal)
 }
 

@@ -36,7 +36,7 @@ func (r *Reconciler) write(ctx context.Context, asked *v1alpha1.AlertRemediation
 		if ar.UID != asked.UID || !wanted(ar) || targetUID(ar) != targetUID(asked) {
 			return nil
 		}
-		err := r.patch(ctx, ar, change)
+		err := r.put(ctx, ar, change)
 		ar, written = nil, err == nil // after a conflict it is read again
 		return err
 	})
@@ -46,14 +46,14 @@ func (r *Reconciler) write(ctx context.Context, asked *v1alpha1.AlertRemediation
 	return written, nil
 }
 
-// patch sends a change of the status, if there is one, under an optimistic lock.
-func (r *Reconciler) patch(ctx context.Context, ar *v1alpha1.AlertRemediation, change func(*v1alpha1.AlertRemediation)) error {
+// put writes a changed status, if it changed, unless somebody wrote since it was read.
+func (r *Reconciler) put(ctx context.Context, ar *v1alpha1.AlertRemediation, change func(*v1alpha1.AlertRemediation)) error {
 	changed := ar.DeepCopy()
 	change(changed)
 	if equality.Semantic.DeepEqual(ar.Status, changed.Status) {
 		return nil
 	}
-	return r.client.Status().Patch(ctx, changed, client.MergeFromWithOptions(ar, client.MergeFromWithOptimisticLock{}))
+	return r.client.Status().Update(ctx, changed)
 }
 
 func targetUID(ar *v1alpha1.AlertRemediation) types.UID {
