@@ -84,9 +84,9 @@ e2e: specs ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
 
 # FOCUS chooses some of them by a regular expression of their names.
 FOCUS ?=
-specs: $(if $(CLUSTER),,packages) build $(GINKGO) ## The part of e2e that has a whole cluster.
+specs: packages build $(GINKGO) ## The part of e2e that has a whole cluster.
 	mkdir -p _output
-	KUBERNETES=$(KUBERNETES) CLUSTER=$(CLUSTER) $(GINKGO) run --tags=e2e --timeout=40m $(if $(FOCUS),--focus '$(FOCUS)') \
+	KUBERNETES=$(KUBERNETES) $(GINKGO) run --tags=e2e --timeout=40m $(if $(FOCUS),--focus '$(FOCUS)') \
 	  --output-dir=_output --junit-report=$(if $(FOCUS),specs,e2e).xml ./test/e2e
 
 bench: ## Measure what has to be fast and small; figures in _output/bench.json, for benchstat in bench.txt (25 min).

@@ -57,13 +57,27 @@ func (h history) revisions(ctx context.Context, workload client.Object) ([]actio
 }
 
 func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]action.Revision, error) {
-	sets, pods := &appsv1.ReplicaSetList{}, &corev1.PodList{}
-	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, sets, pods); err != nil {
+	sets := &appsv1.ReplicaSetList{}
+	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, sets); err != nil {
 		return nil, err
 	}
 	sets.Items = slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, d) })
-	return deploymentRevisions(d, sets.Items, pods.Items), nil
+	revisions, newest := deploymentRevisions(d, sets.Items)
+	before := predecessor(revisions)
+	if before == nil || before.ReadyPods > 0 {
+		return revisions, nil // that it serves says more than that it did
+	}
+	pods := &corev1.PodList{}
+	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, pods); err != nil {
+		return nil, err
+	}
+	before.WasAvailable = servedUntil(d, before.CreatedAt, newest, restarted(newest, pods.Items))
+	return revisions, nil
 }
+
+// mostListed bounds what is read of a kind. What is beyond is not seen, and a
+// revision that is not seen to have been healthy is none to return to.
+const mostListed = 500
 
 // lists reads what a workload's selector selects, the kinds side by side: each
 // list waits until the API server's cache has caught up.
@@ -75,14 +89,15 @@ func (h history) lists(ctx context.Context, namespace string, selector *metav1.L
 	group, ctx := errgroup.WithContext(ctx)
 	for _, list := range kinds {
 		group.Go(func() error {
-			return h.reader.List(ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching})
+			return h.reader.List(ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed))
 		})
 	}
 	return group.Wait()
 }
 
-// deploymentRevisions reads the revisions off the ReplicaSets. It is pure.
-func deploymentRevisions(d *appsv1.Deployment, sets []appsv1.ReplicaSet, pods []corev1.Pod) []action.Revision {
+// deploymentRevisions reads the revisions off the ReplicaSets, and returns the
+// current one's. It is pure.
+func deploymentRevisions(d *appsv1.Deployment, sets []appsv1.ReplicaSet) ([]action.Revision, *appsv1.ReplicaSet) {
 	revisions := make([]action.Revision, 0, len(sets))
 	var newest *appsv1.ReplicaSet
 	for i := range sets {
@@ -101,10 +116,7 @@ func deploymentRevisions(d *appsv1.Deployment, sets []appsv1.ReplicaSet, pods []
 		}
 		revisions = append(revisions, revision)
 	}
-	if before := predecessor(revisions); before != nil {
-		before.WasAvailable = servedUntil(d, before.CreatedAt, newest, restarted(newest, pods))
-	}
-	return revisions
+	return revisions, newest
 }
 
 // predecessor returns the revision before the current one.

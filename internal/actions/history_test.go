@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -104,13 +105,23 @@ func replicaSet(name, revision, keeps string, ready int32) appsv1.ReplicaSet {
 }
 
 func TestDeploymentRevisions(t *testing.T) {
-	d := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Template: image("web:3")}}
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", UID: "uid-web"},
+		Spec:       appsv1.DeploymentSpec{Template: image("web:3"), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+	}
 	d.Status.Conditions = []appsv1.DeploymentCondition{since(appsv1.DeploymentAvailable, corev1.ConditionFalse, time.Second)}
 	sets := []appsv1.ReplicaSet{
 		replicaSet("a", "1", "web:1", 0), replicaSet("b", "10", "web:3", 0), replicaSet("c", "9", "web:2", 0), replicaSet("d", "", "web:4", 0),
 	}
 	sets[2].CreationTimestamp = metav1.NewTime(came.Add(-time.Hour))
-	got := deploymentRevisions(d, sets, nil)
+	for i := range sets {
+		sets[i].OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}
+		sets[i].Labels = map[string]string{"app": "web"}
+	}
+	got, err := NewHistory(fake.NewClientBuilder().WithLists(&appsv1.ReplicaSetList{Items: sets}).Build()).Revisions(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := map[string]action.Revision{
 		"a": {Number: 1}, "b": {Number: 10, Current: true}, "c": {Number: 9, WasAvailable: true},
 	}

@@ -53,6 +53,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/rightofway"
 	"github.com/kubernaut/kubernaut/pkg/action"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
 // Options are what the command line says.
@@ -93,7 +94,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	if err != nil {
 		return err
 	}
-	road := rightofway.New()
+	road := rightofway.New(metrics.Registry)
 	mgr, acting, err := newManager(cfg, rc, scheme, road)
 	if err != nil {
 		return fmt.Errorf("building the manager: %w", err)
@@ -107,7 +108,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	history := actions.NewHistory(live)
 	resolver := evidence.NewResolver(live)
-	gatherer := evidence.NewGatherer(live, evidence.NewLogs(clients), clk)
+	gatherer := patient{evidence.NewGatherer(live, evidence.NewLogs(clients), clk), road}
 	desk := newDesk(cfg, user, mgr, tenants, resolver)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -164,6 +165,20 @@ func serve(ctx context.Context, mgr ctrl.Manager, webhook *httpd.Server) error {
 		return webhook.Start(ctx)
 	})
 	return group.Wait()
+}
+
+// patient gathers evidence when it has the road to itself: a gathering that has
+// begun has two seconds.
+type patient struct {
+	*evidence.Gatherer
+	road *rightofway.Road
+}
+
+// Gather waits, and gathers; what could not be waited for is missing.
+func (p patient) Gather(ctx context.Context, subject v1alpha1.ObjectReference, target v1alpha1.TargetReference) *analysis.Snapshot {
+	ctx, leave, _ := p.road.Work(ctx) // the context is at its end, and the gathering says so
+	defer leave()
+	return p.Gatherer.Gather(ctx, subject, target)
 }
 
 // newManager returns the manager, whose requests leave the road to the intake's,

@@ -17,6 +17,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/diagnose"
 	"github.com/kubernaut/kubernaut/internal/intake"
 	"github.com/kubernaut/kubernaut/internal/ledger"
+	"github.com/kubernaut/kubernaut/internal/rightofway"
 )
 
 // described takes a metric's name, help and labels out of what its Desc prints.
@@ -31,6 +32,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	diagnose.NewChain(registry)
 	diagnosis.New(nil, clk, nil, nil, registry)
 	workflowrun.New(workflowrun.Needs{}, registry)
+	rightofway.New(registry)
 	intake.New(intake.Cluster{}, intake.Door{}, nil, clk, intake.Settings{}, registry)
 
 	descriptions := make(chan *prometheus.Desc, 100)

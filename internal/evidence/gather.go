@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"golang.org/x/sync/semaphore"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,11 +22,12 @@ type Gatherer struct {
 	reader client.Reader
 	logs   Logs
 	clock  clock.PassiveClock
+	memory *semaphore.Weighted
 }
 
 // NewGatherer returns a gatherer that reads objects with reader and logs with logs.
 func NewGatherer(reader client.Reader, logs Logs, clk clock.PassiveClock) *Gatherer {
-	return &Gatherer{reader: reader, logs: logs, clock: clk}
+	return &Gatherer{reader: reader, logs: logs, clock: clk, memory: newRoom()}
 }
 
 // Gather returns what the cluster shows around the subject and its target. It
@@ -36,6 +38,7 @@ func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference,
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	l := &look{Gatherer: g, snapshot: s}
+	defer l.leave()
 	gather, known := collectors[target.APIVersion+" "+target.Kind]
 	if !known {
 		l.missing(analysis.Missing{What: target.String(), Why: "evidence about this kind is not gathered"})

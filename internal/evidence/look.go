@@ -25,6 +25,7 @@ const pageSize = 500
 type look struct {
 	*Gatherer
 	snapshot *analysis.Snapshot
+	taken    int64 // of the memory that all gatherings share
 
 	mu sync.Mutex // guards snapshot.Missing
 }

@@ -26,7 +26,7 @@ const (
 // machine gathers a node, and of its surroundings how many.
 func (l *look) machine(ctx context.Context) {
 	var node corev1.Node
-	if !l.target(ctx, &node) {
+	if !l.target(ctx, &node) || !l.room(ctx, pageSize) {
 		return
 	}
 	m := &analysis.Machine{Conditions: node.Status.Conditions, Taints: first(node.Spec.Taints, 10), Unschedulable: node.Spec.Unschedulable}

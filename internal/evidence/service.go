@@ -33,6 +33,9 @@ func (l *look) service(ctx context.Context) {
 	var svc corev1.Service
 	var n neighbourhood
 	found := false
+	if !l.room(ctx, pageSize) {
+		return
+	}
 	atOnce(
 		func() { found = l.target(ctx, &svc) },
 		func() {

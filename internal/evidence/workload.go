@@ -18,7 +18,7 @@ import (
 // about them.
 func (l *look) deployment(ctx context.Context) {
 	var d appsv1.Deployment
-	if !l.target(ctx, &d) {
+	if !l.target(ctx, &d) || !l.room(ctx, d.Status.Replicas) {
 		return
 	}
 	l.changed(&d, "spec", "template")
@@ -39,7 +39,7 @@ func (l *look) deployment(ctx context.Context) {
 
 func (l *look) statefulSet(ctx context.Context) {
 	var set appsv1.StatefulSet
-	if !l.target(ctx, &set) {
+	if !l.target(ctx, &set) || !l.room(ctx, set.Status.Replicas) {
 		return
 	}
 	l.snapshot.StatefulSets = []appsv1.StatefulSet{set}
@@ -49,7 +49,7 @@ func (l *look) statefulSet(ctx context.Context) {
 
 func (l *look) daemonSet(ctx context.Context) {
 	var set appsv1.DaemonSet
-	if !l.target(ctx, &set) {
+	if !l.target(ctx, &set) || !l.room(ctx, set.Status.CurrentNumberScheduled) {
 		return
 	}
 	l.snapshot.DaemonSets = []appsv1.DaemonSet{set}
@@ -59,7 +59,7 @@ func (l *look) daemonSet(ctx context.Context) {
 
 func (l *look) replicaSet(ctx context.Context) {
 	var set appsv1.ReplicaSet
-	if !l.target(ctx, &set) {
+	if !l.target(ctx, &set) || !l.room(ctx, set.Status.Replicas) {
 		return
 	}
 	l.snapshot.ReplicaSets = []appsv1.ReplicaSet{set}
@@ -108,6 +108,9 @@ func revisions(kept []appsv1.ControllerRevision) []analysis.Revision {
 func (l *look) pod(ctx context.Context) {
 	var pod corev1.Pod
 	var events []corev1.Event
+	if !l.room(ctx, 1) {
+		return
+	}
 	atOnce(
 		func() {
 			if l.target(ctx, &pod) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -83,13 +84,14 @@ const atOnce = 8
 // receive takes the alerts of a message. One that can't be stored does not keep
 // the others from it; only the end of our patience does.
 func (h *Handler) receive(ctx context.Context, who sender, message alert.Message) tally {
-	defer h.cluster.Road.Hold()() // the sender was let in, and waits
 	type fate struct {
 		got      result
 		err      error
 		panicked string
 	}
 	fates := make([]fate, len(message.Items))
+	r := &reception{Handler: h, who: who, groupKey: message.GroupKey}
+	defer r.end()
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, item := range message.Items {
@@ -100,7 +102,7 @@ func (h *Handler) receive(ctx context.Context, who sender, message alert.Message
 				}
 			}()
 			if fates[i].err = ctx.Err(); fates[i].err == nil {
-				fates[i].got, fates[i].err = h.one(ctx, who, item, message.GroupKey)
+				fates[i].got, fates[i].err = r.one(ctx, item)
 			}
 			return nil // the others are taken all the same
 		})
@@ -114,6 +116,25 @@ func (h *Handler) receive(ctx context.Context, who sender, message alert.Message
 		t.add(i, f.got, f.err)
 	}
 	return t
+}
+
+// reception is the taking of one message.
+type reception struct {
+	*Handler
+	who      sender
+	groupKey string
+
+	waits   sync.Once
+	release func()
+}
+
+// wait has others leave the road to the API server until the sender is answered.
+func (r *reception) wait() { r.waits.Do(func() { r.release = r.cluster.Road.Hold() }) }
+
+func (r *reception) end() {
+	if r.release != nil {
+		r.release()
+	}
 }
 
 // add counts what became of the alert at an index.
@@ -131,33 +152,34 @@ func (t *tally) add(index int, got result, err error) {
 }
 
 // one decides about one alert from its labels alone, then stores it.
-func (h *Handler) one(ctx context.Context, who sender, item alert.Item, groupKey string) (result, error) {
+func (r *reception) one(ctx context.Context, item alert.Item) (result, error) {
 	if item.Err != nil {
 		return "", refusalOf(item.Err)
 	}
 	a := item.Alert
-	named := a.Labels[h.settings.ClusterLabel]
+	named := a.Labels[r.settings.ClusterLabel]
 	switch {
-	case slices.Contains(h.settings.Ignore, a.Name()):
+	case slices.Contains(r.settings.Ignore, a.Name()):
 		return ignored, nil
-	case h.settings.Cluster != "" && named != "" && named != h.settings.Cluster:
+	case r.settings.Cluster != "" && named != "" && named != r.settings.Cluster:
 		return foreign, nil
 	}
-	f, err := identify(a, h.settings)
+	f, err := identify(a, r.settings)
 	if err != nil {
 		return "", err
 	}
-	if err := h.door.may(ctx, who, f.object.Namespace); err != nil {
+	if err := r.door.may(ctx, r.who, f.object.Namespace); err != nil {
 		return "", err
 	}
+	r.wait() // only who may send has others wait
 	if a.Status == alert.Resolved {
-		return h.resolve(ctx, f, a.EndsAt)
+		return r.resolve(ctx, f, a.EndsAt)
 	}
-	known, err := h.repeats(ctx, f)
+	known, err := r.repeats(ctx, f)
 	if known || err != nil {
 		return repeated, err
 	}
-	return h.create(ctx, f, f.remediation(a, groupKey))
+	return r.create(ctx, f, f.remediation(a, r.groupKey))
 }
 
 func (h *Handler) count(t tally) {

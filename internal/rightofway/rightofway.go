@@ -7,26 +7,45 @@ package rightofway
 import (
 	"context"
 	"net/http"
-	"sync/atomic"
+	"sync"
+	"time"
 
-	"golang.org/x/sync/semaphore"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// While somebody waits, narrow of the other requests are under way at a time, so
-// that they go on; else wide, which is more than there are workers.
 const (
-	wide   = 256
-	narrow = 4
+	// places is how many of the others go on side by side while somebody waits.
+	places = 4
+	// patience is how long a request is held back at most, and patienceOfWork how
+	// long work of many requests is, before its own deadline begins.
+	patience       = time.Second
+	patienceOfWork = 5 * time.Second
+	// Messages that come one after another, within follows, are a storm: between
+	// them the road stays narrow for as long as pause.
+	follows = time.Second
+	pause   = 300 * time.Millisecond
 )
 
 // Road is the way to one API server. On a nil Road nobody goes first.
 type Road struct {
-	waiting atomic.Int64
-	others  *semaphore.Weighted
+	places chan struct{}
+	held   prometheus.Counter
+
+	mu      sync.Mutex
+	waiting int
+	last    time.Time     // when the last one who waited was answered
+	cleared chan struct{} // closed when nobody waits any more; nil: nobody does
 }
 
 // New returns a road on which nobody is.
-func New() *Road { return &Road{others: semaphore.NewWeighted(wide)} }
+func New(reg prometheus.Registerer) *Road {
+	r := &Road{places: make(chan struct{}, places), held: prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "kubernaut_api_requests_held_total",
+		Help: "Times the controllers' requests to the API server were held back, because alerts were being stored.",
+	})}
+	reg.MustRegister(r.held)
+	return r
+}
 
 type first struct{}
 
@@ -35,39 +54,101 @@ func (r *Road) First(ctx context.Context) context.Context {
 	return context.WithValue(ctx, first{}, true)
 }
 
-// Hold keeps all other requests back until what it returns is called.
+// Hold holds others back until what it returns is called.
 func (r *Road) Hold() (release func()) {
 	if r == nil {
 		return func() {}
 	}
-	r.waiting.Add(1)
-	return func() { r.waiting.Add(-1) }
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting++
+	if r.cleared == nil {
+		r.cleared = make(chan struct{})
+	}
+	return sync.OnceFunc(r.release)
+}
+
+func (r *Road) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting--; r.waiting > 0 {
+		return
+	}
+	storm := time.Since(r.last) < follows
+	r.last = time.Now()
+	if !storm {
+		r.clear()
+		return
+	}
+	answered := r.last
+	time.AfterFunc(pause, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.waiting == 0 && r.last.Equal(answered) {
+			r.clear()
+		}
+	})
+}
+
+func (r *Road) clear() {
+	close(r.cleared)
+	r.cleared = nil
+}
+
+// Work waits for a place for a piece of work. None of the requests of the context
+// it returns is held back: work that has begun has a deadline.
+func (r *Road) Work(ctx context.Context) (on context.Context, leave func(), err error) {
+	leave, err = r.enter(ctx, patienceOfWork)
+	return r.First(ctx), leave, err
 }
 
 // Transport holds requests back while somebody waits, but for those that go first
 // and for watches, which stay for minutes.
 func (r *Road) Transport(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
-		ctx := request.Context()
-		if ctx.Value(first{}) != nil || request.URL.Query().Get("watch") == "true" {
+		if request.Context().Value(first{}) != nil || request.URL.Query().Has("watch") {
 			return next.RoundTrip(request)
 		}
-		room := r.room()
-		if err := r.others.Acquire(ctx, room); err != nil {
+		leave, err := r.enter(request.Context(), patience)
+		if err != nil {
+			if request.Body != nil {
+				_ = request.Body.Close() // as whoever sends it must
+			}
 			return nil, err
 		}
-		defer r.others.Release(room)
+		defer leave()
 		return next.RoundTrip(request)
 	})
 }
 
-// room is how much of the road a request takes up.
-func (r *Road) room() int64 {
-	if r.waiting.Load() > 0 {
-		return wide / narrow
+// enter waits for a place, until nobody waits, or for as long as is bearable.
+func (r *Road) enter(ctx context.Context, longest time.Duration) (leave func(), err error) {
+	r.mu.Lock()
+	cleared := r.cleared
+	r.mu.Unlock()
+	if cleared == nil {
+		return func() {}, nil
 	}
-	return 1
+	select {
+	case r.places <- struct{}{}:
+		return r.leave, nil
+	default:
+	}
+	r.held.Inc()
+	enough := time.NewTimer(longest)
+	defer enough.Stop()
+	select {
+	case r.places <- struct{}{}:
+		return r.leave, nil
+	case <-cleared:
+	case <-enough.C:
+	case <-ctx.Done():
+		return func() {}, context.Cause(ctx)
+	}
+	return func() {}, nil
 }
+
+func (r *Road) leave() { <-r.places }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 

@@ -102,7 +102,8 @@ type Revision struct {
 	Current bool
 	// ReadyPods of this revision now.
 	ReadyPods int32
-	// WasAvailable is true when the workload was available with it until the next revision came.
+	// WasAvailable is true when the workload was available with it until the next
+	// revision came. It is not asked of one that has a ready pod.
 	WasAvailable bool
 }
 

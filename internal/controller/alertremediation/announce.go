@@ -24,8 +24,9 @@ func (r *Reconciler) announce(p *pass) {
 }
 
 // news returns the conditions that are worth an event: those that changed, but
-// for what goes without saying, and for one whose words the next one repeats. A
-// storm's events cost the API server as much as its decisions. It is pure.
+// for what goes without saying, and for one whose words a good next one repeats;
+// of what went wrong every reason counts. A storm's events cost the API server as
+// much as its decisions. It is pure.
 func news(before, after *v1alpha1.AlertRemediation) []metav1.Condition {
 	var told []metav1.Condition
 	for _, condition := range []string{
@@ -39,8 +40,8 @@ func news(before, after *v1alpha1.AlertRemediation) []metav1.Condition {
 		case condition == v1alpha1.Succeeded && is.Status == metav1.ConditionUnknown, is.Reason == v1alpha1.ReasonTargetFound:
 			continue // that it runs, and what it is about
 		}
-		if last := len(told) - 1; last >= 0 && strings.Contains(is.Message, told[last].Message) {
-			told = told[:last]
+		for len(told) > 0 && is.Status == metav1.ConditionTrue && strings.Contains(is.Message, told[len(told)-1].Message) {
+			told = told[:len(told)-1]
 		}
 		told = append(told, *is)
 	}

@@ -26,6 +26,8 @@ func TestNews(t *testing.T) {
 	recommended := condition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeRecommended), "the mode in force is Recommend: "+plan)
 	duplicate := condition(v1alpha1.Admitted, metav1.ConditionFalse, v1alpha1.ReasonDuplicate, "")
 	isDuplicate := condition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeDuplicate), "Deployment/web is remediated by AlertRemediation first")
+	forbidden := condition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonForbidden, "it may not patch deployments")
+	refused := condition(v1alpha1.Succeeded, metav1.ConditionFalse, string(v1alpha1.OutcomeRefused), "it may not patch deployments")
 	longer := planned
 	longer.Message += ", in other words"
 
@@ -38,6 +40,7 @@ func TestNews(t *testing.T) {
 		"a plan that waits":                            {conditions(admitted), conditions(admitted, planned, waits), []string{v1alpha1.ReasonPlanReady, v1alpha1.ReasonAwaitingApproval}},
 		"a plan that is allowed at once":               {conditions(admitted), conditions(admitted, planned, allowed), []string{v1alpha1.ReasonPlanReady, v1alpha1.ReasonPolicyAllows}},
 		"an end that tells the plan, and the refusal":  {conditions(admitted, running), conditions(admitted, planned, recommends, recommended), []string{string(v1alpha1.OutcomeRecommended)}},
+		"a refusal, and the end that it is":            {conditions(admitted, running), conditions(admitted, forbidden, refused), []string{v1alpha1.ReasonForbidden, string(v1alpha1.OutcomeRefused)}},
 		"an end that tells more than an empty message": {conditions(), conditions(duplicate, isDuplicate), []string{string(v1alpha1.OutcomeDuplicate)}},
 		"other words for the same state are none":      {conditions(admitted, planned), conditions(admitted, longer), nil},
 	}

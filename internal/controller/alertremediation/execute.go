@@ -45,6 +45,9 @@ func (r *Reconciler) execute(ctx context.Context, p *pass) (phase.Outcome, error
 // book takes the number of the next run, and with it a place in the policy's
 // budget. It reports true while the budget holds the plan back.
 func (r *Reconciler) book(ctx context.Context, p *pass) (bool, error) {
+	if err := r.current(ctx, p.Obj); err != nil {
+		return false, err
+	}
 	n, err := r.nextRun(ctx, p.Obj)
 	if err != nil {
 		return false, err
@@ -70,6 +73,21 @@ func (r *Reconciler) book(ctx context.Context, p *pass) (bool, error) {
 	p.Obj.Status.Runs, p.Obj.Status.Attempts = n, p.Obj.Status.Attempts+1
 	p.Obj.Status.RunRef = plan.RunName(p.Obj.Name, n)
 	return false, r.save(ctx, p)
+}
+
+// current returns phase.ErrStale if somebody wrote since the pass read: no place
+// in a budget is taken on the strength of what may have changed, for a run that
+// would not be made.
+func (r *Reconciler) current(ctx context.Context, ar *v1alpha1.AlertRemediation) error {
+	var stored v1alpha1.AlertRemediation
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(ar), &stored)
+	switch {
+	case apierrors.IsNotFound(err), err == nil && stored.ResourceVersion != ar.ResourceVersion:
+		return phase.ErrStale
+	case err != nil:
+		return fmt.Errorf("reading AlertRemediation %s/%s again: %w", ar.Namespace, ar.Name, err)
+	}
+	return nil
 }
 
 // nextRun returns the first number whose name is free or already ours. A name

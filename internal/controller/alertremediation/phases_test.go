@@ -125,6 +125,21 @@ var _ = Describe("Execution", func() {
 		Expect(ar.Status.RunRef).To(BeEmpty())
 	})
 
+	It("takes no place in a budget on the strength of what somebody changed meanwhile", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.diagnosed(ctx, "stale")
+		stale := ar.DeepCopy()
+		ar.Labels = map[string]string{"seen": "yes"}
+		Expect(server.Client.Update(ctx, ar)).To(Succeed())
+		result, err := h.Reconcile(ctx, stale)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).To(BeNumerically(">", 0))
+		Expect(h.places).To(BeZero())
+
+		h.driven(ctx, ar)
+		Expect(h.places).To(Equal(1))
+	})
+
 	It("leaves a run alone that somebody else made under the decided name", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		squatter := build.Run(h.ns, "taken-run-1", h.deploy).Step("remedy", "RolloutRestart", nil).Obj()

@@ -53,6 +53,7 @@ type house struct {
 	state     v1alpha1.AlertState
 	health    v1alpha1.Health
 	reserved  error // what comes of asking for a place in the budget
+	places    int   // that were taken in it
 	events    *events.FakeRecorder
 }
 
@@ -85,7 +86,12 @@ func (h *house) Judge(context.Context, clearance.Case) (policy.Judgement, error)
 	return h.judgement, nil
 }
 
-func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error { return h.reserved }
+func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error {
+	if h.reserved == nil {
+		h.places++
+	}
+	return h.reserved
+}
 
 func (h *house) AlertState(context.Context, string, v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
 	return h.state, "", nil
