@@ -61,8 +61,8 @@ func (t *tour) audited(i incident, ar *v1alpha1.AlertRemediation, r *result) err
 		if e.Verb == "create" {
 			created = e.RequestReceivedTimestamp.Time
 		}
-		if r.Seconds.Decision == 0 && !created.IsZero() && e.decides() {
-			r.Seconds.Decision = e.StageTimestamp.Sub(created).Seconds()
+		if r.Seconds.Decision == nil && !created.IsZero() && e.decides() {
+			r.Seconds.Decision = new(e.StageTimestamp.Sub(created).Seconds())
 		}
 	})
 }

@@ -42,8 +42,8 @@ type result struct {
 
 // seconds from the moment the alert was received.
 type seconds struct {
-	// Decision: until the plan was made.
-	Decision float64 `json:"decision"`
+	// Decision: until the plan was made; null without an audit log.
+	Decision *float64 `json:"decision"`
 	// Healed: until the Service answered again; 0 when it never stopped.
 	Healed float64 `json:"healed"`
 	// Total: until the verdict.
@@ -110,8 +110,15 @@ func summarise(out io.Writer, results []result, c *cluster, o options) {
 		if r.Seconds.Healed > 0 {
 			serving = fmt.Sprintf("%.1f", r.Seconds.Healed)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%v\t%s\t%.2f\t%s\t%.1f\t%v\n",
-			mark, r.Name, r.Alert, r.Cause, r.Actions, r.Outcome, r.Seconds.Decision, serving, r.Seconds.Total, r.Changed)
+		decided, changed := "no audit log", "no audit log"
+		if r.Seconds.Decision != nil {
+			decided = fmt.Sprintf("%.2f", *r.Seconds.Decision)
+		}
+		if r.Changed != nil {
+			changed = fmt.Sprint(r.Changed)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%v\t%s\t%s\t%s\t%.1f\t%s\n",
+			mark, r.Name, r.Alert, r.Cause, r.Actions, r.Outcome, decided, serving, r.Seconds.Total, changed)
 	}
 	_ = w.Flush() // a terminal
 	for _, r := range results {
@@ -120,7 +127,7 @@ func summarise(out io.Writer, results []result, c *cluster, o options) {
 		}
 	}
 	fmt.Fprintf(out, "\nThe same for machines: %s\n", o.output)
-	if o.keep || o.existing {
+	if o.keep {
 		fmt.Fprintf(out, "Look further:\n  export KUBECONFIG=%s\n  %s get ar,wr -A\n  %s -n %s get ar %s -o yaml\n", c.kubeconfig, c.kubectl, c.kubectl, results[0].Namespace, results[0].remediation)
 		return
 	}
