@@ -42,7 +42,7 @@ type result struct {
 
 // seconds from the moment the alert was received.
 type seconds struct {
-	// Decision: until the plan was made; null without an audit log.
+	// Decision: until the plan was made, as an audit log shows it; null if none does.
 	Decision *float64 `json:"decision"`
 	// Healed: until the Service answered again; 0 when it never stopped.
 	Healed float64 `json:"healed"`
@@ -110,7 +110,7 @@ func summarise(out io.Writer, results []result, c *cluster, o options) {
 		if r.Seconds.Healed > 0 {
 			serving = fmt.Sprintf("%.1f", r.Seconds.Healed)
 		}
-		decided, changed := "no audit log", "no audit log"
+		decided, changed := "not seen", "not seen"
 		if r.Seconds.Decision != nil {
 			decided = fmt.Sprintf("%.2f", *r.Seconds.Decision)
 		}

@@ -141,7 +141,7 @@ func FuzzDiff(f *testing.F) {
 		before, isObject := object(b)
 		after, isAlso := object(a)
 		if !isObject || !isAlso {
-			t.Skip()
+			return // only objects are compared
 		}
 		d := Diff(nil, before, after)
 		there, err := Apply(before, d.Entries())

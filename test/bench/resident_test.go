@@ -8,9 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 )
 
 // BenchmarkResident: the leader's memory, idle, beside an everyday cluster and a
@@ -55,9 +52,7 @@ func (s *site) crowd(b *testing.B, namespaces, deployments, podsEach, eventsEach
 // one has the operator work on one alert, from its arrival to a recommended plan.
 func (s *site) one(b *testing.B) {
 	b.Helper()
-	ns := s.Namespace(b.Context())
-	s.Create(b.Context(), build.Policy(ns, "bench", v1alpha1.ModeRecommend).Obj())
-	s.report(b, ns, 1)
+	s.report(b, s.tenant(b), 1)
 }
 
 // idle waits, and returns the resident memory after that, in MiB.

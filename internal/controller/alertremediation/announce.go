@@ -25,8 +25,8 @@ func (r *Reconciler) announce(p *pass) {
 
 // news returns the conditions that are worth an event: those that changed, but
 // for what goes without saying, and for one whose words a good next one repeats;
-// of what went wrong every reason counts. A storm's events cost the API server as
-// much as its decisions. It is pure.
+// of what went wrong every reason counts. Each event is a write, and in a storm
+// they are many. It is pure.
 func news(before, after *v1alpha1.AlertRemediation) []metav1.Condition {
 	var told []metav1.Condition
 	for _, condition := range []string{
