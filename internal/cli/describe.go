@@ -48,11 +48,11 @@ func (p *printer) describe(ar *v1alpha1.AlertRemediation) {
 			p.line("         - %s: %s", redact.Line(about(e), widest), redact.Line(e.Says, 1024))
 		}
 		for _, s := range d.Skipped {
-			p.line("         not by %s: %s", s.Source, redact.Line(s.Reason, 1024))
+			p.line("         not by %s: %s", redact.Line(string(s.Source), widest), redact.Line(s.Reason, 1024))
 		}
 	}
 	if plan := ar.Status.Plan; plan != nil {
-		p.line("Plan     mode %s, policy %s", plan.Mode, cmp.Or(plan.Policy, "none"))
+		p.line("Plan     mode %s, policy %s", plan.Mode, cmp.Or(redact.Line(plan.Policy, 2*widest), "none"))
 		p.plan("         ", plan)
 	}
 	p.next(ar)

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -43,8 +44,33 @@ func explained(err error) error {
 // denial is how the API server says which right is missing.
 var denial = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)" (?:in the namespace "([^"]*)"|at the cluster scope)`)
 
-// plain is what may be written into a command without quotes.
-var plain = regexp.MustCompile(`^[A-Za-z0-9@._:-]+$`)
+// plain is what may be written into a command without quotes, and is not taken for
+// a flag there: `--all` is a name that a RoleBinding may have.
+var plain = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9@._:-]*$`)
+
+// word is text that stands in a command, or what stands for it in capitals: a
+// command is pasted by whoever trusts us, wherever its words came from.
+func word(text, otherwise string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return otherwise
+}
+
+// notPlain is every sign that a shell or a terminal may take for more than a letter.
+var notPlain = regexp.MustCompile(`[^A-Za-z0-9@._: -]`)
+
+// spelled is a name in which such signs are written as programmers do, so that it
+// is harmless even if somebody pastes it, and can still be told from others.
+func spelled(name string) string {
+	return redact.Cut(notPlain.ReplaceAllStringFunc(name, func(sign string) string {
+		r, _ := utf8.DecodeRuneInString(sign)
+		if r < utf8.RuneSelf {
+			return fmt.Sprintf(`\x%02x`, r)
+		}
+		return fmt.Sprintf(`\u%04x`, r)
+	}), 253)
+}
 
 // deniedError says which right is missing, and who can give it with which command.
 type deniedError struct{ missing, giver, command string }
@@ -68,7 +94,7 @@ func forbidden(err error) error {
 		what += "." + group
 	}
 	if namespace != "" {
-		where, giver = "namespace "+namespace, "whoever administers that namespace"
+		where, giver = "namespace "+redact.Line(namespace, widest), "whoever administers that namespace"
 	}
 	denied := &deniedError{missing: fmt.Sprintf("you (%s) may not %s %s in %s", user, verb, what, where), giver: giver}
 	role := roleFor(group, resource, verb)
@@ -76,7 +102,7 @@ func forbidden(err error) error {
 		denied.giver = approverGiver
 	}
 	switch {
-	case role == "" || !plain.MatchString(user):
+	case role == "" || !plain.MatchString(user) || namespace != "" && !plain.MatchString(namespace):
 	case namespace == "":
 		denied.missing += "; -n names one that you may look at"
 		denied.command = fmt.Sprintf("kubectl create clusterrolebinding %s --clusterrole=%s %s", bindingName(role, user), role, subject(user))
@@ -95,7 +121,7 @@ const (
 // unanswered is the refusal of guard 1, which asks for the verb approve.
 func unanswered(user, namespace string) error {
 	denied := &deniedError{missing: fmt.Sprintf("you (%s) may not answer for plans in namespace %s", user, namespace), giver: approverGiver}
-	if plain.MatchString(user) {
+	if plain.MatchString(user) && plain.MatchString(namespace) {
 		denied.command = fmt.Sprintf("kubectl -n %s create rolebinding %s --clusterrole=%s %s", namespace, bindingName(approver, user), approver, subject(user))
 	}
 	return denied

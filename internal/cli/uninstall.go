@@ -57,48 +57,78 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	}
 	p.line("They are gone. What is left, in this order:")
 	p.line("  kubectl delete -k config/default")
-	for _, command := range u.leftovers(ctx, c) {
-		p.line("  %s", command)
-	}
+	p.left(u.leftovers(ctx, c))
 	return p.err
 }
 
-// leftovers are the commands that remove what people granted by hand: the rights of
-// the remediators and of the operator there, and the bindings of the shipped roles.
-func (u Uninstall) leftovers(ctx context.Context, c Cluster) []string {
+// remains are what people granted by hand, and Kubernaut's kinds leave behind.
+type remains struct {
+	commands []string // that remove them
+	byHand   []string // whose names do not belong into a command
+}
+
+// unbind adds what removes a binding of a name that somebody chose who may not be
+// trusted by whoever pastes: RBAC lets it hold every sign but / and %.
+func (r *remains) unbind(command string, b client.Object) {
+	if plain.MatchString(b.GetName()) {
+		r.commands = append(r.commands, command+" "+b.GetName())
+		return
+	}
+	what := "ClusterRoleBinding"
+	if b.GetNamespace() != "" {
+		what = "RoleBinding in namespace " + b.GetNamespace()
+	}
+	r.byHand = append(r.byHand, fmt.Sprintf("%s, uid %s, name %s", what, b.GetUID(), spelled(b.GetName())))
+}
+
+func (p *printer) left(r remains) {
+	for _, command := range r.commands {
+		p.line("  %s", command)
+	}
+	if len(r.byHand) > 0 {
+		p.line("These you have to look at and remove by hand. Their names do not belong into a command, and may be meant to do harm in one;")
+		p.line("signs other than letters, digits and @ . _ : - are written as their numbers:")
+	}
+	for _, binding := range r.byHand {
+		p.line("  %s", binding)
+	}
+}
+
+// leftovers are what people granted by hand: the rights of the remediators and of
+// the operator there, and the bindings of the shipped roles.
+func (u Uninstall) leftovers(ctx context.Context, c Cluster) remains {
 	var everywhere rbacv1.ClusterRoleBindingList
 	var somewhere rbacv1.RoleBindingList
 	if errors.Join(c.List(ctx, &everywhere), c.List(ctx, &somewhere)) != nil {
-		return []string{grantsOf("NAMESPACE") + "   # for each namespace that granted something; you may not list them"}
+		return remains{commands: []string{grantsOf("NAMESPACE") + "   # for each namespace that granted something; you may not list them"}}
 	}
-	var commands []string
-	for _, b := range everywhere.Items {
-		switch {
+	var left remains
+	for i := range everywhere.Items {
+		switch b := &everywhere.Items[i]; {
 		case b.Name == nodeRemediator:
-			commands = append(commands, fmt.Sprintf("kubectl delete clusterrolebinding/%[1]s clusterrole/%[1]s", nodeRemediator))
+			left.commands = append(left.commands, fmt.Sprintf("kubectl delete clusterrolebinding/%[1]s clusterrole/%[1]s", nodeRemediator))
 		case ours(b.RoleRef):
-			commands = append(commands, "kubectl delete clusterrolebinding "+b.Name)
+			left.unbind("kubectl delete clusterrolebinding", b)
 		}
 	}
-	for _, b := range somewhere.Items {
-		if command := removal(b); command != "" && b.Namespace != u.Operator.Namespace { // that goes with its namespace
-			commands = append(commands, command)
+	for i := range somewhere.Items {
+		if b := &somewhere.Items[i]; b.Namespace != u.Operator.Namespace { // that goes with its namespace
+			left.ungrant(b)
 		}
 	}
-	return commands
+	return left
 }
 
-// removal is the command that removes what was granted in a namespace by a binding.
-func removal(b rbacv1.RoleBinding) string {
+// ungrant adds what removes what was granted in a namespace by a binding.
+func (r *remains) ungrant(b *rbacv1.RoleBinding) {
 	switch {
 	case b.Name == nodeLeases:
-		return fmt.Sprintf("kubectl -n %[1]s delete rolebinding/%[2]s role/%[2]s", b.Namespace, nodeLeases)
+		r.commands = append(r.commands, fmt.Sprintf("kubectl -n %[1]s delete rolebinding/%[2]s role/%[2]s", b.Namespace, nodeLeases))
 	case b.Name == impersonates:
-		return grantsOf(b.Namespace)
+		r.commands = append(r.commands, grantsOf(b.Namespace))
 	case ours(b.RoleRef):
-		return fmt.Sprintf("kubectl -n %s delete rolebinding %s", b.Namespace, b.Name)
+		r.unbind("kubectl -n "+b.Namespace+" delete rolebinding", b)
 	}
-	return ""
 }
 
 func ours(role rbacv1.RoleRef) bool {

@@ -306,5 +306,5 @@ func (c Cluster) nowhere(ctx context.Context, namespace, name string) error {
 	}
 	slices.Sort(names)
 	return fmt.Errorf("there is no workload %s in namespace %s%s `kubectl get deploy,sts,ds,svc -n %s` lists what there is", redact.Line(name, widest),
-		redact.Line(namespace, widest), cmp.Or(there.absent(ctx), meant(near(namespace+"/"+name, slices.Compact(names))), ":"), redact.Line(namespace, widest))
+		redact.Line(namespace, widest), cmp.Or(there.absent(ctx), meant(near(namespace+"/"+name, slices.Compact(names))), ":"), word(namespace, "NAMESPACE"))
 }
