@@ -62,13 +62,16 @@ func uninstall() *cobra.Command {
 	var wanted cli.Uninstall
 	cmd := clustered(&cobra.Command{
 		Use: "uninstall", Short: "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer", Args: none,
-		Long:    "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer, and print what removes the rest.",
+		Long: "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer, and print what removes the rest.\n" +
+			"While a run is under way it does nothing, since an operator has to end it. If the operator died, --abandon makes\n" +
+			"sure that none is at work, and says what is half done and how to look at it; with --yes it removes the runs as they are.",
 		Example: "  kubectl kubernaut uninstall         # what there is\n  kubectl kubernaut uninstall --yes   # removes it",
 	}, func(cmd *cobra.Command, c cli.Cluster, _ []string) error {
 		return wanted.Run(cmd.Context(), c, cmd.OutOrStdout())
 	})
 	cmd.Flags().BoolVarP(&wanted.Yes, "yes", "y", false, "really remove them, with their history")
-	cmd.Flags().DurationVar(&wanted.Patience, "patience", 30*time.Second, "how long the operator has to let go of its runs")
+	cmd.Flags().BoolVar(&wanted.Abandon, "abandon", false, "leave runs half done that no operator is left to end")
+	cmd.Flags().DurationVar(&wanted.Patience, "patience", 30*time.Second, "how long the operator has to let go of its runs, or to show that it is at work")
 	operatorFlags(cmd.Flags(), &wanted.Operator)
 	return cmd
 }

