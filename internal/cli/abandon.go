@@ -2,16 +2,15 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/redact"
@@ -43,30 +42,33 @@ func (u Uninstall) leave(ctx context.Context, c Cluster, p *printer, begun []v1a
 	return p.err
 }
 
-// atWork says who may still carry runs out. A leader writes its Lease every second,
-// so it is watched for longer than it lasts: the clock of whoever types may be wrong,
+// atWork says who may still carry runs out, wherever they are installed: whoever
+// types may have named another namespace. A leader writes its Lease every second, so
+// it is watched for longer than it lasts: the clock of whoever types may be wrong,
 // and a replica may be about to take it.
 func (u Uninstall) atWork(ctx context.Context, c Cluster, p *printer) error {
-	before, err := c.leader(ctx, u.Operator)
+	before, err := c.leaders(ctx)
 	if err != nil {
 		return err
 	}
-	watched := max(u.Patience, time.Duration(ptr.Deref(before.Spec.LeaseDurationSeconds, 0))*time.Second)
+	watched := u.Patience
+	for _, held := range before {
+		watched = max(watched, time.Duration(ptr.Deref(held.Spec.LeaseDurationSeconds, 0))*time.Second)
+	}
 	p.line("Looking for %s whether an operator is at work.", watched)
 	over := time.NewTimer(watched)
 	defer over.Stop()
 	for last := false; ; {
-		now, err := c.leader(ctx, u.Operator)
-		switch {
-		case err != nil:
+		now, err := c.leaders(ctx)
+		if err != nil {
 			return err
-		case now.ResourceVersion != before.ResourceVersion:
+		}
+		if writer, found := written(before, now); found {
 			return fmt.Errorf("an operator is at work, for its Lease %s/%s was just written: cancel the run and let it end, or stop the operator with `%s` and say it again",
-				u.Operator.Namespace, leaderLease, u.Operator.stopIt())
-		case last && before.ResourceVersion == "":
-			return u.wanted(ctx, c)
-		case last:
-			return nil
+				writer.Namespace, leaderLease, writer.stopIt())
+		}
+		if last {
+			return c.unled(ctx, now)
 		}
 		select {
 		case <-ctx.Done():
@@ -78,26 +80,40 @@ func (u Uninstall) atWork(ctx context.Context, c Cluster, p *printer) error {
 	}
 }
 
-// wanted says whether an operator is meant to run that needs no Lease to be at work.
-func (u Uninstall) wanted(ctx context.Context, c Cluster) error {
-	deployment, err := c.deployment(ctx, u.Operator)
-	switch {
-	case err != nil:
-		return explained(err)
-	case deployment != nil && ptr.Deref(deployment.Spec.Replicas, 1) > 0:
-		return errors.New("an operator may be at work, without a Lease that would tell: stop it with `" + u.Operator.stopIt() + "` and say it again")
-	}
-	return nil
+// leaders are the Leases of whoever leads or led, in all namespaces.
+func (c Cluster) leaders(ctx context.Context) ([]coordinationv1.Lease, error) {
+	var held coordinationv1.LeaseList
+	err := c.List(ctx, &held, client.MatchingFields{"metadata.name": leaderLease})
+	return held.Items, explained(err)
 }
 
-// leader reads the Lease of the leading replica; an empty one if there is none.
-func (c Cluster) leader(ctx context.Context, o Operator) (*coordinationv1.Lease, error) {
-	held := &coordinationv1.Lease{}
-	err := c.Get(ctx, types.NamespacedName{Namespace: o.Namespace, Name: leaderLease}, held)
-	if apierrors.IsNotFound(err) {
-		return &coordinationv1.Lease{}, nil
+// written returns whose Lease is another one than before. It is pure.
+func written(before, now []coordinationv1.Lease) (Operator, bool) {
+	for _, held := range now {
+		same := func(b coordinationv1.Lease) bool {
+			return b.Namespace == held.Namespace && b.ResourceVersion == held.ResourceVersion
+		}
+		if !slices.ContainsFunc(before, same) {
+			return Operator{Namespace: held.Namespace}, true
+		}
 	}
-	return held, explained(err)
+	return Operator{}, false
+}
+
+// unled says whether an operator is meant to run that needs no Lease to be at work.
+func (c Cluster) unled(ctx context.Context, leases []coordinationv1.Lease) error {
+	var meant appsv1.DeploymentList
+	if err := c.List(ctx, &meant, ofOperator); err != nil {
+		return explained(err)
+	}
+	for _, d := range meant.Items {
+		led := slices.ContainsFunc(leases, func(l coordinationv1.Lease) bool { return l.Namespace == d.Namespace })
+		if !led && ptr.Deref(d.Spec.Replicas, 1) > 0 {
+			return fmt.Errorf("an operator may be at work, Deployment %s/%s, without a Lease that would tell: stop it with `%s` and say it again",
+				d.Namespace, d.Name, Operator{Namespace: d.Namespace}.stopIt())
+		}
+	}
+	return nil
 }
 
 // stages say how far an operation is that nobody will carry on.

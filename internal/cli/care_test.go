@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -247,7 +248,7 @@ var _ = Describe("Whoever looks after it", func() {
 		}).Obj()
 		operator := build.Deployment(home, "my-kubernaut").With(labelled).Obj()
 		server.Create(ctx, run, began, operator)
-		off := cli.Uninstall{Operator: shipped, Abandon: true, Yes: true}
+		off := cli.Uninstall{Operator: cli.Operator{Namespace: "not-there", Account: "kubernaut"}, Abandon: true, Yes: true}
 		printed("uninstall-abandon-no-lease.txt", ns, out, off.Run(ctx, root, out))
 
 		leads := &coordinationv1.Lease{
@@ -280,24 +281,23 @@ func labelled(d *appsv1.Deployment) {
 // renewing is a cluster whose leader renews its lease after whoever looks has looked.
 type renewing struct{ client.Client }
 
-func (r renewing) Get(ctx context.Context, key client.ObjectKey, obj client.Object, options ...client.GetOption) error {
-	if err := r.Client.Get(ctx, key, obj, options...); err != nil {
-		return err
+func (r renewing) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	err := r.Client.List(ctx, list, options...)
+	if held, ok := list.(*coordinationv1.LeaseList); ok && err == nil {
+		for _, l := range held.Items {
+			l.Spec.RenewTime = new(metav1.NowMicro())
+			err = errors.Join(err, r.Update(ctx, &l))
+		}
 	}
-	held, ok := obj.DeepCopyObject().(*coordinationv1.Lease)
-	if !ok {
-		return nil
-	}
-	held.Spec.RenewTime = new(metav1.NowMicro())
-	return r.Update(ctx, held)
+	return err
 }
 
 // blind is a cluster to somebody who may do all but look at leases.
 type blind struct{ client.Client }
 
-func (b blind) Get(ctx context.Context, key client.ObjectKey, obj client.Object, options ...client.GetOption) error {
-	if _, ok := obj.(*coordinationv1.Lease); ok {
-		return server.As("nobody").Get(ctx, key, obj, options...)
+func (b blind) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	if _, ok := list.(*coordinationv1.LeaseList); ok {
+		return server.As("nobody").List(ctx, list, options...)
 	}
-	return b.Client.Get(ctx, key, obj, options...)
+	return b.Client.List(ctx, list, options...)
 }

@@ -9,11 +9,10 @@ import (
 )
 
 // What config/manager installs carries this label, whatever prefix its names are given.
-const (
-	operatorLabel = "app.kubernetes.io/name"
-	operatorName  = "kubernaut"
-	byLabel       = "-l " + operatorLabel + "=" + operatorName
-)
+var ofOperator = client.MatchingLabels{"app.kubernetes.io/name": "kubernaut"}
+
+// byLabel is how kubectl is told of it.
+const byLabel = "-l app.kubernetes.io/name=kubernaut"
 
 // leaderLease is the name of the Lease that the leading replica holds; it is the
 // program's own, and has no prefix.
@@ -27,7 +26,7 @@ func (o Operator) stopIt() string {
 // deployment is the operator's; none if it is not installed.
 func (c Cluster) deployment(ctx context.Context, o Operator) (*appsv1.Deployment, error) {
 	var found appsv1.DeploymentList
-	err := c.List(ctx, &found, client.InNamespace(o.Namespace), client.MatchingLabels{operatorLabel: operatorName})
+	err := c.List(ctx, &found, client.InNamespace(o.Namespace), ofOperator)
 	if err != nil || len(found.Items) == 0 {
 		return nil, err
 	}
@@ -38,7 +37,7 @@ func (c Cluster) deployment(ctx context.Context, o Operator) (*appsv1.Deployment
 // name of its port; none if it is not installed.
 func (c Cluster) intake(ctx context.Context, o Operator) (*corev1.Service, error) {
 	var found corev1.ServiceList
-	if err := c.List(ctx, &found, client.InNamespace(o.Namespace), client.MatchingLabels{operatorLabel: operatorName}); err != nil {
+	if err := c.List(ctx, &found, client.InNamespace(o.Namespace), ofOperator); err != nil {
 		return nil, err
 	}
 	for i := range found.Items {
