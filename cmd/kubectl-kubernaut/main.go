@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // version is set by the linker.
@@ -20,6 +22,7 @@ func main() {
 	// An interrupt ends what is under way in order: test-alert takes its alert back.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	log.SetLogger(logr.Discard()) // else the client complains after half a minute, with a stack
 	if root(os.Args).ExecuteContext(ctx) != nil {
 		stop()
 		os.Exit(1) // cobra has said why

@@ -65,7 +65,7 @@ func TestAnErrorSaysWhatToDoNext(t *testing.T) {
 		"no cluster":                  {[]string{"get"}, "no cluster is configured: name a kubeconfig with --kubeconfig or KUBECONFIG"},
 		"no such file":                {[]string{"doctor", "--kubeconfig", none}, "no such file or directory; --kubeconfig or KUBECONFIG names another"},
 		"no such context":             {[]string{"get", "--context", "nope"}, `context "nope" does not exist; ` + "`kubectl config get-contexts` lists what there is"},
-		"nobody answers":              {[]string{"get", "--server", "https://127.0.0.1:1"}, "the API server does not answer; `kubectl config current-context` says which one is asked"},
+		"nobody answers":              {[]string{"get", "--server", "https://127.0.0.1:1"}, "the API server at 127.0.0.1:1 refuses the connection: `kubectl config current-context` says which one is asked"},
 		"a slip of the finger":        {[]string{"gte"}, "Did you mean this?\n\tget\n"},
 		"a flag that is none":         {[]string{"get", "--all"}, "unknown flag: --all; `kubectl kubernaut get --help` lists the flags"},
 		"no name":                     {[]string{"describe"}, "name one AlertRemediation: `kubectl kubernaut describe NAME`; `kubectl kubernaut get` lists them"},

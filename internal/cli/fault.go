@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -20,6 +24,7 @@ import (
 // explained adds what to do next to the errors that a new user meets first.
 func explained(err error) error {
 	var unsent *url.Error
+	var garbled *json.SyntaxError
 	var denied *deniedError
 	switch {
 	case err == nil:
@@ -32,14 +37,51 @@ func explained(err error) error {
 		return errors.New("this cluster does not know Kubernaut's kinds: is Kubernaut installed? `kubectl apply -k config/default` " +
 			"installs it; `kubectl config current-context` says which cluster this is, and --context chooses another")
 	case errors.As(err, &unsent):
-		return fmt.Errorf("the API server does not answer; `kubectl config current-context` says which one is asked, and --context chooses another: %w", unsent)
+		return fmt.Errorf("the API server %s: %s", silence(unsent), another)
 	case apierrors.IsUnauthorized(err):
-		return fmt.Errorf("the API server does not accept your credentials: log in again; `kubectl auth whoami` says who you are: %w", err)
+		return errors.New("the API server does not accept your credentials: log in again; `kubectl auth whoami` says who you are")
+	case errors.As(err, &garbled):
+		return errors.New("whoever answers is no API server: " + another)
+	case ailing(err):
+		return fmt.Errorf("the API server is not well (%s): try again; `kubectl get --raw '/readyz?verbose'` says what it lacks", redact.Line(err.Error(), 512))
 	case apierrors.IsForbidden(err):
 		return forbidden(err)
 	}
 	return err
 }
+
+// another is what to do about the wrong API server.
+const another = "`kubectl config current-context` says which one is asked, and --context chooses another"
+
+// silence says in which way an API server did not answer.
+func silence(unsent *url.Error) string {
+	var unresolved *net.DNSError
+	var untrusted *tls.CertificateVerificationError
+	where := "that is asked"
+	if asked, err := url.Parse(unsent.URL); err == nil {
+		where = "at " + redact.Harmless(asked.Host, 253)
+	}
+	switch {
+	case errors.Is(unsent, syscall.ECONNREFUSED):
+		return where + " refuses the connection"
+	case errors.As(unsent, &unresolved):
+		return where + " has a name that can't be looked up"
+	case errors.As(unsent, &untrusted):
+		return fmt.Sprintf("%s has a certificate that is not trusted (%s)", where, redact.Line(untrusted.Err.Error(), 512))
+	case unsent.Timeout():
+		return where + " does not answer in time"
+	}
+	return fmt.Sprintf("%s can't be reached (%s)", where, redact.Line(unsent.Err.Error(), 512))
+}
+
+// ailing reports whether the API server answered that it can't answer.
+func ailing(err error) bool {
+	var status apierrors.APIStatus
+	return apierrors.IsTooManyRequests(err) || errors.As(err, &status) && status.Status().Code >= http5xx
+}
+
+// http5xx is the first code by which a server speaks of a fault of its own.
+const http5xx = 500
 
 // denial is how the API server says which right is missing.
 var denial = regexp.MustCompile(`User "([^"]*)" cannot (\S+) resource "([^"]*)" in API group "([^"]*)" (?:in the namespace "([^"]*)"|at the cluster scope)`)

@@ -42,11 +42,20 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	var past v1alpha1.AlertRemediationList
+	err = c.List(ctx, &past, client.InNamespace(target.Namespace), client.MatchingFields{"status.target.uid": string(target.UID)})
+	if meta.IsNoMatchError(err) {
+		return explained(err) // there is no gate to ask
+	}
 	facts := c.facts(ctx, target, y.Operator)
 	p := printer{Screen: Screen{Writer: w}}
 	p.line("%s in %s", target, target.Namespace)
 	p.byAlert(facts, y.Operator)
-	return c.printHistory(ctx, &p, target)
+	for i := range past.Items { // what became of the alerts about it
+		ar := &past.Items[i]
+		p.line("  %s: %s: %s", ar.Name, state(ar), redact.Line(why(ar), 1024))
+	}
+	return cmp.Or(explained(err), p.err)
 }
 
 // byAlert prints what the gates say, once for all alerts to which they say the same.
@@ -115,20 +124,6 @@ func said(r v1alpha1.Refusal) string {
 		return r.Reason + ": " + r.Message
 	}
 	return "not known: " + strings.Replace(strings.TrimPrefix(r.Message, "Could not read "), "; nothing is done until it can be. What went wrong: ", ", since ", 1)
-}
-
-// printHistory adds what became of the alerts about a workload.
-func (c Cluster) printHistory(ctx context.Context, p *printer, target v1alpha1.TargetReference) error {
-	var list v1alpha1.AlertRemediationList
-	err := c.List(ctx, &list, client.InNamespace(target.Namespace), client.MatchingFields{"status.target.uid": string(target.UID)})
-	if err != nil {
-		return explained(err)
-	}
-	for i := range list.Items {
-		ar := &list.Items[i]
-		p.line("  %s: %s: %s", ar.Name, state(ar), redact.Line(why(ar), 1024))
-	}
-	return p.err
 }
 
 // facts gathers what the gates look at, as far as whoever types may.
