@@ -13,6 +13,18 @@ import (
 
 var update = flag.Bool("update", false, "write what is printed into testdata instead of comparing it")
 
+// asProgram is set in the environment of this test binary where it is to be the
+// program itself.
+const asProgram = "TEST_AS_KUBECTL_KUBERNAUT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
 // run types a command, and returns all that is printed.
 func run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
