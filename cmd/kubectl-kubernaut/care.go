@@ -47,13 +47,16 @@ func doctor() *cobra.Command {
 func testAlert() *cobra.Command {
 	var wanted cli.TestAlert
 	cmd := clustered(&cobra.Command{
-		Use: "test-alert NAMESPACE/WORKLOAD", Short: "Walk the whole path with an alert of your own; nothing is done", Args: oneWorkload,
+		Use: "test-alert NAMESPACE/WORKLOAD", Short: "Have a workload looked into as if an alert fired; nothing is done", Args: oneWorkload,
+		Long: "Make an AlertRemediation about a workload, in mode Observe, tell what the operator finds and plans as it happens, and\n" +
+			"remove it again. It does not come through the webhook: whether Alertmanager reaches that, trusts its certificate and\n" +
+			"has a token that is taken is not tried. `kubectl kubernaut doctor` says when Alertmanager was last heard of.",
 		Example: "  kubectl kubernaut test-alert shop/web",
 	}, func(cmd *cobra.Command, c cli.Cluster, args []string) error {
 		wanted.Workload = args[0]
 		return wanted.Walk(cmd.Context(), c, cmd.OutOrStdout())
 	})
-	cmd.Flags().BoolVar(&wanted.Keep, "keep", false, "do not remove the remediation at the end")
+	cmd.Flags().BoolVar(&wanted.Keep, "keep", false, "do not remove the AlertRemediation at the end")
 	cmd.Flags().DurationVar(&wanted.Timeout, "timeout", time.Minute, "how long to wait for the end")
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -128,7 +129,12 @@ var _ = Describe("Whoever looks after it", func() {
 		Expect(server.Client.Delete(ctx, guard)).To(Succeed())
 		DeferCleanup(server.InstallGuards)
 		there := []client.Object{
-			build.Deployment(home, "kubernaut").Replicas(2).Ready().With(func(d *appsv1.Deployment) {
+			&corev1.Service{
+				ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "kubernaut", Labels: ofOperator},
+				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "intake", Port: 9094}}},
+			},
+			build.Deployment(home, "kubernaut").Replicas(2).Ready().With(labelled).With(func(d *appsv1.Deployment) {
+				d.Spec.Template.Spec.ServiceAccountName = "my-kubernaut"
 				d.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "kubernaut-config-1"}}}}}
 			}).Obj(),
 			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "kubernaut-config-1"}, Data: map[string]string{"config.yaml": "alertmanager: {url: 'http://alertmanager.monitoring:9093'}"}},
@@ -152,6 +158,51 @@ var _ = Describe("Whoever looks after it", func() {
 			}
 		})
 		printed("doctor-broken.txt", ns, out, doctor.Print(ctx, root, screen))
+	})
+
+	It("has nothing to say against a cluster that is well, whatever prefix its names have", Serial, func(ctx SpecContext) {
+		empty(ctx)
+		ceiling(ctx)
+		granted(ctx)
+		service := func(name, port string) *corev1.Service {
+			return &corev1.Service{
+				ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: name, Labels: ofOperator},
+				Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: port, Port: 9094}}},
+			}
+		}
+		there := []client.Object{
+			build.Deployment(home, "my-kubernaut").Replicas(2).Ready().With(labelled).With(func(d *appsv1.Deployment) {
+				d.Spec.Template.Spec.ServiceAccountName = "kubernaut"
+				d.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "my-kubernaut-config-1"}}}}}
+			}).Obj(),
+			&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "my-kubernaut-config-1"}, Data: map[string]string{"config.yaml": "alertmanager: {url: 'http://alertmanager.monitoring:9093'}"}},
+			service("a-kubernaut-metrics", "metrics"), service("my-kubernaut", "intake"),
+			&discoveryv1.EndpointSlice{
+				ObjectMeta:  metav1.ObjectMeta{Namespace: home, Name: "my-kubernaut-1", Labels: map[string]string{discoveryv1.LabelServiceName: "my-kubernaut"}},
+				AddressType: discoveryv1.AddressTypeIPv4,
+				Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: new(true)}}},
+			},
+			&coordinationv1.Lease{
+				ObjectMeta: metav1.ObjectMeta{Namespace: home, Name: "kubernaut-leader"},
+				Spec:       coordinationv1.LeaseSpec{HolderIdentity: new("my-kubernaut-0"), LeaseDurationSeconds: new(int32(15)), RenewTime: new(metav1.NowMicro())},
+			},
+			&rbacv1.ClusterRoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Name: "alertmanager-sends-to-my-kubernaut"},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "my-kubernaut-alert-sender"},
+				Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: "monitoring", Name: "alertmanager"}},
+			},
+			build.Policy(ns, "auto", v1alpha1.ModeAuto).Obj(),
+		}
+		server.Create(ctx, there...)
+		heard := build.Remediation(ns, "a").FromAlertmanager("f00d").Obj()
+		Expect(server.Operator(ctx).Create(ctx, heard)).To(Succeed())
+		there = append(there, heard)
+		DeferCleanup(func(ctx SpecContext) {
+			for _, obj := range there {
+				Expect(server.Client.Delete(ctx, obj)).To(Succeed())
+			}
+		})
+		printed("doctor-healthy.txt", ns, out, cli.Doctor{Operator: shipped}.Print(ctx, root, cli.Screen{Writer: out}))
 	})
 
 	It("walks the path with an alert of their own, which nobody takes up without an operator", func(ctx SpecContext) {
@@ -273,10 +324,10 @@ var _ = Describe("Whoever looks after it", func() {
 	})
 })
 
-// labelled makes a Deployment one that config/manager installs.
-func labelled(d *appsv1.Deployment) {
-	d.Labels = map[string]string{"app.kubernetes.io/name": "kubernaut"}
-}
+// ofOperator are the labels of what config/manager installs.
+var ofOperator = map[string]string{"app.kubernetes.io/name": "kubernaut"}
+
+func labelled(d *appsv1.Deployment) { d.Labels = ofOperator }
 
 // renewing is a cluster whose leader renews its lease after whoever looks has looked.
 type renewing struct{ client.Client }

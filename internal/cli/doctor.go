@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -130,29 +131,37 @@ func (c Cluster) sight(ctx context.Context) (sight, error) {
 }
 
 func (d Doctor) program(ctx context.Context, c Cluster) []finding {
-	deployment := &appsv1.Deployment{}
-	err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: "kubernaut"}, deployment)
-	wanted := int32(1)
-	if deployment.Spec.Replicas != nil {
-		wanted = *deployment.Spec.Replicas
-	}
+	deployment, err := c.deployment(ctx, d.Operator)
 	switch {
-	case apierrors.IsNotFound(err):
-		return []finding{fail("kubectl apply -k config/default", "the operator is not in namespace %s (--operator-namespace names another)", d.Operator.Namespace)}
 	case err != nil:
 		return []finding{unread("the operator's Deployment", err)}
-	case deployment.Status.ReadyReplicas == 0:
-		return []finding{fail("kubectl -n "+d.Operator.Namespace+" describe pods -l app.kubernetes.io/name=kubernaut", "none of the operator's %d replicas is ready", wanted)}
-	case deployment.Status.ReadyReplicas < wanted:
-		return []finding{note("kubectl -n "+d.Operator.Namespace+" get pods", "%d of the operator's %d replicas are ready", deployment.Status.ReadyReplicas, wanted)}
+	case deployment == nil:
+		return []finding{fail("kubectl apply -k config/default", "the operator is not in namespace %s (--operator-namespace names another)", d.Operator.Namespace)}
 	}
-	return []finding{ok("the operator runs, replicas ready: %d", deployment.Status.ReadyReplicas)}
+	found := []finding{d.replicas(deployment)}
+	if account := deployment.Spec.Template.Spec.ServiceAccountName; account != "" && account != d.Operator.Account {
+		there := Operator{Namespace: d.Operator.Namespace, Account: account}
+		found = append(found, note("kubectl kubernaut doctor"+there.flags(), "the operator runs as another account, %s: what is said of guards and grants is not about it", account))
+	}
+	return found
+}
+
+// replicas says how many of the operator's are ready. It is pure.
+func (d Doctor) replicas(deployment *appsv1.Deployment) finding {
+	ready, wanted := deployment.Status.ReadyReplicas, ptr.Deref(deployment.Spec.Replicas, 1)
+	switch {
+	case ready == 0:
+		return fail("kubectl -n "+d.Operator.Namespace+" describe pods "+byLabel, "none of the operator's %d replicas is ready", wanted)
+	case ready < wanted:
+		return note("kubectl -n "+d.Operator.Namespace+" get pods", "%d of the operator's %d replicas are ready", ready, wanted)
+	}
+	return ok("the operator runs, replicas ready: %d", ready)
 }
 
 func (d Doctor) leader(ctx context.Context, c Cluster) []finding {
 	held := &coordinationv1.Lease{}
 	err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: leaderLease}, held)
-	logs := "kubectl -n " + d.Operator.Namespace + " logs deployment/kubernaut"
+	logs := "kubectl -n " + d.Operator.Namespace + " logs " + byLabel + " --tail=200"
 	switch {
 	case apierrors.IsNotFound(err):
 		return []finding{note(logs, "no replica has ever led; with one replica and no leader election that is as it should be")}
@@ -200,25 +209,30 @@ func (d Doctor) shippedPolicy(ctx context.Context, c Cluster) []finding {
 	case found.Err != nil:
 		return []finding{unread("the policy default", found.Err)}
 	case found.Value == nil:
-		return []finding{fail("kubectl -n "+d.Operator.Namespace+" rollout restart deployment/kubernaut", "there is no policy default: every namespace is in mode Observe; the operator makes it when it starts")}
+		return []finding{fail("kubectl -n "+d.Operator.Namespace+" rollout restart deployment "+byLabel, "there is no policy default: every namespace is in mode Observe; the operator makes it when it starts")}
 	}
 	return []finding{ok("namespaces without a policy are in mode %s, none is above %s", found.Value.Spec.Mode, found.Value.Spec.Ceiling)}
 }
 
 func (d Doctor) webhook(ctx context.Context, c Cluster) []finding {
-	var endpoints discoveryv1.EndpointSliceList
-	err := c.List(ctx, &endpoints, client.InNamespace(d.Operator.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: "kubernaut"})
-	if err != nil {
+	intake, err := c.intake(ctx, d.Operator)
+	switch {
+	case err != nil:
 		return []finding{unread("the webhook's Service", err)}
+	case intake == nil:
+		return []finding{fail("kubectl apply -k config/default", "nothing in namespace %s takes alerts: there is no Service with a port intake", d.Operator.Namespace)}
+	}
+	var endpoints discoveryv1.EndpointSliceList
+	err = c.List(ctx, &endpoints, client.InNamespace(d.Operator.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: intake.Name})
+	if err != nil {
+		return []finding{unread("who is behind the webhook's Service", err)}
 	}
 	for _, slice := range endpoints.Items {
-		for _, endpoint := range slice.Endpoints {
-			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready {
-				return []finding{ok("the webhook takes alerts at Service %s/kubernaut", d.Operator.Namespace)}
-			}
+		if slices.ContainsFunc(slice.Endpoints, func(e discoveryv1.Endpoint) bool { return ptr.Deref(e.Conditions.Ready, true) }) {
+			return []finding{ok("the webhook takes alerts at Service %s/%s", intake.Namespace, intake.Name)}
 		}
 	}
-	return []finding{fail("kubectl -n "+d.Operator.Namespace+" get endpointslices -l kubernetes.io/service-name=kubernaut", "no replica takes alerts")}
+	return []finding{fail("kubectl -n "+d.Operator.Namespace+" get endpointslices -l "+discoveryv1.LabelServiceName+"="+intake.Name, "no replica takes alerts")}
 }
 
 // senders looks whether anybody may post to the webhook.
@@ -231,7 +245,7 @@ func (d Doctor) senders(ctx context.Context, c Cluster) []finding {
 	var names []string
 	add := func(role rbacv1.RoleRef, subjects []rbacv1.Subject, where string) {
 		for _, s := range subjects {
-			if role.Kind == "ClusterRole" && role.Name == alertSender {
+			if isShipped(role, alertSender) {
 				names = append(names, redact.Line(strings.TrimPrefix(s.Namespace+"/"+s.Name, "/"), widest)+where)
 			}
 		}
@@ -278,8 +292,8 @@ func (d Doctor) turnedAway(ctx context.Context, c Cluster) []finding {
 
 // alertmanager looks whether the operator can ask whether an alert still fires.
 func (d Doctor) alertmanager(ctx context.Context, c Cluster) []finding {
-	deployment := &appsv1.Deployment{}
-	if err := c.Get(ctx, types.NamespacedName{Namespace: d.Operator.Namespace, Name: "kubernaut"}, deployment); err != nil {
+	deployment, err := c.deployment(ctx, d.Operator)
+	if err != nil || deployment == nil {
 		return nil // said above
 	}
 	for _, volume := range deployment.Spec.Template.Spec.Volumes {

@@ -2,9 +2,11 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -31,6 +33,12 @@ func (c Cluster) deployment(ctx context.Context, o Operator) (*appsv1.Deployment
 		return nil, err
 	}
 	return &found.Items[0], nil
+}
+
+// isShipped reports whether a role is one of ours, with or without a prefix: the
+// roles carry no label.
+func isShipped(role rbacv1.RoleRef, name string) bool {
+	return role.Kind == "ClusterRole" && (role.Name == name || strings.HasSuffix(role.Name, "-"+name))
 }
 
 // intake is the Service that takes alerts, told from the one for metrics by the

@@ -205,6 +205,7 @@ var variable = []struct {
 	as   string
 }{
 	{regexp.MustCompile(`after \d+s`), "after Ns"},
+	{regexp.MustCompile(`last heard of \S+ ago`), "last heard of N ago"},
 	{regexp.MustCompile(`test-alert-[a-z0-9]{5}`), "made-up-name"},
 	{regexp.MustCompile(`grant-[a-z0-9]{5}\b`), "anna-approves"},
 	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UID"},

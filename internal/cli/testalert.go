@@ -15,8 +15,9 @@ import (
 	"github.com/kubernaut/kubernaut/internal/redact"
 )
 
-// TestAlert walks the whole path with an alert of one's own, in mode Observe: the
-// cause is looked for, and nothing is ever done.
+// TestAlert has the operator look into a workload as if an alert fired, in mode
+// Observe: the cause is looked for, and nothing is ever done. What comes before the
+// AlertRemediation, the webhook with its certificate and token, is not tried.
 type TestAlert struct {
 	// Workload as namespace/name, or namespace/kind/name.
 	Workload string

@@ -133,7 +133,7 @@ func (r *remains) ungrant(b *rbacv1.RoleBinding) {
 }
 
 func ours(role rbacv1.RoleRef) bool {
-	return role.Kind == "ClusterRole" && slices.Contains(shippedRoles, role.Name)
+	return slices.ContainsFunc(shippedRoles, func(name string) bool { return isShipped(role, name) })
 }
 
 // shippedRoles are for people to bind.
