@@ -66,6 +66,29 @@ func TestTheHelpOfEachCommandIsGolden(t *testing.T) {
 	}
 }
 
+func TestGuardsPrintsWhatConfigGuardsShips(t *testing.T) {
+	var want []string
+	for _, name := range []string{"approval", "status", "run", "origin"} {
+		shipped, err := os.ReadFile(filepath.Join("..", "..", "config", "guards", name+".yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, string(shipped))
+	}
+	if got, err := run(t, "guards"); err != nil || got != strings.Join(want, "---\n") {
+		t.Errorf("got the error %v and:\n%s", err, got)
+	}
+}
+
+func TestVersionPrintsOneLine(t *testing.T) {
+	was := version
+	t.Cleanup(func() { version = was })
+	version = "v1.2.3-4-gabcdef0"
+	if got, err := run(t, "version"); err != nil || got != "v1.2.3-4-gabcdef0\n" {
+		t.Errorf("got %q and the error %v", got, err)
+	}
+}
+
 func TestAnErrorSaysWhatToDoNext(t *testing.T) {
 	t.Setenv("KUBECONFIG", "")
 	t.Setenv("HOME", t.TempDir())
