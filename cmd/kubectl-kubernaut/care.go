@@ -68,7 +68,8 @@ func uninstall() *cobra.Command {
 		Long: "Remove all objects of Kubernaut's kinds, so that nothing hangs on a finalizer, and print what removes the rest.\n" +
 			"While a run is under way it does nothing, since an operator has to end it. If the operator died, --abandon makes\n" +
 			"sure that none is at work, and says what is half done and how to look at it; with --yes it removes the runs as they are.",
-		Example: "  kubectl kubernaut uninstall         # what there is\n  kubectl kubernaut uninstall --yes   # removes it",
+		Example: "  kubectl kubernaut uninstall             # what there is\n  kubectl kubernaut uninstall --yes       # removes it\n" +
+			"  kubectl kubernaut uninstall --abandon   # what is half done, if the operator died",
 	}, func(cmd *cobra.Command, c cli.Cluster, _ []string) error {
 		return wanted.Run(cmd.Context(), c, cmd.OutOrStdout())
 	})

@@ -22,7 +22,7 @@ func main() {
 	// An interrupt ends what is under way in order: test-alert takes its alert back.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	log.SetLogger(logr.Discard()) // else the client complains after half a minute, with a stack
+	log.SetLogger(logr.Discard()) // what the client logs is for no person; with no logger at all it logs a stack
 	if root(os.Args).ExecuteContext(ctx) != nil {
 		stop()
 		os.Exit(1) // cobra has said why
