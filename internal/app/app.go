@@ -52,6 +52,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/rightofway"
+	"github.com/kubernaut/kubernaut/internal/sharedread"
 	"github.com/kubernaut/kubernaut/pkg/action"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -108,7 +109,8 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	history := actions.NewHistory(live)
 	resolver := evidence.NewResolver(live)
-	gatherer := patient{evidence.NewGatherer(live, evidence.NewLogs(clients), clk), road}
+	// Not the gates' reader: what is read for a gathering is not held back on the road.
+	gatherer := patient{evidence.NewGatherer(sharedread.New(live), evidence.NewLogs(clients), clk), road}
 	desk := newDesk(cfg, user, mgr, tenants, resolver)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -272,7 +274,7 @@ func named(name string) fields.Selector { return fields.OneTermEqualSelector("me
 
 // newDesk wires what the gates look at.
 func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
-	live := mgr.GetAPIReader()
+	live := sharedread.New(mgr.GetAPIReader())
 	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
 		Client: mgr.GetClient(),

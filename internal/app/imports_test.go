@@ -48,6 +48,8 @@ var rules = []rule{
 		because: "it serves whatever it is given"},
 	{rooms: "internal/rightofway", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: kubernetesClients,
 		because: "it knows that somebody waits, and nothing of what for"},
+	{rooms: "internal/sharedread", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: []string{"k8s.io/client-go/...", "net/http/..."},
+		because: "it knows that two ask the same, and nothing of what for"},
 	{rooms: "internal/caller", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: []string{"net/http/..."},
 		because: "who somebody is does not depend on what they want"},
 	{rooms: "internal/servingcert", own: []string{"api/...", "pkg/...", "internal/..."},

@@ -3,11 +3,13 @@ package kubetest
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
@@ -32,6 +34,7 @@ func (s *Server) CrashLoop(ctx context.Context, namespace, name string) map[stri
 	crashing := build.PodOf(after, "x")
 	crashing.Status = crashed(name)
 	s.Create(ctx, served(before, "a"), served(before, "b"), crashing)
+	s.Create(ctx, eventAbout(crashing, corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container "+name+" in pod "+crashing.Name))
 	return map[string]string{
 		"alertname": "KubePodCrashLooping", "namespace": namespace, "pod": crashing.Name, "container": name, "severity": "warning",
 	}
@@ -89,18 +92,30 @@ func (s *Server) Crowd(ctx context.Context, namespace string, deployments, podsE
 			pod := served(rs, strconv.Itoa(j))
 			s.Create(ctx, pod)
 			for k := range eventsEach {
-				s.Create(ctx, eventAbout(pod, k))
+				pulled := eventAbout(pod, corev1.EventTypeNormal, "Pulled", "Container image is already present on the machine")
+				pulled.Name += "." + strconv.Itoa(k)
+				s.Create(ctx, pulled)
 			}
 		}
 	}
 }
 
-func eventAbout(pod client.Object, n int) *corev1.Event {
+// Warnings makes so many, about pods that are gone: an everyday namespace is full of them.
+func (s *Server) Warnings(ctx context.Context, namespace string, many int) {
+	s.tb.Helper()
+	for i := range many {
+		gone := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "gone-" + strconv.Itoa(i), UID: types.UID("gone-" + strconv.Itoa(i))}}
+		s.Create(ctx, eventAbout(gone, corev1.EventTypeWarning, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"))
+	}
+}
+
+// eventAbout is what the kubelet says about a pod.
+func eventAbout(pod client.Object, kind, reason, message string) *corev1.Event {
 	now := metav1.Now()
 	return &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Namespace: pod.GetNamespace(), Name: pod.GetName() + "." + strconv.Itoa(n)},
+		ObjectMeta:     metav1.ObjectMeta{Namespace: pod.GetNamespace(), Name: pod.GetName() + "." + strings.ToLower(reason)},
 		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.GetNamespace(), Name: pod.GetName(), UID: pod.GetUID()},
-		Reason:         "Pulled", Message: "Container image is already present on the machine", Type: corev1.EventTypeNormal,
+		Reason:         reason, Message: message, Type: kind,
 		FirstTimestamp: now, LastTimestamp: now, Count: 1,
 		Source: corev1.EventSource{Component: "kubelet"},
 	}

@@ -14,17 +14,22 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
-// atOnce is how many workloads begin to crash in the same moment.
-const atOnce = 100
+const (
+	// atOnce is how many workloads begin to crash in the same moment.
+	atOnce = 100
+	// said is how many warnings are in their namespace that are about others.
+	said = 300
+)
 
-// BenchmarkPlan: from the first byte of a message about a hundred crash loops to
-// the write that records each plan, by the API server's audit log.
+// BenchmarkPlan: from the first byte of a message about a hundred crash loops of
+// one namespace to the write that records each plan, by the API server's audit log.
 //
 //	go test -run '^$' -bench Plan -benchtime 1x ./test/bench
 func BenchmarkPlan(b *testing.B) {
 	s := open(b)
 	for b.Loop() {
 		ns := s.tenant(b)
+		s.Warnings(b.Context(), ns, said)
 		alerts := s.crashLoops(b, ns, atOnce)
 		s.report(b, s.tenant(b), 1) // not measured: the API server has taken in what was made, and both have started
 		began := s.tell(b, ns, alerts)
