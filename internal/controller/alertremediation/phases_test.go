@@ -277,3 +277,88 @@ var _ = Describe("Verification", func() {
 		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeFailed))
 	})
 })
+
+var _ = Describe("An alert that comes later than what a trigger saw", func() {
+	const late = "KubeDeploymentReplicasMismatch"
+	// seen returns a remediation that a trigger made, with its change in place, its
+	// target healthy again and its own trouble over.
+	seen := func(ctx SpecContext) (*house, *v1alpha1.AlertRemediation) {
+		GinkgoHelper()
+		h := newHouse(ctx)
+		h.state = v1alpha1.AlertResolved
+		ar := h.known("seen", "Pause").With(func(ar *v1alpha1.AlertRemediation) {
+			ar.Spec.Alert.Source, ar.Status.Alert = v1alpha1.SourceWatch, &v1alpha1.AlertStatus{State: v1alpha1.AlertResolved}
+		}).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionTrue, v1alpha1.ReasonCompleted, h.pausing(ctx, true, true))
+		h.health = v1alpha1.HealthHealthy
+		return h, ar
+	}
+	// comes lets an alert arrive about the same target, from where it says.
+	comes := func(ctx SpecContext, h *house, source v1alpha1.AlertSource, firing v1alpha1.AlertState) {
+		GinkgoHelper()
+		h.others = map[string]v1alpha1.AlertState{late: firing}
+		other := build.Remediation(h.ns, "later").Alert(late, nil).FromAlertmanager(late).With(func(ar *v1alpha1.AlertRemediation) { ar.Spec.Alert.Source = source }).Obj()
+		server.Create(ctx, other)
+		h.driven(ctx, other)
+		Expect(other.Status.Outcome).To(Equal(v1alpha1.OutcomeDuplicate))
+		Expect(other.Status.DuplicateOf).To(Equal("seen"))
+	}
+
+	It("keeps it from being called remediated, until it resolves", func(ctx SpecContext) {
+		h, ar := seen(ctx)
+		comes(ctx, h, v1alpha1.SourceAlertmanager, v1alpha1.AlertFiring)
+		h.driven(ctx, ar)
+		h.clock.Step(window + time.Second)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Verified, metav1.ConditionUnknown, v1alpha1.ReasonObserving))
+		Expect(ar.Status.Verification.Alert).To(Equal(v1alpha1.AlertFiring))
+		Expect(ar.Finished()).To(BeFalse())
+
+		h.others[late] = v1alpha1.AlertResolved
+		h.driven(ctx, ar)
+		Expect(ar.Status.Verification.Alert).To(Equal(v1alpha1.AlertResolved))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRemediated))
+	})
+
+	DescribeTable("at the deadline", func(ctx SpecContext, source v1alpha1.AlertSource, firing v1alpha1.AlertState, outcome v1alpha1.Outcome) {
+		h, ar := seen(ctx)
+		comes(ctx, h, source, firing)
+		h.driven(ctx, ar)
+		h.clock.Step(deadline)
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(outcome), "%+v", ar.Status.Verification)
+		Expect(ar.Status.RunRef).To(Equal("seen-run-1"), "nothing is undone")
+	},
+		Entry("still firing: a person, though the target is healthy", v1alpha1.SourceAlertmanager, v1alpha1.AlertFiring, v1alpha1.OutcomeEscalated),
+		Entry("unknown whether it fires: unknown is no success", v1alpha1.SourceAlertmanager, v1alpha1.AlertUnknown, v1alpha1.OutcomeEscalated),
+		Entry("written by hand, of which nobody can say that it resolved: health decides", v1alpha1.SourceManual, v1alpha1.AlertFiring, v1alpha1.OutcomeRemediated),
+	)
+
+	It("waits for the trouble that the trigger saw too", func(ctx SpecContext) {
+		h, ar := seen(ctx)
+		h.read(ctx, ar)
+		ar.Status.Alert.State = v1alpha1.AlertFiring
+		Expect(server.Client.Status().Update(ctx, ar)).To(Succeed())
+		h.driven(ctx, ar)
+		h.clock.Step(window + time.Second)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Verified, metav1.ConditionUnknown, v1alpha1.ReasonObserving))
+	})
+
+	It("has no say about a remediation that it is no duplicate of", func(ctx SpecContext) {
+		h, ar := seen(ctx)
+		h.others = map[string]v1alpha1.AlertState{late: v1alpha1.AlertFiring}
+		ended := build.Remediation(h.ns, "before").Alert(late, nil).FromAlertmanager("before").Admitted(h.deploy).
+			Condition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeDuplicate)).
+			With(func(other *v1alpha1.AlertRemediation) {
+				other.Status.Outcome, other.Status.DuplicateOf = v1alpha1.OutcomeDuplicate, "another"
+			}).Obj()
+		server.Create(ctx, ended)
+		h.driven(ctx, ar)
+		h.clock.Step(window + time.Second)
+		h.driven(ctx, ar)
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRemediated))
+	})
+})

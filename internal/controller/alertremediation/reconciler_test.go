@@ -1,7 +1,9 @@
 package alertremediation_test
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -51,6 +53,7 @@ type house struct {
 	deploy    v1alpha1.TargetReference
 	judgement policy.Judgement
 	state     v1alpha1.AlertState
+	others    map[string]v1alpha1.AlertState // of the alerts, by name, for which state is not the answer
 	health    v1alpha1.Health
 	reserved  error // what comes of asking for a place in the budget
 	places    int   // that were taken in it
@@ -93,8 +96,11 @@ func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error {
 	return h.reserved
 }
 
-func (h *house) AlertState(context.Context, string, v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
-	return h.state, "", nil
+func (h *house) AlertState(_ context.Context, alert string, about v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
+	if about.UID != h.deploy.UID {
+		return v1alpha1.AlertUnknown, "", fmt.Errorf("asked about %s", about)
+	}
+	return cmp.Or(h.others[alert], h.state), "", nil
 }
 
 // Gather shows a pod that is as the spec wants it.
@@ -144,12 +150,17 @@ func (h *house) diagnosed(ctx context.Context, name string) *v1alpha1.AlertRemed
 // remedied creates one whose remedy is this action.
 func (h *house) remedied(ctx context.Context, name, remedy string) *v1alpha1.AlertRemediation {
 	GinkgoHelper()
-	ar := build.Remediation(h.ns, name).FromAlertmanager(name).Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{
-		Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Target: &h.deploy,
-		Remedies: []v1alpha1.Remedy{{Action: remedy}},
-	}).Obj()
+	ar := h.known(name, remedy).Obj()
 	server.Create(ctx, ar)
 	return ar
+}
+
+// known is one whose cause and remedy are known.
+func (h *house) known(name, remedy string) build.RemediationBuilder {
+	return build.Remediation(h.ns, name).FromAlertmanager(name).Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{
+		Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Target: &h.deploy,
+		Remedies: []v1alpha1.Remedy{{Action: remedy}},
+	})
 }
 
 // run returns the current run of a remediation.
