@@ -7,6 +7,7 @@ package ledger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -22,8 +23,11 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// Ledger writes lines and counts. The leader's is the one that counts: nobody
-// else keeps one.
+// Ledger writes lines and counts. Every replica writes lines, so that none is lost
+// with a leader that dies before it wrote what it did, or while nobody leads: lines
+// that a standby only kept until it leads would be lost with it, or with a lease
+// that the restarted leader wins. Nothing is kept in memory, and one transition has
+// the same id in each replica's lines. What is counted is counted by the leader only: sums must be right.
 type Ledger struct {
 	clock   clock.PassiveClock
 	metrics metrics
@@ -39,28 +43,70 @@ func New(out io.Writer, clk clock.PassiveClock, reg prometheus.Registerer) *Ledg
 	return &Ledger{clock: clk, out: encoder, metrics: newMetrics(reg)}
 }
 
-// SetupWithManager makes the ledger watch for as long as this replica leads.
+// SetupWithManager makes the ledger write lines while this replica runs, and count
+// while it leads.
 func (l *Ledger) SetupWithManager(mgr ctrl.Manager) error {
-	return mgr.Add(&watch{ledger: l, cache: mgr.GetCache()})
+	return errors.Join(mgr.Add(l.writing(mgr.GetCache())), mgr.Add(l.counting(mgr.GetCache())))
+}
+
+// writing writes a line for what changes, and for where everything stands at first.
+func (l *Ledger) writing(from informers) *watch {
+	return &watch{informers: from, kinds: []client.Object{&v1alpha1.AlertRemediation{}, &v1alpha1.WorkflowRun{}, &v1alpha1.RemediationPolicy{}},
+		handler: toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc: func(obj any, initial bool) {
+				if initial {
+					l.find(obj)
+				} else {
+					l.enter(nil, obj)
+				}
+			},
+			UpdateFunc: l.enter,
+		}}
+}
+
+// counting counts what changes from now on: what was there before, somebody counted.
+func (l *Ledger) counting(from informers) *watch {
+	count := func(before, after any) {
+		was, _ := before.(*v1alpha1.AlertRemediation)
+		if now, ok := after.(*v1alpha1.AlertRemediation); ok {
+			l.metrics.remediation(was, now)
+		}
+	}
+	return &watch{informers: from, kinds: []client.Object{&v1alpha1.AlertRemediation{}}, leads: true,
+		handler: toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc: func(obj any, initial bool) {
+				if !initial {
+					count(nil, obj)
+				}
+			},
+			UpdateFunc: count,
+		}}
+}
+
+// informers tell of the objects of a kind.
+type informers interface {
+	GetInformer(ctx context.Context, kind client.Object, options ...cache.InformerGetOption) (cache.Informer, error)
 }
 
 // watch is the ledger at work.
 type watch struct {
-	ledger *Ledger
-	cache  cache.Cache
+	informers informers
+	kinds     []client.Object
+	handler   toolscache.ResourceEventHandler
+	leads     bool
 }
 
-// NeedLeaderElection: two ledgers would count everything twice.
-func (*watch) NeedLeaderElection() bool { return true }
+// NeedLeaderElection reports whether only the leader does this.
+func (w *watch) NeedLeaderElection() bool { return w.leads }
 
 // Start watches until the context ends.
 func (w *watch) Start(ctx context.Context) error {
-	for _, kind := range []client.Object{&v1alpha1.AlertRemediation{}, &v1alpha1.WorkflowRun{}, &v1alpha1.RemediationPolicy{}} {
-		informer, err := w.cache.GetInformer(ctx, kind)
+	for _, kind := range w.kinds {
+		informer, err := w.informers.GetInformer(ctx, kind)
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", kind, err)
 		}
-		registration, err := informer.AddEventHandler(w.ledger.handler())
+		registration, err := informer.AddEventHandler(w.handler)
 		if err != nil {
 			return fmt.Errorf("watching %T: %w", kind, err)
 		}
@@ -70,34 +116,26 @@ func (w *watch) Start(ctx context.Context) error {
 	return nil
 }
 
-// handler enters what changed. What was there before is no news.
-func (l *Ledger) handler() toolscache.ResourceEventHandler {
-	return toolscache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, initial bool) {
-			if !initial {
-				l.enter(nil, obj)
-			}
-		},
-		UpdateFunc: func(before, after any) { l.enter(before, after) },
-	}
+// enter writes a line for each transition from one state of an object to the next.
+// before is nil for an object that is new.
+func (l *Ledger) enter(before, after any) {
+	l.write(transitions(before, after))
 }
 
-// enter writes a line for each transition from one state of an object to the next,
-// and counts it. before is nil for an object that is new.
-func (l *Ledger) enter(before, after any) {
-	var lines []Line
-	switch now := after.(type) {
-	case *v1alpha1.AlertRemediation:
-		was, _ := before.(*v1alpha1.AlertRemediation)
-		lines = remediation(was, now)
-		l.metrics.remediation(was, now)
-	case *v1alpha1.WorkflowRun:
-		was, _ := before.(*v1alpha1.WorkflowRun)
-		lines = run(was, now)
-	case *v1alpha1.RemediationPolicy:
-		was, _ := before.(*v1alpha1.RemediationPolicy)
-		lines = policy(was, now)
+// find writes where an object stands that was there before this replica watched: of
+// how it came there, perhaps nobody wrote a line.
+func (l *Ledger) find(obj any) {
+	if !stands(obj, l.clock.Now()) {
+		return
 	}
+	lines := transitions(nil, obj)
+	for i := range lines {
+		lines[i].Found = true
+	}
+	l.write(lines)
+}
+
+func (l *Ledger) write(lines []Line) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range lines {

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,9 @@ func paused(requests ...v1alpha1.PauseRequest) *v1alpha1.RemediationPolicy {
 	return p
 }
 
+// identity is the id in a line.
+var identity = regexp.MustCompile(`"id":"[0-9a-f]{16}",`)
+
 func TestEachTransitionIsOneLine(t *testing.T) {
 	const head = `{"time":"2026-03-01T04:00:00Z","kind":"AlertRemediation","namespace":"shop","name":"a","uid":"u",`
 	const runs = `{"time":"2026-03-01T04:00:00Z","kind":"WorkflowRun","namespace":"shop","name":"a-run-1","uid":"r",`
@@ -84,9 +88,9 @@ func TestEachTransitionIsOneLine(t *testing.T) {
 			head + `"what":"Approval","to":"Approved","message":"seen it","actor":"anna","digest":"v1:sha256:1"}`}},
 		"the alert stops": {remediated(), remediated(resolved), []string{head + `"what":"Alert","from":"Firing","to":"Resolved"}`}},
 		"an operation is claimed": {carriedOut(""), carriedOut(v1alpha1.OperationClaimed), []string{
-			runs + `"what":"Operation","to":"Claimed","actor":"system:serviceaccount:shop:kubernaut-remediator","operation":"patch Deployment/web","digest":"v1:sha256:1"}`}},
+			runs + `"what":"Operation","to":"Claimed","actor":"system:serviceaccount:shop:kubernaut-remediator","operation":"patch Deployment/web","place":"0/0","digest":"v1:sha256:1"}`}},
 		"an operation is in place": {carriedOut(v1alpha1.OperationClaimed, ""), carriedOut(v1alpha1.OperationApplied, ""), []string{
-			runs + `"what":"Operation","from":"Claimed","to":"Applied","actor":"system:serviceaccount:shop:kubernaut-remediator","operation":"patch Deployment/web","digest":"v1:sha256:1"}`}},
+			runs + `"what":"Operation","from":"Claimed","to":"Applied","actor":"system:serviceaccount:shop:kubernaut-remediator","operation":"patch Deployment/web","place":"0/0","digest":"v1:sha256:1"}`}},
 		"somebody pauses a policy":       {paused(), paused(anna), []string{rules + `"what":"Pause","to":"Requested","message":"moving","actor":"anna"}`}},
 		"somebody takes that back":       {paused(anna), paused(), []string{rules + `"what":"Pause","to":"Withdrawn","message":"moving","actor":"anna"}`}},
 		"a policy is new, with its mode": {nil, paused(), []string{rules + `"what":"Mode","to":"Auto"}`}},
@@ -96,8 +100,11 @@ func TestEachTransitionIsOneLine(t *testing.T) {
 			var got bytes.Buffer
 			New(&got, clocktesting.NewFakePassiveClock(now), prometheus.NewRegistry()).enter(row.before, row.after)
 			want := strings.Join(append(row.want, ""), "\n")
-			if got.String() != want {
-				t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
+			if said := identity.ReplaceAllString(got.String(), ""); said != want {
+				t.Errorf("got:\n%s\nwant:\n%s", said, want)
+			}
+			if ids := identity.FindAllString(got.String(), -1); len(ids) != len(row.want) {
+				t.Errorf("of %d lines %d have an id", len(row.want), len(ids))
 			}
 		})
 	}
@@ -105,7 +112,8 @@ func TestEachTransitionIsOneLine(t *testing.T) {
 
 func TestEachTransitionIsCountedOnce(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	l := New(&bytes.Buffer{}, clocktesting.NewFakePassiveClock(now), registry)
+	counts := New(&bytes.Buffer{}, clocktesting.NewFakePassiveClock(now), registry).counting(nil).handler
+	counts.OnAdd(remediated(), true) // by somebody else, before
 	entered := func(phases ...v1alpha1.Phase) func(*v1alpha1.AlertRemediation) {
 		return func(ar *v1alpha1.AlertRemediation) {
 			for i, phase := range phases {
@@ -115,7 +123,6 @@ func TestEachTransitionIsCountedOnce(t *testing.T) {
 	}
 	outcome := func(ar *v1alpha1.AlertRemediation) { ar.Status.Outcome = v1alpha1.OutcomeRemediated }
 	history := []*v1alpha1.AlertRemediation{
-		nil,
 		remediated(),
 		remediated(entered(v1alpha1.PhasePending)),
 		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonPaused)),
@@ -123,12 +130,9 @@ func TestEachTransitionIsCountedOnce(t *testing.T) {
 		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonAwaitingApproval)),
 		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval, v1alpha1.PhaseDone), holds(v1alpha1.Succeeded, "True", "Remediated"), outcome),
 	}
+	counts.OnAdd(history[0], false)
 	for i := 1; i < len(history); i++ {
-		var before any
-		if history[i-1] != nil {
-			before = history[i-1]
-		}
-		l.enter(before, history[i])
+		counts.OnUpdate(history[i-1], history[i])
 	}
 	err := testutil.GatherAndCompare(registry, strings.NewReader(`
 # HELP kubernaut_remediations_created_total AlertRemediations created, by who noticed the trouble.

@@ -2,7 +2,12 @@ package ledger
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -21,6 +26,8 @@ const maxText = 1024
 type Line struct {
 	// Time at which it was seen.
 	Time string `json:"time"`
+	// ID is the same in the lines of all replicas that saw this transition stored.
+	ID string `json:"id"`
 	// Kind, Namespace, Name and UID of the object.
 	Kind      string    `json:"kind"`
 	Namespace string    `json:"namespace"`
@@ -37,8 +44,58 @@ type Line struct {
 	Actor string `json:"actor,omitempty"`
 	// Operation on a tenant's object.
 	Operation string `json:"operation,omitempty"`
+	// Place of the operation in its run, from 0: step/operation.
+	Place string `json:"place,omitempty"`
 	// Digest of the plan it is about.
 	Digest string `json:"digest,omitempty"`
+	// Found means that it was so when this replica began to watch, since whenever.
+	Found bool `json:"found,omitempty"`
+}
+
+// transitions returns what happened to an object, each with its id. It is pure.
+func transitions(before, after any) []Line {
+	var lines []Line
+	switch now := after.(type) {
+	case *v1alpha1.AlertRemediation:
+		was, _ := before.(*v1alpha1.AlertRemediation)
+		lines = remediation(was, now)
+	case *v1alpha1.WorkflowRun:
+		was, _ := before.(*v1alpha1.WorkflowRun)
+		lines = run(was, now)
+	case *v1alpha1.RemediationPolicy:
+		was, _ := before.(*v1alpha1.RemediationPolicy)
+		lines = policy(was, now)
+	}
+	for i := range lines {
+		lines[i].ID = lines[i].id(after.(client.Object).GetResourceVersion())
+	}
+	return lines
+}
+
+// id is a digest of which object came to which state by which write. From where is
+// no part of it: a replica whose watch broke off may have missed the states between.
+func (l Line) id(resourceVersion string) string {
+	parts := []string{string(l.UID), resourceVersion, l.What, l.To, l.Actor, l.Message, l.Operation, l.Place}
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// lately is for how long after its end an object is still found by a replica that
+// begins to watch: the longest that the kubelet lets a container wait which ends
+// again and again, and a minute to start.
+const lately = 6 * time.Minute
+
+// stands reports whether there may be something about an object that nobody has
+// written a line of. Which writes of a live one were missed can't be told (a condition
+// knows when its status changed, not its reason), so it is found whole. It is pure.
+func stands(obj any, now time.Time) bool {
+	switch o := obj.(type) {
+	case *v1alpha1.AlertRemediation:
+		return !o.Finished() || now.Sub(ended(o)) < lately || o.Status.Alert != nil && now.Sub(o.Status.Alert.LastReceivedAt.Time) < lately
+	case *v1alpha1.WorkflowRun:
+		return !o.Finished() || now.Sub(o.Status.FinishedAt.Time) < lately
+	}
+	return true
 }
 
 func about(kind string, obj client.Object) Line {
@@ -118,6 +175,7 @@ func run(was, now *v1alpha1.WorkflowRun) []Line {
 			}
 			done := line
 			done.What, done.From, done.To = "Operation", string(before), string(op.State)
+			done.Place = fmt.Sprintf("%d/%d", i, j)
 			done.Operation = redact.Line(string(op.Verb)+" "+op.Object.String(), maxText)
 			lines = append(lines, done)
 		}

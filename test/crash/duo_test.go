@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/kubetest"
+	audit "github.com/kubernaut/kubernaut/internal/ledger"
 )
 
 // leaderLease is what the leading replica holds.
@@ -109,6 +111,24 @@ func (d *duo) Post(ctx context.Context, body []byte) (status int, answer []byte,
 		}
 	}
 	return status, answer, err
+}
+
+// accounts returns the audit lines about the operations in a namespace that a
+// replica wrote to stdout, in short.
+func (r *replica) accounts(t *testing.T, namespace string) []string {
+	t.Helper()
+	text, err := os.ReadFile(r.log.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for line := range bytes.Lines(text) {
+		var said audit.Line
+		if json.Unmarshal(line, &said) == nil && said.Namespace == namespace && said.What == "Operation" { // else it is a log's
+			all = append(all, said.From+">"+said.To)
+		}
+	}
+	return all
 }
 
 // revive starts what has ended, as the kubelet does.

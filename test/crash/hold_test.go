@@ -124,5 +124,6 @@ func (d *duo) bereft(t *testing.T, stored bool) {
 	}
 	g.Expect(by).To(Equal(want), "whose patch took effect")
 	g.Expect(took).To(BeNumerically("<", 15*time.Second+3*time.Second), "the lease, and until somebody looks at it")
+	g.Expect(second.accounts(t, e.ns)).To(Equal([]string{">Claimed", "Claimed>Applied"}), "whatever the other did not live to write")
 	t.Logf("%s killed, effect stored: %t; %s led after %s; writes of the run %v, one patch took effect, by %s", first.pod, stored, second.pod, took.Round(10*time.Millisecond), writes, by)
 }
