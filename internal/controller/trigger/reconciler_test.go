@@ -9,6 +9,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -20,6 +21,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
+	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
 func TestTrigger(t *testing.T) {
@@ -105,6 +107,75 @@ var _ = Describe("The operator's own eyes", func() {
 		))
 		Expect(*ar.Spec.Target).To(Equal(build.DeploymentTarget(ns, "web", "").ObjectReference))
 	})
+	DescribeTable("knows a trouble from what is nearly one", func(ctx SpecContext, row trouble) {
+		var web appsv1.Deployment
+		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: ns, Name: "web"}, &web)).To(Succeed())
+		server.Create(ctx, build.Policy(ns, "watches", v1alpha1.ModeRecommend).
+			Trigger(v1alpha1.PolicyTrigger{Kind: row.kind, HoldFor: new(metav1.Duration{})}).Obj())
+		shows := func(show func(*corev1.ContainerStatus, *appsv1.DeploymentStatus)) []v1alpha1.AlertRemediation {
+			GinkgoHelper()
+			show(&crashing.Status.ContainerStatuses[0], &web.Status)
+			Expect(server.Client.Status().Update(ctx, crashing)).To(Succeed())
+			Expect(server.Client.Status().Update(ctx, &web)).To(Succeed())
+			for kind, obj := range map[string]client.Object{"Pod": crashing, "Deployment": &web} {
+				_, err := r.Look(ctx, kind, obj)
+				Expect(err).NotTo(HaveOccurred())
+			}
+			return made(ctx)
+		}
+		Expect(shows(row.nearly)).To(BeEmpty())
+		all := shows(row.ill)
+		Expect(all).To(HaveLen(1))
+		labels := map[string]string{"alertname": row.alert, "namespace": ns, "deployment": "web"}
+		if row.container {
+			labels["container"] = "web"
+		}
+		Expect(all[0].Name).To(Equal(alert.ObjectName("", labels, clock.Now().UTC().Truncate(time.Second))))
+		Expect(all[0].Labels).To(HaveKeyWithValue(v1alpha1.FingerprintLabel, alert.Fingerprint(labels)))
+		Expect(all[0].Spec.Alert).To(And(
+			HaveField("Source", v1alpha1.SourceWatch), HaveField("Name", row.alert), HaveField("Severity", v1alpha1.SeverityWarning),
+			HaveField("Fingerprint", alert.Fingerprint(labels)), HaveField("Labels", labels), HaveField("Annotations", HaveKeyWithValue("summary", row.says)),
+		))
+		Expect(*all[0].Spec.Target).To(Equal(build.DeploymentTarget(ns, "web", "").ObjectReference))
+		Expect(shows(row.ill)).To(HaveLen(1), "it is made once")
+	},
+		Entry("a kill for memory, from any other kill", trouble{
+			kind: v1alpha1.TriggerOOMKill, alert: "KubeContainerOOMKilled", container: true, says: "container web was killed for its memory; restarts so far: 4",
+			nearly: func(c *corev1.ContainerStatus, _ *appsv1.DeploymentStatus) {
+				c.LastTerminationState.Terminated.ExitCode, c.LastTerminationState.Terminated.Reason = 137, "Error"
+			},
+			ill: func(c *corev1.ContainerStatus, _ *appsv1.DeploymentStatus) {
+				c.LastTerminationState.Terminated.Reason = "OOMKilled"
+			},
+		}),
+		Entry("an image that can't be pulled, from a container that is being made", trouble{
+			kind: v1alpha1.TriggerImagePull, alert: "KubeContainerWaiting", container: true, says: "container web waits: ImagePullBackOff: no such tag",
+			nearly: func(c *corev1.ContainerStatus, _ *appsv1.DeploymentStatus) {
+				c.State.Waiting = &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}
+			},
+			ill: func(c *corev1.ContainerStatus, _ *appsv1.DeploymentStatus) {
+				c.State.Waiting = &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "no such tag"}
+			},
+		}),
+		Entry("a rollout past its deadline, from one that was changed since", trouble{
+			kind: v1alpha1.TriggerStuckRollout, alert: "KubeDeploymentRolloutStuck", says: "timed out",
+			nearly: func(_ *corev1.ContainerStatus, d *appsv1.DeploymentStatus) {
+				d.ObservedGeneration, d.Conditions = 0, []appsv1.DeploymentCondition{{
+					Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "timed out",
+				}}
+			},
+			ill: func(_ *corev1.ContainerStatus, d *appsv1.DeploymentStatus) { d.ObservedGeneration = 1 },
+		}),
+		Entry("a rollout past its deadline, from one that makes progress", trouble{
+			kind: v1alpha1.TriggerStuckRollout, alert: "KubeDeploymentRolloutStuck", says: "timed out",
+			nearly: func(_ *corev1.ContainerStatus, d *appsv1.DeploymentStatus) {
+				d.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "ReplicaSetUpdated", Message: "timed out"}}
+			},
+			ill: func(_ *corev1.ContainerStatus, d *appsv1.DeploymentStatus) {
+				d.Conditions[0].Status, d.Conditions[0].Reason = corev1.ConditionFalse, "ProgressDeadlineExceeded"
+			},
+		}),
+	)
 	It("counts: what was restarted too seldom is left alone", func(ctx SpecContext) {
 		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{}), MinOccurrences: 5})
 		Expect(look(ctx)).To(BeZero())
@@ -208,6 +279,14 @@ var _ = Describe("The operator's own eyes", func() {
 		Entry("one of its own for nodes", "nodes"),
 	)
 })
+
+// trouble is what a trigger sees, and what it must not take for that.
+type trouble struct {
+	kind        v1alpha1.TriggerKind
+	alert, says string
+	container   bool // it is about a container
+	nearly, ill func(*corev1.ContainerStatus, *appsv1.DeploymentStatus)
+}
 
 var errDown = errors.New("the API server is away")
 
