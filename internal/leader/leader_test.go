@@ -113,6 +113,18 @@ func TestOnlyTheLeaderMayAct(t *testing.T) {
 			},
 			want: true,
 		},
+		"for whom the attempt alone, which failed, counts no time": {
+			story: func(l *Lock, lease *lease, clk *clocktesting.FakeClock) error {
+				err := l.Update(t.Context(), mine)
+				clk.Step(duration - longest)
+				lease.answer = errAway
+				if l.Update(t.Context(), mine) == nil || l.Create(t.Context(), mine) == nil {
+					return errors.New("it was renewed")
+				}
+				clk.Step(time.Nanosecond)
+				return err
+			},
+		},
 		"who gave it back": {
 			story: func(l *Lock, _ *lease, _ *clocktesting.FakeClock) error {
 				return errors.Join(l.Update(t.Context(), mine), l.Update(t.Context(), nobody))

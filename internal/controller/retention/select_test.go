@@ -36,6 +36,7 @@ func many(n int) []v1alpha1.AlertRemediation {
 	for i := range n {
 		all = append(all, remediation(fmt.Sprintf("n%d", i), time.Duration(i)*time.Minute))
 	}
+	slices.Reverse(all) // in no order that would help
 	return all
 }
 
