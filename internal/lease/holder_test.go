@@ -31,6 +31,8 @@ func of(remediation string) func(*v1alpha1.WorkflowRun) {
 	}
 }
 
+func foreign(r *v1alpha1.WorkflowRun) { r.OwnerReferences[0].Kind = "Tenant" }
+
 func undoing(name string) func(*v1alpha1.WorkflowRun) {
 	return func(r *v1alpha1.WorkflowRun) { r.Spec.Undoes = name }
 }
@@ -78,6 +80,13 @@ func TestDecide(t *testing.T) {
 		},
 		"the next attempt of the same remediation inherits it": {
 			holder: held(run("a", ended, of("ar")), remediation(false)), asking: run("b", of("ar")), want: stale,
+		},
+		"what another kind controls inherits nothing": {
+			holder: held(run("a", ended, of("x"), foreign), remediation(false)), asking: run("b", of("x"), foreign), want: theirs,
+		},
+		"nor does what only says in another namespace that it is the same remediation's": {
+			holder: held(run("a", ended, of("ar")), remediation(false)),
+			asking: run("b", of("ar"), func(r *v1alpha1.WorkflowRun) { r.Namespace = "other" }), want: theirs,
 		},
 		"while planning, a live holder keeps it": {holder: held(run("a"), nil), want: theirs},
 	}
