@@ -68,10 +68,10 @@ test: ## Every test that needs no node: units, contracts, API server.
 	assets=$(ASSETS) && KUBEBUILDER_ASSETS=$$assets go test ./...
 	for module in hack/localcluster hack/localcluster/binaries/storage-provisioner test/receiver; do go -C $$module test ./...; done
 
-# How long each of the two targets is fed.
+# How long each of the three targets is fed.
 FUZZ ?= 1m
-fuzz: ## Post hostile messages to the intake, two minutes in all; what breaks it is kept in testdata.
-	for target in FuzzHandler FuzzAlert; do \
+fuzz: ## Post hostile messages to the intake, three minutes in all; what breaks it is kept in testdata.
+	for target in FuzzHandler FuzzAlert FuzzLarge; do \
 	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 100x ./internal/intake; \
 	done
 

@@ -92,22 +92,86 @@ func (a Alert) Name() string { return a.Labels["alertname"] }
 // envelope is the part of a message that is read. Other fields are tolerated:
 // Grafana sends many more under version 1, and Alertmanager grows some.
 type envelope struct {
-	Version         string             `json:"version"`
-	GroupKey        string             `json:"groupKey"`
-	Receiver        string             `json:"receiver"`
-	TruncatedAlerts uint64             `json:"truncatedAlerts"`
-	GroupLabels     map[string]*string `json:"groupLabels"`
-	Alerts          []json.RawMessage  `json:"alerts"`
+	Version         string     `json:"version"`
+	GroupKey        string     `json:"groupKey"`
+	Receiver        string     `json:"receiver"`
+	TruncatedAlerts uint64     `json:"truncatedAlerts"`
+	GroupLabels     wirePairs  `json:"groupLabels"`
+	Alerts          wireAlerts `json:"alerts"`
 }
 
 type wireAlert struct {
-	Status       json.RawMessage    `json:"status"` // a word in a message, an object in a list
-	Labels       map[string]*string `json:"labels"`
-	Annotations  map[string]*string `json:"annotations"`
-	StartsAt     time.Time          `json:"startsAt"`
-	EndsAt       time.Time          `json:"endsAt"`
-	GeneratorURL string             `json:"generatorURL"`
-	Fingerprint  string             `json:"fingerprint"`
+	Status       json.RawMessage `json:"status"` // a word in a message, an object in a list
+	Labels       wirePairs       `json:"labels"`
+	Annotations  wirePairs       `json:"annotations"`
+	StartsAt     time.Time       `json:"startsAt"`
+	EndsAt       time.Time       `json:"endsAt"`
+	GeneratorURL string          `json:"generatorURL"`
+	Fingerprint  string          `json:"fingerprint"`
+}
+
+// wireAlerts are counted before they are read: a list of nothing but zeros would
+// take sixty times the space that it took itself.
+type wireAlerts struct {
+	list []json.RawMessage
+	over bool // there are too many; none was read
+}
+
+// UnmarshalJSON is given what is valid JSON already.
+func (a *wireAlerts) UnmarshalJSON(data []byte) error {
+	*a = wireAlerts{over: commas(data) >= MaxAlerts} // of two under one name the last counts
+	if a.over {
+		return nil
+	}
+	return json.Unmarshal(data, &a.list)
+}
+
+// wirePairs are counted before they are read, for the same reason.
+type wirePairs struct {
+	read map[string]*string
+	over bool
+}
+
+// UnmarshalJSON is given what is valid JSON already.
+func (p *wirePairs) UnmarshalJSON(data []byte) error {
+	*p = wirePairs{over: commas(data) >= MaxPairs}
+	if p.over {
+		return nil
+	}
+	return json.Unmarshal(data, &p.read)
+}
+
+// commas counts those between the elements of a list, or the pairs of an object.
+func commas(data []byte) int {
+	depth, count := 0, 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			i += text(data[i:])
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ',':
+			if depth == 1 {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// text returns where the string ends that data begins with.
+func text(data []byte) int {
+	for i := 1; i < len(data); i++ {
+		switch data[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return len(data)
 }
 
 // Decode reads a message of version 4, or 1 as Grafana sends it. An error is
@@ -124,18 +188,18 @@ func Decode(body []byte) (Message, error) {
 	switch {
 	case wire.Version != "4" && wire.Version != "1":
 		return Message{}, fmt.Errorf(`%w: version: want "4", or "1" from Grafana`, ErrShape)
-	case wire.Alerts == nil:
-		return Message{}, fmt.Errorf("%w: alerts: want a list", ErrShape)
-	case len(wire.Alerts) > MaxAlerts:
+	case wire.Alerts.over:
 		return Message{}, fmt.Errorf("%w: alerts: more than %d", ErrBounds, MaxAlerts)
+	case wire.Alerts.list == nil:
+		return Message{}, fmt.Errorf("%w: alerts: want a list", ErrShape)
 	}
 	group, err := pairs(wire.GroupLabels, "groupLabels")
 	if err != nil {
 		return Message{}, err
 	}
 	m := Message{GroupKey: wire.GroupKey, Receiver: wire.Receiver, GroupLabels: group, Truncated: wire.TruncatedAlerts}
-	m.Items = make([]Item, len(wire.Alerts))
-	for i, raw := range wire.Alerts {
+	m.Items = make([]Item, len(wire.Alerts.list))
+	for i, raw := range wire.Alerts.list {
 		m.Items[i].Alert, m.Items[i].Err = decodeAlert(raw, fmt.Sprintf("alerts[%d]", i), false)
 	}
 	return m, nil
@@ -145,18 +209,18 @@ func Decode(body []byte) (Message, error) {
 // for alerts: all of them fire, and when it will stop to believe so is no end.
 // An error is about the list as a whole, as with Decode.
 func DecodeList(body []byte) ([]Item, error) {
-	var wire []json.RawMessage
+	var wire wireAlerts
 	if err := unmarshal(body, &wire, ""); err != nil {
 		return nil, err
 	}
 	switch {
-	case wire == nil:
-		return nil, fmt.Errorf("%w: message: want a list", ErrShape)
-	case len(wire) > MaxAlerts:
+	case wire.over:
 		return nil, fmt.Errorf("%w: message: more than %d", ErrBounds, MaxAlerts)
+	case wire.list == nil:
+		return nil, fmt.Errorf("%w: message: want a list", ErrShape)
 	}
-	items := make([]Item, len(wire))
-	for i, raw := range wire {
+	items := make([]Item, len(wire.list))
+	for i, raw := range wire.list {
 		items[i].Alert, items[i].Err = decodeAlert(raw, fmt.Sprintf("[%d]", i), true)
 	}
 	return items, nil
@@ -199,12 +263,12 @@ var statuses = map[string]Status{`"firing"`: Firing, `"resolved"`: Resolved}
 
 // pairs refuses what is no string: encoding/json would make null an empty one,
 // and so another alert.
-func pairs(wire map[string]*string, path string) (map[string]string, error) {
-	if len(wire) > MaxPairs {
+func pairs(wire wirePairs, path string) (map[string]string, error) {
+	if wire.over {
 		return nil, fmt.Errorf("%w: %s: more than %d", ErrBounds, path, MaxPairs)
 	}
-	out := make(map[string]string, len(wire))
-	for name, value := range wire {
+	out := make(map[string]string, len(wire.read))
+	for name, value := range wire.read {
 		switch {
 		case value == nil:
 			return nil, fmt.Errorf("%w: %s: want strings", ErrShape, path)

@@ -71,6 +71,8 @@ func TestDecodeRefusesBadMessages(t *testing.T) {
 		"a message that is too large":       {strings.Repeat(" ", alert.MaxBody+1), alert.ErrBounds, "more than 4194304 bytes"},
 		"nesting without an end":            {`{"version":"4","alerts":[` + strings.Repeat("[", 20_000), alert.ErrShape, "no JSON"},
 		"a group key that is not a string":  {`{"version":"4","alerts":[],"groupKey":{}}`, alert.ErrShape, "groupKey: want a string, got object"},
+		"more objects than that":            {`{"version":"4","alerts":{"a":0` + strings.Repeat(`,"a":0`, alert.MaxAlerts) + `}}`, alert.ErrBounds, "alerts: more than 10000"},
+		"more labels of a group than that":  {`{"version":"4","alerts":[],"groupLabels":{"a":""` + strings.Repeat(`,"a":""`, alert.MaxPairs) + `}}`, alert.ErrBounds, "groupLabels: more than 256"},
 		"an alert list that is an alert":    {`{"version":"4","alerts":"KubePodCrashLooping"}`, alert.ErrShape, "alerts: want a list, got string"},
 		"a group label that is null":        {`{"version":"4","alerts":[],"groupLabels":{"a":null}}`, alert.ErrShape, "groupLabels: want strings"},
 		"two messages, one after the other": {`{"version":"4","alerts":[]}{"version":"4","alerts":[]}`, alert.ErrShape, "no JSON"},
@@ -82,6 +84,28 @@ func TestDecodeRefusesBadMessages(t *testing.T) {
 				t.Errorf("error is %v, want %v with %q", err, row.is, row.says)
 			}
 		})
+	}
+}
+
+func TestDecodeCountsNoCommasButItsOwn(t *testing.T) {
+	text := strings.Repeat(`,\"\\`, alert.MaxPairs)
+	m, err := alert.Decode([]byte(`{"version":"4","alerts":[{"status":"firing","startsAt":"2026-11-22T10:00:00Z","labels":{"alertname":"A"},"annotations":{"a":"` + text + `","b":"c"},"more":[` + strings.Repeat("{},", alert.MaxAlerts) + `0]}]}`))
+	if err != nil || m.Items[0].Err != nil {
+		t.Fatal(err, m.Items)
+	}
+	if got := m.Items[0].Alert.Annotations; len(got) != 2 || got["a"] != strings.Repeat(`,"\`, alert.MaxPairs) || got["b"] != "c" {
+		t.Errorf("the annotations are %q", got)
+	}
+}
+
+func TestDecodeBelievesTheLastOfTwo(t *testing.T) {
+	const times = `"status":"firing","startsAt":"2026-11-22T10:00:00Z"`
+	m, err := alert.Decode([]byte(`{"version":"4","alerts":[1,2],"alerts":[{` + times + `,"labels":{"alertname":"A","pod":"a"},"labels":{"alertname":"B"}}]}`))
+	if err != nil || len(m.Items) != 1 {
+		t.Fatal(err, m.Items)
+	}
+	if got := m.Items[0].Alert.Labels; len(got) != 1 || got["alertname"] != "B" {
+		t.Errorf("the labels are %q", got)
 	}
 }
 
@@ -113,6 +137,7 @@ func TestDecodeKeepsBadAlertsApart(t *testing.T) {
 		"a start that is no time":     {strings.Replace(good, "2026-11-22T10:00:00Z", "yesterday", 1), alert.ErrShape, "alerts[1]"},
 		"more labels than anybody":    {`{"labels":` + string(manyLabels) + `}`, alert.ErrBounds, "alerts[1].labels: more than 256"},
 		"a label longer than a novel": {`{"labels":{"alertname":"` + strings.Repeat("x", alert.MaxPair) + `"}}`, alert.ErrBounds, "alerts[1].labels: more than 65536 bytes"},
+		"one label again and again":   {`{"labels":{"alertname":"A"` + strings.Repeat(`,"a":""`, alert.MaxPairs) + `}}`, alert.ErrBounds, "alerts[1].labels: more than 256"},
 		"an annotation of that kind":  {`{"annotations":{"summary":"` + strings.Repeat("x", alert.MaxPair) + `"}}`, alert.ErrBounds, "alerts[1].annotations"},
 	}
 	for name, row := range rows {
