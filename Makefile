@@ -86,7 +86,7 @@ e2e: specs ## Break a real cluster and watch it heal; JUnit in _output/e2e.xml.
 FOCUS ?=
 specs: packages build $(GINKGO) ## The part of e2e that has a whole cluster.
 	mkdir -p _output
-	KUBERNETES=$(KUBERNETES) $(GINKGO) run --tags=e2e --timeout=40m $(if $(FOCUS),--focus '$(FOCUS)') \
+	KUBERNETES=$(KUBERNETES) $(GINKGO) run --tags=e2e --timeout=40m --fail-on-empty $(if $(FOCUS),--focus '$(FOCUS)') \
 	  --output-dir=_output --junit-report=$(if $(FOCUS),specs,e2e).xml ./test/e2e
 
 bench: ## Measure what has to be fast and small; figures in _output/bench.json, for benchstat in bench.txt (25 min).
