@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/yaml"
 )
 
 func TestLoadReadsTheCompleteSample(t *testing.T) {
@@ -16,10 +18,42 @@ func TestLoadReadsTheCompleteSample(t *testing.T) {
 	}
 	want := Default()
 	want.Namespace, want.Cluster, want.Alertmanager.URL = "kubernaut-system", "prod-eu-1", "http://alertmanager.monitoring:9093"
+	want.Intake.TLS.Service, want.Intake.TLS.Names = "kubernaut", []string{"kubernaut.example.test"}
+	want.Intake.Signature.SecretFile = "/etc/kubernaut-signature/secret"
 	want.Protected.Namespaces = []string{"payments", "ledger"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
+}
+
+func TestTheCompleteSampleIsComplete(t *testing.T) {
+	text, err := os.ReadFile("testdata/complete.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said map[string]any
+	if err := yaml.Unmarshal(text, &said); err != nil {
+		t.Fatal(err)
+	}
+	if left := unsaid(reflect.TypeFor[Config](), said, ""); len(left) > 0 {
+		t.Errorf("it does not say %q", left)
+	}
+}
+
+// unsaid returns the paths of the fields of a struct that a file does not name.
+func unsaid(of reflect.Type, said map[string]any, path string) []string {
+	var left []string
+	for i := range of.NumField() {
+		field := of.Field(i)
+		name := field.Tag.Get("json")
+		if _, there := said[name]; !there {
+			left = append(left, path+name)
+		} else if field.Type.Kind() == reflect.Struct && field.Type != reflect.TypeFor[Duration]() {
+			inner, _ := said[name].(map[string]any)
+			left = append(left, unsaid(field.Type, inner, path+name+".")...)
+		}
+	}
+	return left
 }
 
 func TestLoadFaults(t *testing.T) {
