@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	monitoringv1alpha1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1alpha1"
 	"github.com/prometheus/alertmanager/config"
 	"sigs.k8s.io/yaml"
@@ -56,5 +58,23 @@ func TestPrometheusOperatorTakesItsAlertmanagerConfig(t *testing.T) {
 	http := hook.HTTPConfig
 	if http.Authorization.Credentials.Key != "token" || http.TLSConfig.CA.ConfigMap.Key != "ca.crt" {
 		t.Errorf("it posts with %+v", http)
+	}
+}
+
+// TestPrometheusOperatorKnowsTheStrategy that the sample tells people to choose.
+func TestPrometheusOperatorKnowsTheStrategy(t *testing.T) {
+	var alertmanager monitoringv1.Alertmanager
+	for line := range strings.Lines(string(sample(t, "alertmanagerconfig.yaml"))) {
+		if field, said := strings.CutPrefix(line, "#   spec: "); said {
+			if err := yaml.UnmarshalStrict([]byte("spec: "+field), &alertmanager); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got := alertmanager.Spec.AlertmanagerConfigMatcherStrategy.Type; got != monitoringv1.NoneConfigMatcherStrategyType {
+		t.Errorf("it says %q", got)
+	}
+	if other := string(monitoringv1.OnNamespaceExceptForAlertmanagerNamespaceConfigMatcherStrategyType); !bytes.Contains(sample(t, "alertmanagerconfig.yaml"), []byte(other)) {
+		t.Errorf("it does not say %s", other)
 	}
 }
