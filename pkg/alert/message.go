@@ -110,8 +110,8 @@ type wireAlert struct {
 	Fingerprint  string          `json:"fingerprint"`
 }
 
-// wireAlerts are counted before they are read: a list of nothing but zeros would
-// take sixty times the space that it took itself.
+// wireAlerts are counted before they are read: to read a list of nothing but zeros
+// allocates sixty times its size.
 type wireAlerts struct {
 	list []json.RawMessage
 	over bool // there are too many; none was read
