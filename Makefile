@@ -69,8 +69,8 @@ test: ## Every test that needs no node: units, contracts, API server.
 	for module in hack/localcluster hack/localcluster/binaries/storage-provisioner test/receiver; do go -C $$module test ./...; done
 
 # How long each of the three targets is fed.
-FUZZ ?= 1m
-fuzz: ## Post hostile messages to the intake, three minutes in all; what breaks it is kept in testdata.
+FUZZ ?= 45s
+fuzz: ## Post hostile messages to the intake, two minutes and more in all; what breaks it is kept in testdata.
 	for target in FuzzHandler FuzzAlert FuzzLarge; do \
 	  go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 100x ./internal/intake; \
 	done
