@@ -34,8 +34,8 @@ func BenchmarkPlan(b *testing.B) {
 		s.report(b, s.tenant(b), 1) // not measured: the API server has taken in what was made, and both have started
 		began := s.tell(b, ns, alerts)
 		waited := s.planned(b, ns, began)
-		note(b, "plan_p50_100", figure{waited[len(waited)/2].Seconds(), "s", ""})
-		note(b, "plan_p95_100", figure{waited[len(waited)*95/100].Seconds(), "s", "< 2"})
+		note(b, "plan_p50_100", figure{waited[len(waited)/2].Seconds(), "s", against{}})
+		note(b, "plan_p95_100", figure{waited[len(waited)*95/100].Seconds(), "s", below(2)})
 	}
 }
 

@@ -49,5 +49,5 @@ func BenchmarkReconcile(b *testing.B) {
 	if ar.ResourceVersion != seen {
 		b.Fatal("a pass wrote, and there was nothing to write")
 	}
-	note(b, "reconcile_allocs", figure{float64(after.Mallocs-before.Mallocs) / float64(b.N), "allocations", ""})
+	note(b, "reconcile_allocs", figure{float64(after.Mallocs-before.Mallocs) / float64(b.N), "allocations", below(400)})
 }

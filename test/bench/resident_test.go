@@ -20,7 +20,7 @@ func BenchmarkResident(b *testing.B) {
 		for b.Loop() {
 			s.crowd(b, 1, 100, 5, 4)
 			s.one(b)
-			note(b, "rss_500_pods", figure{s.idle(b, 10*time.Minute), "MiB", "< 64, ten minutes after"})
+			note(b, "rss_500_pods", figure{s.idle(b, 10*time.Minute), "MiB", below(64).noting("ten minutes after")})
 		}
 	})
 	b.Run("50000 pods", func(b *testing.B) {
@@ -28,7 +28,7 @@ func BenchmarkResident(b *testing.B) {
 		for b.Loop() {
 			s.crowd(b, 20, 50, 50, 0)
 			s.one(b)
-			note(b, "rss_50000_pods", figure{s.idle(b, 2*time.Minute), "MiB", "< 512"})
+			note(b, "rss_50000_pods", figure{s.idle(b, 2*time.Minute), "MiB", below(512)})
 		}
 	})
 }

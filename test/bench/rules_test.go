@@ -40,5 +40,5 @@ func BenchmarkDiagnose(b *testing.B) {
 			slowest = max(slowest, b.Elapsed()/time.Duration(b.N))
 		})
 	}
-	note(b, "rules_case", figure{float64(slowest.Microseconds()), "µs", "<= 1000, goal 200"})
+	note(b, "rules_case", figure{float64(slowest.Microseconds()), "µs", atMost(1000).noting("goal 200")})
 }

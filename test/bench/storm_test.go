@@ -50,9 +50,9 @@ func BenchmarkStorm(b *testing.B) {
 			b.Fatalf("%d remediations were made of %d alerts that differ", len(list.Items), stormDistinct)
 		}
 		s.withinBudget(b, ns)
-		note(b, "storm_ack_p50", figure{answered[len(answered)/2].Seconds() * 1000, "ms", ""})
-		note(b, "storm_ack_p99", figure{answered[len(answered)*99/100].Seconds() * 1000, "ms", "< 500"})
-		note(b, "rss_storm", figure{float64(peak) / (1 << 20), "MiB", "< 128, peak"})
+		note(b, "storm_ack_p50", figure{answered[len(answered)/2].Seconds() * 1000, "ms", against{}})
+		note(b, "storm_ack_p99", figure{answered[len(answered)*99/100].Seconds() * 1000, "ms", below(500)})
+		note(b, "rss_storm", figure{float64(peak) / (1 << 20), "MiB", below(128).noting("peak")})
 	}
 }
 
