@@ -21,8 +21,8 @@ import (
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 )
 
-// site is the real operator, a process of its own, at work on an API server
-// without nodes.
+// site is the real operator, the leader and a process of its own, at work on an
+// API server without nodes.
 type site struct {
 	*kubetest.Server
 	account  *rest.Config // the operator's own
@@ -46,7 +46,7 @@ func open(b *testing.B) *site {
 		b.Fatal(err)
 	}
 	config := filepath.Join(dir, "config.yaml")
-	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\n", kubetest.OperatorNamespace, intake, health)
+	text := fmt.Sprintf("namespace: %s\nleaderElection: {enabled: true}\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\n", kubetest.OperatorNamespace, intake, health)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

@@ -36,7 +36,7 @@ const (
 func BenchmarkStorm(b *testing.B) {
 	s := open(b)
 	for b.Loop() {
-		ns := s.healable(b)
+		ns := s.healable(b, func(p *v1alpha1.RemediationPolicy) { p.Spec.Limits.MaxPerHour = stormBudget })
 		answered := s.storm(b, ns)
 		_, peak, err := s.operator.Resident()
 		if err != nil {
@@ -56,11 +56,11 @@ func BenchmarkStorm(b *testing.B) {
 	}
 }
 
-// healable makes a namespace in which the operator may heal by itself, within the budget.
-func (s *site) healable(b *testing.B) string {
+// healable makes a namespace in which the operator may heal by itself, as a policy says.
+func (s *site) healable(b *testing.B, says func(*v1alpha1.RemediationPolicy)) string {
 	b.Helper()
 	ns := s.Namespace(b.Context())
-	s.Create(b.Context(), build.Policy(ns, "storm", v1alpha1.ModeAuto).Rule(v1alpha1.ModeAuto, "").MaxPerHour(stormBudget).Obj())
+	s.Create(b.Context(), build.Policy(ns, "bench", v1alpha1.ModeAuto).Rule(v1alpha1.ModeAuto, "").With(says).Obj())
 	s.Grant(b.Context(), ns, kubetest.RemediatorUser(ns), rbacv1.PolicyRule{
 		APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"patch"},
 	})
