@@ -67,7 +67,10 @@ func strangers(ns string) [][]byte {
 // rate posts messages from all senders, and returns how many were taken per second.
 func (s *site) rate(b *testing.B, messages [][]byte) float64 {
 	b.Helper()
-	return perSecond(b, len(messages), func(ctx context.Context, i int) error { return s.post(ctx, messages[i]) })
+	return perSecond(b, len(messages), func(ctx context.Context, i int) error {
+		_, err := s.post(ctx, messages[i])
+		return err
+	})
 }
 
 // creates makes copies of remediations in another namespace, without the operator.

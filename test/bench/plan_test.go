@@ -58,7 +58,7 @@ func (s *site) report(b *testing.B, ns string, many int) {
 func (s *site) tell(b *testing.B, ns string, alerts []map[string]string) time.Time {
 	b.Helper()
 	began := time.Now()
-	if err := s.post(b.Context(), kubetest.Message(alert.Firing, alerts...)); err != nil {
+	if _, err := s.post(b.Context(), kubetest.Message(alert.Firing, alerts...)); err != nil {
 		b.Fatal(err)
 	}
 	for _, ar := range s.finished(b, ns, len(alerts)) {

@@ -2,12 +2,11 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +61,13 @@ func open(b *testing.B) *site {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { s.shut(b, log) })
+	s.await(b, time.Minute, "the intake to listen", func(context.Context) (bool, error) {
+		conn, err := net.Dial("tcp", intake)
+		if err != nil {
+			return false, nil //nolint:nilerr // not yet
+		}
+		return true, conn.Close()
+	})
 	s.await(b, time.Minute, "the operator to answer", func(ctx context.Context) (bool, error) {
 		answer, err := http.Get("http://" + health + "/readyz")
 		if err != nil {
@@ -102,21 +108,26 @@ func (s *site) await(b *testing.B, patience time.Duration, what string, holds wa
 	}
 }
 
-// post sends a message until it is taken, as Alertmanager does: only a 5xx is sent
-// again, and what nobody listened to.
-func (s *site) post(ctx context.Context, body []byte) error {
-	for {
+// retry is how Alertmanager waits before it sends again; it goes on longer than any of this lasts.
+var retry = wait.Backoff{Duration: 500 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Steps: 12}
+
+// post sends a message until it is taken, as Alertmanager does, and returns how
+// often it was told to come again. Only a 503 may say that: any other answer than
+// 200, and none at all, is a fault.
+func (s *site) post(ctx context.Context, body []byte) (again int, err error) {
+	err = wait.ExponentialBackoffWithContext(ctx, retry, func(ctx context.Context) (bool, error) {
 		status, said, err := s.alerts.Post(ctx, body)
 		switch {
-		case errors.Is(err, syscall.ECONNREFUSED) && ctx.Err() == nil: // not yet
 		case err != nil:
-			return err
-		case status == http.StatusOK:
-			return nil
-		case status < http.StatusInternalServerError:
-			return fmt.Errorf("posting: %d: %s", status, said)
+			return false, err
+		case status == http.StatusServiceUnavailable:
+			again++
+		case status != http.StatusOK:
+			return false, fmt.Errorf("posting: %d: %s", status, said)
 		}
-	}
+		return status == http.StatusOK, nil
+	})
+	return again, err
 }
 
 // finished returns the remediations of a namespace once there are so many, all ended.
