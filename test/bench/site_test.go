@@ -99,11 +99,14 @@ func kubeconfigOf(account *rest.Config) clientcmdapi.Config {
 	return *cfg
 }
 
-// await waits until something holds, and fails with what was waited for. It looks
-// rarely: what it asks costs the API server what is measured.
+// pause is how long await waits before each look: what it asks costs the API
+// server what is measured.
+const pause = 3 * time.Second
+
+// await waits until something holds, and fails with what was waited for.
 func (s *site) await(b *testing.B, patience time.Duration, what string, holds wait.ConditionWithContextFunc) {
 	b.Helper()
-	if err := wait.PollUntilContextTimeout(b.Context(), time.Second, patience, true, holds); err != nil {
+	if err := wait.PollUntilContextTimeout(b.Context(), pause, patience, false, holds); err != nil {
 		b.Fatalf("waiting for %s: %v", what, err)
 	}
 }
