@@ -9,8 +9,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/redact"
@@ -38,14 +41,38 @@ func (u Uninstall) leave(ctx context.Context, c Cluster, p *printer, begun []v1a
 	for i := range begun {
 		p.halfDone(&begun[i])
 	}
-	p.line("What would take each operation back is in the runs only. Keep them: kubectl get wr -A -o yaml > runs.yaml")
+	if !u.Yes {
+		p.line("What would take each operation back is in the runs only. Keep them: kubectl get wr -A -o yaml > runs.yaml")
+		return p.err
+	}
+	p.line("What would take each operation back is in the runs only, which are removed now:")
+	return p.whole(begun)
+}
+
+// whole prints runs as they are stored, so that what they did can still be taken back by hand.
+func (p *printer) whole(runs []v1alpha1.WorkflowRun) error {
+	for i := range runs {
+		run := runs[i].DeepCopy()
+		run.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("WorkflowRun"))
+		run.ManagedFields = nil
+		text, err := yaml.Marshal(run)
+		if err != nil {
+			return fmt.Errorf("showing run %s in %s: %w", run.Name, run.Namespace, err)
+		}
+		p.line("---\n%s", text)
+	}
 	return p.err
 }
+
+// takeover is how long after a Lease ran out somebody may still take it: 2.2 times
+// the retry period of a second, and what is slow.
+const takeover = 5 * time.Second
 
 // atWork says who may still carry runs out, wherever they are installed: whoever
 // types may have named another namespace. A leader writes its Lease every second, so
 // it is watched for longer than it lasts: the clock of whoever types may be wrong,
-// and a replica may be about to take it.
+// and a replica may be about to take it. Where an operator is meant to run at all,
+// one that is down for a moment comes back.
 func (u Uninstall) atWork(ctx context.Context, c Cluster, p *printer) error {
 	before, err := c.leaders(ctx)
 	if err != nil {
@@ -53,7 +80,7 @@ func (u Uninstall) atWork(ctx context.Context, c Cluster, p *printer) error {
 	}
 	watched := u.Patience
 	for _, held := range before {
-		watched = max(watched, time.Duration(ptr.Deref(held.Spec.LeaseDurationSeconds, 0))*time.Second)
+		watched = max(watched, time.Duration(ptr.Deref(held.Spec.LeaseDurationSeconds, 0))*time.Second+takeover)
 	}
 	p.line("Looking for %s whether an operator is at work.", watched)
 	over := time.NewTimer(watched)
@@ -68,7 +95,7 @@ func (u Uninstall) atWork(ctx context.Context, c Cluster, p *printer) error {
 				writer.Namespace, leaderLease, writer.stopIt())
 		}
 		if last {
-			return c.unled(ctx, now)
+			return c.meant(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -100,16 +127,16 @@ func written(before, now []coordinationv1.Lease) (Operator, bool) {
 	return Operator{}, false
 }
 
-// unled says whether an operator is meant to run that needs no Lease to be at work.
-func (c Cluster) unled(ctx context.Context, leases []coordinationv1.Lease) error {
-	var meant appsv1.DeploymentList
-	if err := c.List(ctx, &meant, ofOperator); err != nil {
+// meant says whether an operator is meant to run: one without leader election has no
+// Lease, or an old one, and one that is down for a moment comes back.
+func (c Cluster) meant(ctx context.Context) error {
+	var deployments appsv1.DeploymentList
+	if err := c.List(ctx, &deployments, ofOperator); err != nil {
 		return explained(err)
 	}
-	for _, d := range meant.Items {
-		led := slices.ContainsFunc(leases, func(l coordinationv1.Lease) bool { return l.Namespace == d.Namespace })
-		if !led && ptr.Deref(d.Spec.Replicas, 1) > 0 {
-			return fmt.Errorf("an operator may be at work, Deployment %s/%s, without a Lease that would tell: stop it with `%s` and say it again",
+	for _, d := range deployments.Items {
+		if ptr.Deref(d.Spec.Replicas, 1) > 0 {
+			return fmt.Errorf("an operator is meant to run, Deployment %s/%s, and may be at work or come back: stop it with `%s` and say it again",
 				d.Namespace, d.Name, Operator{Namespace: d.Namespace}.stopIt())
 		}
 	}
@@ -132,7 +159,11 @@ func (p *printer) halfDone(run *v1alpha1.WorkflowRun) {
 	for _, step := range run.Status.Steps {
 		for _, op := range step.Operations {
 			told = true
-			p.line("  %s of %s %s: %s", op.Verb, spelled(op.Object.Kind), spelled(op.Object.Name), stages[op.State])
+			stage := stages[op.State]
+			if op.State == v1alpha1.OperationApplied && takingBack(run) {
+				stage = "done, or taken back already, look"
+			}
+			p.line("  %s of %s %s: %s", op.Verb, spelled(op.Object.Kind), spelled(op.Object.Name), stage)
 			if op.State == v1alpha1.OperationClaimed || op.State == v1alpha1.OperationApplied {
 				p.line("    %s", lookAt(op.Object))
 			}
@@ -141,6 +172,12 @@ func (p *printer) halfDone(run *v1alpha1.WorkflowRun) {
 	if !told {
 		p.line("  nothing was done yet")
 	}
+}
+
+// takingBack reports whether somebody had begun to take back what a run did.
+func takingBack(run *v1alpha1.WorkflowRun) bool {
+	c := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.RolledBack)
+	return c != nil && c.Status == metav1.ConditionUnknown
 }
 
 // lookAt is the command that shows an object, and who wrote to it.

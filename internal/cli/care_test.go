@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/cli"
@@ -297,8 +299,15 @@ var _ = Describe("Whoever looks after it", func() {
 		began := build.Run(ns, "just-began", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
 			r.Status.Actor = kubetest.RemediatorUser(ns)
 		}).Obj()
+		back := build.Run(ns, "turning-back", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
+			r.Status.Actor = kubetest.RemediatorUser(ns)
+			r.Status.Conditions = []metav1.Condition{{Type: v1alpha1.RolledBack, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonRunning, LastTransitionTime: metav1.NewTime(build.Started)}}
+			r.Status.Steps = []v1alpha1.StepStatus{{Name: "one", State: v1alpha1.StepRunning, Operations: []v1alpha1.OperationStatus{
+				{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbPatch, Object: web}, State: v1alpha1.OperationApplied},
+			}}}
+		}).Obj()
 		operator := build.Deployment(home, "my-kubernaut").With(labelled).Obj()
-		server.Create(ctx, run, began, operator)
+		server.Create(ctx, run, began, back, operator)
 		off := cli.Uninstall{Operator: cli.Operator{Namespace: "not-there", Account: "kubernaut"}, Abandon: true, Yes: true}
 		printed("uninstall-abandon-no-lease.txt", ns, out, off.Run(ctx, root, out))
 
@@ -315,11 +324,20 @@ var _ = Describe("Whoever looks after it", func() {
 		printed("uninstall-abandon-forbidden.txt", ns, out, off.Run(ctx, cli.Cluster{Client: blind{server.Client}, Namespace: ns}, out))
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
 
+		Expect(off.Run(ctx, root, out)).To(MatchError(ContainSubstring("is meant to run")), "however still its Lease is")
+		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
+		out.Reset()
+		operator.Spec.Replicas = new(int32(0))
+		Expect(server.Client.Update(ctx, operator)).To(Succeed())
+
 		off.Yes = false
 		printed("uninstall-abandon.txt", ns, out, off.Run(ctx, root, out))
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
 		off.Yes = true
 		Expect(off.Run(ctx, root, out)).To(Succeed())
+		var kept v1alpha1.WorkflowRun
+		Expect(yaml.Unmarshal([]byte(strings.Split(out.String(), "---\n")[1]), &kept)).To(Succeed())
+		Expect(kept.Status.Steps).To(Equal(run.Status.Steps), "what would take it back is not lost with it")
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(MatchError(apierrors.IsNotFound, "is gone"))
 	})
 })

@@ -187,7 +187,7 @@ func (c Cluster) awaitNone(ctx context.Context, list client.ObjectList, patience
 		}
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return false, explained(ctx.Err())
 		case <-over.C:
 			return false, nil
 		case <-time.After(500 * time.Millisecond):

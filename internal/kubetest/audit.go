@@ -3,6 +3,7 @@ package kubetest
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,12 +24,37 @@ rules:
 - level: None
 `
 
+// statusPolicy records what was asked to be written to the statuses of our kinds.
+const statusPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived, ResponseStarted]
+rules:
+- level: Request
+  verbs: [update, patch]
+  resources: [{group: kubernaut.io, resources: ["*/status"]}]
+- level: None
+`
+
+const auditPolicyFile, statusPolicyFile = "audit-policy.yaml", "audit-statuses.yaml"
+
+// AuditStatuses keeps nothing in the audit log but requests to write statuses of
+// our kinds: where it is measured what writes cost, the log of all would be measured too.
+func AuditStatuses(plane *envtest.ControlPlane) {
+	flags := plane.GetAPIServer().Configure()
+	dir := filepath.Dir(flags.Get("audit-policy-file").Get(nil)[0])
+	flags.Set("audit-policy-file", filepath.Join(dir, statusPolicyFile))
+}
+
 // logWrites makes the API server keep an audit log. Mode blocking: a write is
 // in the log before its answer has ended, so tests need not wait for it.
 func (s *Server) logWrites(env *envtest.Environment, dir string) error {
-	policy := filepath.Join(dir, "audit-policy.yaml")
-	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
-		return fmt.Errorf("writing the audit policy: %w", err)
+	policy := filepath.Join(dir, auditPolicyFile)
+	err := errors.Join(
+		os.WriteFile(policy, []byte(auditPolicy), 0o600),
+		os.WriteFile(filepath.Join(dir, statusPolicyFile), []byte(statusPolicy), 0o600),
+	)
+	if err != nil {
+		return fmt.Errorf("writing the audit policies: %w", err)
 	}
 	env.ControlPlane.GetAPIServer().Configure().
 		Append("audit-policy-file", policy).

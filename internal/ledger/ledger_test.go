@@ -45,6 +45,12 @@ func resolved(ar *v1alpha1.AlertRemediation) {
 	ar.Status.Alert = &v1alpha1.AlertStatus{State: v1alpha1.AlertResolved}
 }
 
+func fires(ar *v1alpha1.AlertRemediation) {
+	ar.Status.Alert = &v1alpha1.AlertStatus{State: v1alpha1.AlertFiring}
+}
+
+func seventh(ar *v1alpha1.AlertRemediation) { ar.ResourceVersion = "7" }
+
 func carriedOut(states ...v1alpha1.OperationState) *v1alpha1.WorkflowRun {
 	target := build.DeploymentTarget("shop", "web", "d")
 	run := build.Run("shop", "a-run-1", target).Step("one", "RolloutUndo", nil).Digest("v1:sha256:1").Obj()
@@ -87,6 +93,9 @@ func TestEachTransitionIsOneLine(t *testing.T) {
 		"a person answers, and nothing of it reaches a terminal raw": {remediated(), remediated(answered("anna")), []string{
 			head + `"what":"Approval","to":"Approved","message":"seen it","actor":"anna","digest":"v1:sha256:1"}`}},
 		"the alert stops": {remediated(), remediated(resolved), []string{head + `"what":"Alert","from":"Firing","to":"Resolved"}`}},
+		"an alert that was heard of already fires": {nil, remediated(fires, seventh), []string{
+			strings.Replace(head, `"kind"`, `"version":"7","kind"`, 1) + `"what":"AlertRemediation","to":"Created","message":"Alertmanager: KubePodCrashLooping"}`,
+			strings.Replace(head, `"kind"`, `"version":"7","kind"`, 1) + `"what":"Alert","to":"Firing"}`}},
 		"an operation is claimed": {carriedOut(""), carriedOut(v1alpha1.OperationClaimed), []string{
 			runs + `"what":"Operation","to":"Claimed","actor":"system:serviceaccount:shop:kubernaut-remediator","operation":"patch Deployment/web","place":"0/0","digest":"v1:sha256:1"}`}},
 		"an operation is in place": {carriedOut(v1alpha1.OperationClaimed, ""), carriedOut(v1alpha1.OperationApplied, ""), []string{

@@ -28,6 +28,8 @@ type Line struct {
 	Time string `json:"time"`
 	// ID is the same in the lines of all replicas that saw this transition stored.
 	ID string `json:"id"`
+	// Version of the object, its resourceVersion, which shows it so.
+	Version string `json:"version,omitempty"`
 	// Kind, Namespace, Name and UID of the object.
 	Kind      string    `json:"kind"`
 	Namespace string    `json:"namespace"`
@@ -67,15 +69,16 @@ func transitions(before, after any) []Line {
 		lines = policy(was, now)
 	}
 	for i := range lines {
-		lines[i].ID = lines[i].id(after.(client.Object).GetResourceVersion())
+		lines[i].Version = after.(client.Object).GetResourceVersion()
+		lines[i].ID = lines[i].id()
 	}
 	return lines
 }
 
 // id is a digest of which object came to which state by which write. From where is
 // no part of it: a replica whose watch broke off may have missed the states between.
-func (l Line) id(resourceVersion string) string {
-	parts := []string{string(l.UID), resourceVersion, l.What, l.To, l.Actor, l.Message, l.Operation, l.Place}
+func (l Line) id() string {
+	parts := []string{string(l.UID), l.Version, l.What, l.To, l.Actor, l.Message, l.Operation, l.Place}
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return hex.EncodeToString(sum[:8])
 }
@@ -128,7 +131,11 @@ func remediation(was, now *v1alpha1.AlertRemediation) []Line {
 		given.Message = redact.Line(word.Reason, maxText)
 		lines = append(lines, given)
 	}
-	if before, after := was.AlertState(), now.AlertState(); before != after {
+	before, after, fresh := was.AlertState(), now.AlertState(), line.To != ""
+	if fresh && now.Status.Alert != nil {
+		before = "" // to whoever did not see it stop, one that fires again looks as if it always had
+	}
+	if before != after && now.Status.Alert != nil {
 		heard := line
 		heard.What, heard.From, heard.To, heard.Message = "Alert", string(before), string(after), ""
 		lines = append(lines, heard)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"encoding/json"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -74,11 +75,11 @@ func (s *site) planned(b *testing.B, ns string, began time.Time) []time.Duration
 	b.Helper()
 	first := map[string]time.Duration{}
 	for _, event := range s.AuditIn(ns) {
-		if event.ObjectRef.Resource != "alertremediations" || event.ResponseObject == nil {
+		if event.ObjectRef.Resource != "alertremediations" || event.RequestObject == nil || event.ResponseStatus.Code != http.StatusOK {
 			continue
 		}
 		var ar v1alpha1.AlertRemediation
-		if err := json.Unmarshal(event.ResponseObject.Raw, &ar); err != nil || !meta.IsStatusConditionTrue(ar.Status.Conditions, v1alpha1.Planned) {
+		if err := json.Unmarshal(event.RequestObject.Raw, &ar); err != nil || !meta.IsStatusConditionTrue(ar.Status.Conditions, v1alpha1.Planned) {
 			continue
 		}
 		if _, known := first[ar.Name]; !known {

@@ -33,7 +33,7 @@ type site struct {
 func open(b *testing.B) *site {
 	b.Helper()
 	ctx := b.Context()
-	s := &site{Server: kubetest.Start(b)}
+	s := &site{Server: kubetest.Start(b, kubetest.AuditStatuses)}
 	s.Install(ctx, "config", "rbac")
 	s.Install(ctx, "config", "policies")
 	s.InstallGuards(ctx)
