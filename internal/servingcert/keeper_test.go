@@ -86,9 +86,11 @@ func leafOf(data map[string][]byte) []byte {
 
 var _ = Describe("A Keeper", func() {
 	var clk *clocktesting.FakeClock
-	BeforeEach(func() { clk = clocktesting.NewFakeClock(today) })
-	AfterEach(func(ctx SpecContext) {
-		Expect(client.IgnoreNotFound(server.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}))).To(Succeed())
+	BeforeEach(func() {
+		clk = clocktesting.NewFakeClock(today)
+		DeferCleanup(func(ctx SpecContext) { // after the Keepers have ended: they would make it again
+			Expect(client.IgnoreNotFound(server.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}))).To(Succeed())
+		})
 	})
 
 	It("makes the Secret with rights to that one only, and all replicas that start at once serve the same", func(ctx SpecContext) {
