@@ -52,7 +52,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/rightofway"
-	"github.com/kubernaut/kubernaut/internal/sharedread"
 	"github.com/kubernaut/kubernaut/pkg/action"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -109,8 +108,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	history := actions.NewHistory(live)
 	resolver := evidence.NewResolver(live)
-	// Not the gates' reader: what is read for a gathering is not held back on the road.
-	gatherer := patient{evidence.NewGatherer(sharedread.New(live), evidence.NewLogs(clients), clk), road}
+	gatherer := patient{evidence.NewGatherer(live, evidence.NewLogs(clients), clk), road}
 	desk := newDesk(cfg, user, mgr, tenants, resolver)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -274,7 +272,7 @@ func named(name string) fields.Selector { return fields.OneTermEqualSelector("me
 
 // newDesk wires what the gates look at.
 func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
-	live := sharedread.New(mgr.GetAPIReader())
+	live := mgr.GetAPIReader()
 	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
 		Client: mgr.GetClient(),

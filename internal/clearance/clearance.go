@@ -17,6 +17,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/policy"
+	"github.com/kubernaut/kubernaut/internal/sharedread"
 )
 
 type (
@@ -79,11 +80,12 @@ type Deps struct {
 // Desk answers whether a plan may be carried out.
 type Desk struct {
 	Deps
+	shared client.Reader // as live, for what every case wants to know
 }
 
 // New returns a desk.
 func New(deps Deps) *Desk {
-	return &Desk{Deps: deps}
+	return &Desk{Deps: deps, shared: sharedread.New(deps.Live)}
 }
 
 // patience is how long gathering the facts of one case may take: a source that

@@ -29,12 +29,12 @@ func (d *Desk) look(ctx context.Context, c Case) policy.Facts {
 	facts.EmergencyStop = d.emergencyStop(ctx)
 	facts.Policies = d.policies(ctx, c.Namespace())
 	facts.Default = d.defaultPolicy(ctx)
-	facts.Space = d.object(ctx, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: c.Namespace()})
+	facts.Space = object(ctx, d.shared, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: c.Namespace()})
 	for _, ref := range c.Touched() {
-		facts.Objects = append(facts.Objects, d.object(ctx, ref))
+		facts.Objects = append(facts.Objects, object(ctx, d.Live, ref))
 	}
 	if subject := subject(c); subject != nil && !knows(facts.Objects, *subject) {
-		facts.Objects = append(facts.Objects, d.object(ctx, *subject))
+		facts.Objects = append(facts.Objects, object(ctx, d.Live, *subject))
 	}
 	return facts
 }
@@ -74,7 +74,7 @@ func knows(objects []policy.Fact[policy.Object], ref v1alpha1.ObjectReference) b
 func (d *Desk) emergencyStop(ctx context.Context) policy.Fact[bool] {
 	stop := &metav1.PartialObjectMetadata{}
 	stop.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
-	err := d.Live.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.EmergencyStopName}, stop)
+	err := d.shared.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.EmergencyStopName}, stop)
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[bool]{}
 	}
@@ -98,10 +98,10 @@ func (d *Desk) defaultPolicy(ctx context.Context) policy.Fact[*v1alpha1.Remediat
 
 // object reads what an object says about itself, live: a label that was set a
 // moment ago counts.
-func (d *Desk) object(ctx context.Context, ref v1alpha1.ObjectReference) policy.Fact[policy.Object] {
+func object(ctx context.Context, live client.Reader, ref v1alpha1.ObjectReference) policy.Fact[policy.Object] {
 	found := metav1.PartialObjectMetadata{}
 	found.SetGroupVersionKind(ref.GroupVersionKind())
-	err := d.Live.Get(ctx, ref.NamespacedName(), &found)
+	err := live.Get(ctx, ref.NamespacedName(), &found)
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[policy.Object]{Value: policy.Object{Ref: ref, Gone: true}}
 	}

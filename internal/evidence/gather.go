@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/sharedread"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -20,6 +21,7 @@ const deadline = 2 * time.Second
 // Gatherer reads what a diagnosis needs, live.
 type Gatherer struct {
 	reader client.Reader
+	shared client.Reader // for what every gathering of a namespace, or of the cluster, wants to know
 	logs   Logs
 	clock  clock.PassiveClock
 	memory *semaphore.Weighted
@@ -27,7 +29,7 @@ type Gatherer struct {
 
 // NewGatherer returns a gatherer that reads objects with reader and logs with logs.
 func NewGatherer(reader client.Reader, logs Logs, clk clock.PassiveClock) *Gatherer {
-	return &Gatherer{reader: reader, logs: logs, clock: clk, memory: newRoom()}
+	return &Gatherer{reader: reader, shared: sharedread.New(reader), logs: logs, clock: clk, memory: newRoom()}
 }
 
 // Gather returns what the cluster shows around the subject and its target. It

@@ -91,7 +91,7 @@ func (l *look) selected(ctx context.Context, what string, list client.ObjectList
 // are gone already, too; a busy namespace may hold more than a page of them.
 func (l *look) warnings(ctx context.Context) []corev1.Event {
 	var list corev1.EventList
-	err := l.reader.List(ctx, &list, client.InNamespace(l.snapshot.Target.Namespace), client.Limit(pageSize),
+	err := l.shared.List(ctx, &list, client.InNamespace(l.snapshot.Target.Namespace), client.Limit(pageSize),
 		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", corev1.EventTypeWarning)})
 	if err != nil {
 		l.unread("events about "+l.snapshot.Target.String(), err, true)

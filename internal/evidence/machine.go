@@ -76,7 +76,7 @@ func (l *look) crew(ctx context.Context, m *analysis.Machine) {
 func (l *look) peers(ctx context.Context, m *analysis.Machine) {
 	var list corev1.NodeList
 	for range maxPages {
-		if err := l.reader.List(ctx, &list, client.Limit(pageSize), client.Continue(list.Continue)); err != nil {
+		if err := l.shared.List(ctx, &list, client.Limit(pageSize), client.Continue(list.Continue)); err != nil {
 			l.unread("the other nodes", err, false)
 			return
 		}

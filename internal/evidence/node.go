@@ -21,7 +21,7 @@ func (l *look) nodes(ctx context.Context) {
 	}
 	wanted := nodeaffinity.GetRequiredNodeAffinity(&l.snapshot.Pods[at])
 	var list corev1.NodeList
-	if err := l.reader.List(ctx, &list, client.Limit(pageSize)); err != nil {
+	if err := l.shared.List(ctx, &list, client.Limit(pageSize)); err != nil {
 		l.unread("nodes", err, true)
 		return
 	}
