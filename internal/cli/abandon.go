@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -13,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/redact"
@@ -49,19 +50,37 @@ func (u Uninstall) leave(ctx context.Context, c Cluster, p *printer, begun []v1a
 	return p.whole(begun)
 }
 
-// whole prints runs as they are stored, so that what they did can still be taken back by hand.
+// whole prints runs as they are stored, so that what they did can still be taken back
+// by hand: as JSON, in which whatever a terminal would obey can be spelled.
 func (p *printer) whole(runs []v1alpha1.WorkflowRun) error {
-	for i := range runs {
-		run := runs[i].DeepCopy()
-		run.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("WorkflowRun"))
-		run.ManagedFields = nil
-		text, err := yaml.Marshal(run)
-		if err != nil {
-			return fmt.Errorf("showing run %s in %s: %w", run.Name, run.Namespace, err)
-		}
-		p.line("---\n%s", text)
+	list := v1alpha1.WorkflowRunList{Items: slices.Clone(runs)}
+	list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("WorkflowRunList"))
+	for i := range list.Items {
+		list.Items[i].SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("WorkflowRun"))
+		list.Items[i].ManagedFields = nil
 	}
+	text, err := json.MarshalIndent(list, "", "  ")
+	if err != nil {
+		return fmt.Errorf("showing the runs: %w", err)
+	}
+	p.line("%s", inASCII(text))
 	return p.err
+}
+
+// inASCII spells what is not ASCII in JSON, where it can only be within a string.
+// (Control characters below are spelled already; DEL is not.)
+func inASCII(text []byte) string {
+	var b strings.Builder
+	for _, r := range string(text) {
+		if r < 0x7f {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // takeover is how long after a Lease ran out somebody may still take it: 2.2 times
@@ -95,7 +114,7 @@ func (u Uninstall) atWork(ctx context.Context, c Cluster, p *printer) error {
 				writer.Namespace, leaderLease, writer.stopIt())
 		}
 		if last {
-			return c.meant(ctx)
+			return c.wanted(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -127,9 +146,9 @@ func written(before, now []coordinationv1.Lease) (Operator, bool) {
 	return Operator{}, false
 }
 
-// meant says whether an operator is meant to run: one without leader election has no
+// wanted says whether an operator is meant to run: one without leader election has no
 // Lease, or an old one, and one that is down for a moment comes back.
-func (c Cluster) meant(ctx context.Context) error {
+func (c Cluster) wanted(ctx context.Context) error {
 	var deployments appsv1.DeploymentList
 	if err := c.List(ctx, &deployments, ofOperator); err != nil {
 		return explained(err)

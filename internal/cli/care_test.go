@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -20,7 +21,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/cli"
@@ -254,6 +254,7 @@ var _ = Describe("Whoever looks after it", func() {
 		server.Create(ctx, ar, build.Policy(ns, "p", v1alpha1.ModeAuto).Obj())
 		run := build.Run(ns, "held", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
 			r.Finalizers = []string{v1alpha1.RunFinalizer}
+			r.Annotations = map[string]string{"note": "x" + override + "\x7f\u009b2J\U000e0041"}
 			r.Status.Actor = kubetest.RemediatorUser(ns)
 		}).Obj()
 		server.Create(ctx, run)
@@ -288,6 +289,7 @@ var _ = Describe("Whoever looks after it", func() {
 		node := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: "node-1"}
 		run := build.Run(ns, "half", build.DeploymentTarget(ns, "web", "u")).Step("one", "RolloutRestart", nil).With(func(r *v1alpha1.WorkflowRun) {
 			r.Finalizers = []string{v1alpha1.RunFinalizer}
+			r.Annotations = map[string]string{"note": "x" + override + "\x7f\u009b2J\U000e0041"}
 			r.Status.Actor = kubetest.RemediatorUser(ns)
 			r.Status.Steps = []v1alpha1.StepStatus{{Name: "one", State: v1alpha1.StepRunning, Operations: []v1alpha1.OperationStatus{
 				{Operation: v1alpha1.Operation{Verb: v1alpha1.VerbPatch, Object: node}, State: v1alpha1.OperationApplied},
@@ -335,12 +337,20 @@ var _ = Describe("Whoever looks after it", func() {
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
 		off.Yes = true
 		Expect(off.Run(ctx, root, out)).To(Succeed())
-		var kept v1alpha1.WorkflowRun
-		Expect(yaml.Unmarshal([]byte(strings.Split(out.String(), "---\n")[1]), &kept)).To(Succeed())
+		var list v1alpha1.WorkflowRunList
+		_, after, _ := strings.Cut(out.String(), "removed now:\n")
+		Expect(json.NewDecoder(strings.NewReader(after)).Decode(&list)).To(Succeed())
+		Expect(list.Items).To(HaveLen(3))
+		kept := list.Items[0]
+		Expect(out.String()).NotTo(ContainSubstring(override), "nothing reaches a terminal raw")
+		Expect(kept.Annotations).To(Equal(run.Annotations))
 		Expect(kept.Status.Steps).To(Equal(run.Status.Steps), "what would take it back is not lost with it")
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(MatchError(apierrors.IsNotFound, "is gone"))
 	})
 })
+
+// override turns the direction of what a terminal writes.
+const override = "\u202e"
 
 // ofOperator are the labels of what config/manager installs.
 var ofOperator = map[string]string{"app.kubernetes.io/name": "kubernaut"}

@@ -21,7 +21,7 @@ const deadline = 2 * time.Second
 // Gatherer reads what a diagnosis needs, live.
 type Gatherer struct {
 	reader client.Reader
-	shared client.Reader // for what every gathering of a namespace, or of the cluster, wants to know
+	shared client.Reader // for what other gatherings want to know, too
 	logs   Logs
 	clock  clock.PassiveClock
 	memory *semaphore.Weighted
