@@ -17,6 +17,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -324,8 +325,26 @@ func (e *episode) report() {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	e.t.Log(e.incident.report(ctx))
+	for _, event := range e.server.AuditIn(e.ns) {
+		if event.ObjectRef.Resource == "deployments" {
+			e.t.Log(told(event))
+		}
+	}
 	for _, r := range e.replicas {
 		said, err := os.ReadFile(r.log.Name())
 		e.t.Logf("--- log of %s (%v)\n%s", r.pod, err, said[max(0, len(said)-16<<10):])
 	}
+}
+
+// told is an audit event as people read it.
+func told(event auditv1.Event) string {
+	status, object := "no answer", "none"
+	if event.ResponseStatus != nil {
+		status = fmt.Sprintf("%d %s", event.ResponseStatus.Code, event.ResponseStatus.Message)
+	}
+	if event.ResponseObject != nil {
+		object = string(event.ResponseObject.Raw)
+	}
+	return fmt.Sprintf("%s-%s %s %s by %s: %s; object: %.400s", event.RequestReceivedTimestamp.Format(time.StampMicro),
+		event.StageTimestamp.Format(time.StampMicro), event.Verb, event.RequestURI, actor(event, event.ObjectRef.Namespace), status, object)
 }

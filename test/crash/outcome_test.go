@@ -3,15 +3,19 @@
 package crash
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
@@ -114,27 +118,71 @@ func effects(log []auditv1.Event, namespace string) []string {
 	return by
 }
 
-// changed returns what changed the Deployment's spec in a namespace, as the audit
-// log has it: an answer with another spec is a change, whatever was asked for.
+// changed returns what changed the Deployment's spec in a namespace, in order, as
+// the audit log has it: an answer with another spec is a change, whatever was asked for.
+//
+// A write whose sender left is answered 504, and may be stored all the same. That one
+// was is seen by the next answer: its generation is further on than its own write can
+// have brought it.
 func changed(log []auditv1.Event, namespace string) []auditv1.Event {
+	answers, unanswered := written(log, namespace)
 	var all []auditv1.Event
-	var spec any
-	for _, event := range log {
-		ref := event.ObjectRef
-		if ref == nil || ref.Namespace != namespace || ref.Resource != "deployments" || strings.Contains(event.RequestURI, "dryRun") ||
-			event.ResponseStatus == nil || event.ResponseStatus.Code >= 300 || event.ResponseObject == nil {
-			continue
+	var last version
+	for _, a := range answers {
+		hidden := a.Generation - last.Generation - a.own()
+		switch {
+		case hidden > 0 && len(unanswered) > 0:
+			for ; hidden > 0; hidden-- { // how many there are is seen, and not which
+				all = append(all, unanswered[0])
+			}
+			if a.event.Verb == "patch" { // else it is the cluster's, which follows
+				all = append(all, a.event)
+			}
+			unanswered = unanswered[1:]
+		case !equality.Semantic.DeepEqual(last.Spec, a.Spec):
+			all = append(all, a.event)
 		}
-		var seen struct {
-			Spec any `json:"spec"`
-		}
-		if json.Unmarshal(event.ResponseObject.Raw, &seen) != nil || equality.Semantic.DeepEqual(spec, seen.Spec) {
-			continue
-		}
-		spec = seen.Spec
-		all = append(all, event)
+		last = a
 	}
 	return all
+}
+
+// version is a Deployment as an answer shows it.
+type version struct {
+	metav1.ObjectMeta `json:"metadata"`
+	Spec              any `json:"spec"`
+
+	event auditv1.Event
+}
+
+// own is by how much the write itself brought the generation on, at most.
+func (v version) own() int64 {
+	if v.event.ObjectRef.Subresource == "status" {
+		return 0
+	}
+	return 1
+}
+
+// written returns how the writes to the Deployment in a namespace were answered, in
+// the order in which they were stored, and the ones of which nobody was told whether they were.
+func written(log []auditv1.Event, namespace string) (answers []version, unanswered []auditv1.Event) {
+	for _, event := range log {
+		ref := event.ObjectRef
+		if ref == nil || ref.Namespace != namespace || ref.Resource != "deployments" || strings.Contains(event.RequestURI, "dryRun") || event.ResponseStatus == nil {
+			continue
+		}
+		answer := version{event: event}
+		switch code := event.ResponseStatus.Code; {
+		case code == http.StatusGatewayTimeout:
+			unanswered = append(unanswered, event)
+		case code < 300 && event.ResponseObject != nil && json.Unmarshal(event.ResponseObject.Raw, &answer) == nil:
+			answers = append(answers, answer)
+		}
+	}
+	slices.SortStableFunc(answers, func(a, b version) int { // resourceVersions are numbers, by KEP 5504
+		return cmp.Or(cmp.Compare(len(a.ResourceVersion), len(b.ResourceVersion)), cmp.Compare(a.ResourceVersion, b.ResourceVersion))
+	})
+	return answers, unanswered
 }
 
 // actor is in whose name a request was made.
