@@ -87,7 +87,7 @@ func containerd(n topology.Node) string { return "containerd-" + n.Name }
 // The kubelet's cAdvisor, too, looks for containerd at one place only, and names no container if it is not there.
 func privateMounts(n topology.Node) error {
 	const run = "/run/containerd"
-	for _, dir := range []string{run, "/var/lib/cni", "/var/log/containers"} {
+	for _, dir := range []string{run, "/var/lib/cni", "/var/log/containers", "/var/lib/kubelet/device-plugins"} {
 		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return fmt.Errorf("making %s: %w", dir, err)
 		}
