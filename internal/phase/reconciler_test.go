@@ -50,3 +50,45 @@ func TestWhatWasStaleIsReadPastTheCacheOnce(t *testing.T) {
 		t.Errorf("read %q, want %q", inner.read, want)
 	}
 }
+
+// store is a cache, and the server behind it, that have one object in some version.
+type store struct {
+	client.Client
+	version string
+	asked   int
+}
+
+func (s *store) Get(_ context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+	s.asked++
+	obj.SetName(key.Name)
+	obj.SetResourceVersion(s.version)
+	return nil
+}
+
+// saver saves an object in its first pass, and notes the version each began with.
+type saver struct{ began []string }
+
+func (s *saver) Reconcile(_ context.Context, pod *corev1.Pod) (ctrl.Result, error) {
+	s.began = append(s.began, pod.ResourceVersion)
+	if len(s.began) == 1 {
+		pod.ResourceVersion = "10"
+	}
+	return ctrl.Result{}, nil
+}
+
+func TestWhatWasSavedIsReadPastACacheThatDoesNotShowItYet(t *testing.T) {
+	cache, server, inner := &store{version: "9"}, &store{version: "10"}, &saver{}
+	r := phase.Reconciler[*corev1.Pod](cache, server, inner)
+	for _, shown := range []string{"9", "9", "9", "10", "11"} {
+		cache.version = shown
+		if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "a"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"9", "10", "10", "10", "11"}; !slices.Equal(inner.began, want) {
+		t.Errorf("the passes began with versions %q, want %q", inner.began, want)
+	}
+	if server.asked != 2 {
+		t.Errorf("the server was asked %d times, want 2: as long as the cache was behind", server.asked)
+	}
+}
