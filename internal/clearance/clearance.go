@@ -51,9 +51,9 @@ type Resolver interface {
 
 // Deps are where a desk looks.
 type Deps struct {
-	// Client is cached; it reads policies and remediations, and writes reservations.
+	// Client is cached; it reads remediations, and writes reservations.
 	Client client.Client
-	// Live reads past the cache, the emergency stop above all.
+	// Live reads past the cache, the emergency stop and the policies above all.
 	Live client.Reader
 	// Open returns the tenant of a namespace.
 	Open func(namespace string) (Tenant, error)

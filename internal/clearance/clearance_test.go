@@ -137,6 +137,7 @@ var _ = Describe("Judging a plan", func() {
 		s.deps.Open, s.deps.Guards, s.deps.Alertmanager = nil, nil, nil
 		Expect(s.desk().JudgeEach(ctx, s.begun())).To(BeEmpty())
 		server.Create(ctx, build.Policy(s.namespace, "a-pause", v1alpha1.ModeAuto).Paused("ann", "drill").Obj())
+		s.deps.Client = without("RemediationPolicyList") // a cache that has not heard of it
 		Expect(reasons(s.desk().JudgeEach(ctx, s.begun()))).To(Equal([]string{"Paused Waits"}))
 	})
 
@@ -176,8 +177,8 @@ var _ = Describe("A source that can't be read", func() {
 		Expect(judged.Refusals[0].Message).To(ContainSubstring(errDown.Error()))
 	},
 		Entry("the emergency stop", func(s *scene) { s.deps.Live = without("ConfigMap") }, "ConfigMap kubernaut-system/kubernaut-emergency-stop"),
-		Entry("the policies of the namespace", func(s *scene) { s.deps.Client = without("RemediationPolicyList") }, "RemediationPolicies of namespace"),
-		Entry("the ceiling", func(s *scene) { s.deps.Client = without("RemediationPolicy") }, "RemediationPolicy kubernaut-system/default"),
+		Entry("the policies of the namespace", func(s *scene) { s.deps.Live = without("RemediationPolicyList") }, "RemediationPolicies of namespace"),
+		Entry("the ceiling", func(s *scene) { s.deps.Live = without("RemediationPolicy") }, "RemediationPolicy kubernaut-system/default"),
 		Entry("the namespace", func(s *scene) { s.deps.Live = without("Namespace") }, "Namespace/"),
 		Entry("the object", func(s *scene) { s.deps.Live = without("Deployment") }, "Deployment/web"),
 		Entry("the lease", func(s *scene) { s.deps.Live = without("Lease") }, "whether another run holds the target"),

@@ -81,15 +81,17 @@ func (d *Desk) emergencyStop(ctx context.Context) policy.Fact[bool] {
 	return policy.Fact[bool]{Value: err == nil, Err: err}
 }
 
+// policies reads live, too: a policy that was applied before the alert came counts,
+// and so does one that was made stricter a moment ago.
 func (d *Desk) policies(ctx context.Context, namespace string) policy.Fact[[]v1alpha1.RemediationPolicy] {
 	var list v1alpha1.RemediationPolicyList
-	err := d.Client.List(ctx, &list, client.InNamespace(namespace))
+	err := d.shared.List(ctx, &list, client.InNamespace(namespace))
 	return policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: err}
 }
 
 func (d *Desk) defaultPolicy(ctx context.Context) policy.Fact[*v1alpha1.RemediationPolicy] {
 	var found v1alpha1.RemediationPolicy
-	err := d.Client.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.DefaultPolicyName}, &found)
+	err := d.shared.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.DefaultPolicyName}, &found)
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[*v1alpha1.RemediationPolicy]{}
 	}
