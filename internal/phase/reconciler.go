@@ -2,6 +2,7 @@ package phase
 
 import (
 	"context"
+	"reflect"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -75,9 +76,21 @@ func (c caughtUp) Get(ctx context.Context, key client.ObjectKey, obj client.Obje
 		return nil
 	}
 	if order, err := resourceversion.CompareResourceVersion(obj.GetResourceVersion(), version.(string)); err == nil && order < 0 {
-		return c.live.Get(ctx, key, obj, opts...)
+		return c.again(ctx, key, obj, opts...)
 	}
 	c.saved.Remove(key)
+	return nil
+}
+
+// again reads an object past the cache into a new one: a decoder leaves what an
+// answer does not mention as the cache filled it.
+func (c caughtUp) again(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	target := reflect.ValueOf(obj).Elem()
+	fresh := reflect.New(target.Type())
+	if err := c.live.Get(ctx, key, fresh.Interface().(client.Object), opts...); err != nil {
+		return err
+	}
+	target.Set(fresh.Elem())
 	return nil
 }
 

@@ -55,6 +55,7 @@ func TestWhatWasStaleIsReadPastTheCacheOnce(t *testing.T) {
 type store struct {
 	client.Client
 	version string
+	labels  map[string]string // nil: an answer does not mention any
 	asked   int
 }
 
@@ -62,14 +63,20 @@ func (s *store) Get(_ context.Context, key client.ObjectKey, obj client.Object, 
 	s.asked++
 	obj.SetName(key.Name)
 	obj.SetResourceVersion(s.version)
+	if s.labels != nil {
+		obj.SetLabels(s.labels)
+	}
 	return nil
 }
 
 // saver saves an object in its first pass, and notes the version each began with.
-type saver struct{ began []string }
+type saver struct {
+	began  []string
+	labels map[string]string // of the last one
+}
 
 func (s *saver) Reconcile(_ context.Context, pod *corev1.Pod) (ctrl.Result, error) {
-	s.began = append(s.began, pod.ResourceVersion)
+	s.began, s.labels = append(s.began, pod.ResourceVersion), pod.Labels
 	if len(s.began) == 1 {
 		pod.ResourceVersion = "10"
 	}
@@ -77,12 +84,15 @@ func (s *saver) Reconcile(_ context.Context, pod *corev1.Pod) (ctrl.Result, erro
 }
 
 func TestWhatWasSavedIsReadPastACacheThatDoesNotShowItYet(t *testing.T) {
-	cache, server, inner := &store{version: "9"}, &store{version: "10"}, &saver{}
+	cache, server, inner := &store{version: "9", labels: map[string]string{"approved": "yes"}}, &store{version: "10"}, &saver{}
 	r := phase.Reconciler[*corev1.Pod](cache, server, inner)
 	for _, shown := range []string{"9", "9", "9", "10", "11"} {
 		cache.version = shown
 		if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "a"}}); err != nil {
 			t.Fatal(err)
+		}
+		if past := len(inner.began) > 1 && shown == "9"; past != (inner.labels == nil) {
+			t.Errorf("pass %d sees labels %v", len(inner.began), inner.labels)
 		}
 	}
 	if want := []string{"9", "10", "10", "10", "11"}; !slices.Equal(inner.began, want) {

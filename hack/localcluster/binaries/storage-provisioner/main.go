@@ -75,8 +75,9 @@ func (d disks) Provision(_ context.Context, o controller.ProvisionOptions) (*cor
 				HostPath: &corev1.HostPathVolumeSource{Path: filepath.Join(d.nodes.Name(), dir), Type: new(corev1.HostPathDirectory)},
 			},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchFields: []corev1.NodeSelectorRequirement{{
-					Key: metav1.ObjectNameField, Operator: corev1.NodeSelectorOpIn, Values: []string{o.SelectedNodeName},
+				// By the label: the scheduler compares volumes with a node's labels only, and takes fields for matched.
+				MatchExpressions: []corev1.NodeSelectorRequirement{{
+					Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{o.SelectedNodeName},
 				}},
 			}}}},
 		},
