@@ -1,12 +1,13 @@
 // Package rightofway lets the requests for which a sender waits go before those
 // for which nobody does. In a storm of alerts both kinds meet at the API server:
 // Alertmanager gives up after seconds and sends all of it again, and a plan may
-// as well come a moment later.
+// as well come a moment later. Events, for which nobody waits at all, come last.
 package rightofway
 
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,10 +17,12 @@ import (
 const (
 	// places is how many of the others go on side by side while somebody waits.
 	places = 4
-	// patience is how long a request is held back at most, and patienceOfWork how
-	// long work of many requests is, before its own deadline begins.
-	patience       = time.Second
-	patienceOfWork = 5 * time.Second
+	// patience is how long a request is held back at most, patienceOfWork how long
+	// work of many requests is, before its own deadline begins, and patienceOfEvent
+	// how long an event is, for those before it.
+	patience        = time.Second
+	patienceOfWork  = 5 * time.Second
+	patienceOfEvent = 5 * time.Second
 	// Messages that come one after another, within follows, are a storm: between
 	// them the road stays narrow for as long as pause.
 	follows = time.Second
@@ -29,6 +32,7 @@ const (
 // Road is the way to one API server. On a nil Road nobody goes first.
 type Road struct {
 	places chan struct{}
+	event  chan struct{} // the one place for events
 	held   prometheus.Counter
 
 	mu      sync.Mutex
@@ -39,7 +43,7 @@ type Road struct {
 
 // New returns a road on which nobody is.
 func New(reg prometheus.Registerer) *Road {
-	r := &Road{places: make(chan struct{}, places), held: prometheus.NewCounter(prometheus.CounterOpts{
+	r := &Road{places: make(chan struct{}, places), event: make(chan struct{}, 1), held: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "kubernaut_api_requests_held_total",
 		Help: "Times the controllers' requests to the API server were held back, because alerts were being stored.",
 	})}
@@ -103,13 +107,15 @@ func (r *Road) Work(ctx context.Context) (on context.Context, leave func(), err 
 }
 
 // Transport holds requests back while somebody waits, but for those that go first
-// and for watches, which stay for minutes.
+// and for watches, which stay for minutes. Events go one by one as long as none waits
+// for too long: a hundred plans have a hundred of them, each as dear to the API server as
+// any write.
 func (r *Road) Transport(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
 		if request.Context().Value(first{}) != nil || request.URL.Query().Has("watch") {
 			return next.RoundTrip(request)
 		}
-		leave, err := r.enter(request.Context(), patience)
+		leave, err := r.admit(request)
 		if err != nil {
 			if request.Body != nil {
 				_ = request.Body.Close() // as whoever sends it must
@@ -119,6 +125,35 @@ func (r *Road) Transport(next http.RoundTripper) http.RoundTripper {
 		defer leave()
 		return next.RoundTrip(request)
 	})
+}
+
+// admit waits until a request may go.
+func (r *Road) admit(request *http.Request) (leave func(), err error) {
+	if request.Method == http.MethodGet || !ofEvents(request.URL.Path) {
+		return r.enter(request.Context(), patience)
+	}
+	enough := time.NewTimer(patienceOfEvent)
+	defer enough.Stop()
+	select {
+	case r.event <- struct{}{}:
+	case <-enough.C:
+		return r.enter(request.Context(), patience)
+	case <-request.Context().Done():
+		return func() {}, context.Cause(request.Context())
+	}
+	give, err := r.enter(request.Context(), patience)
+	if err != nil {
+		<-r.event
+		return give, err
+	}
+	return func() { give(); <-r.event }, nil
+}
+
+// ofEvents reports whether a path is that of events, or of one, in a namespace.
+func ofEvents(path string) bool {
+	_, within, _ := strings.Cut(path, "/namespaces/")
+	_, resource, _ := strings.Cut(within, "/")
+	return resource == "events" || strings.HasPrefix(resource, "events/")
 }
 
 // enter waits for a place, until nobody waits, or for as long as is bearable.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,7 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-const object, watch = "https://api.test/apis/apps/v1/deployments/web", "https://api.test/apis/apps/v1/deployments?watch=true"
+const (
+	object = "https://api.test/apis/apps/v1/deployments/web"
+	watch  = "https://api.test/apis/apps/v1/deployments?watch=true"
+	events = "https://api.test/apis/events.k8s.io/v1/namespaces/shop/events"
+)
 
 // traffic is a road, and an API server at its end that answers when it is told to.
 type traffic struct {
@@ -65,6 +70,54 @@ func (s *traffic) expect(want int64, when string) {
 	if got := s.underWay.Load(); got != want {
 		s.t.Errorf("%s: %d requests are under way, want %d", when, got, want)
 	}
+}
+
+// write sends so many requests to create something.
+func (s *traffic) write(ctx context.Context, url string, many int) {
+	s.t.Helper()
+	for range many {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader("{}"))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		go func() { _, _ = s.through.RoundTrip(request) }() //nolint:bodyclose // it has none
+	}
+	synctest.Wait()
+}
+
+func TestEventsGoOneByOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newTraffic(t)
+		gone, leave := context.WithCancel(t.Context())
+		s.write(t.Context(), events+"/web.1", 1) // one more in a series
+		s.write(gone, events, 3)
+		s.expect(1, "of four events")
+		s.write(t.Context(), object, 4)
+		s.write(t.Context(), "https://api.test/api/v1/namespaces/events/pods", 1)
+		s.send(t.Context(), events, 5)
+		s.expect(11, "with writes of other things, and reads of events")
+		s.answer(11)
+		s.expect(1, "when the first is there")
+		leave()
+		synctest.Wait()
+		s.answer(1)
+		s.expect(0, "when those that waited are wanted no more")
+
+		release := s.road.Hold()
+		s.send(t.Context(), object, places)
+		s.write(t.Context(), events, 2)
+		s.expect(places, "while somebody waits")
+		s.answer(places)
+		s.expect(1, "when there is a place")
+		release()
+		<-time.After(patienceOfEvent) // by the bubble's clock
+		synctest.Wait()
+		s.expect(2, "after the longest time")
+		s.answer(2)
+		s.expect(0, "in the end")
+		s.write(t.Context(), events, 1)
+		s.answer(1)
+	})
 }
 
 func TestOthersLeaveTheRoadWhileSomebodyWaits(t *testing.T) {
