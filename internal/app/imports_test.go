@@ -107,6 +107,8 @@ var rules = []rule{
 		because: "who holds a target is asked by all, so it may depend on none"},
 	{rooms: "internal/leader", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "who leads does not depend on what there is to do"},
+	{rooms: "internal/atonce", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
+		because: "it knows functions, and nothing of what they do"},
 	{rooms: "internal/redact", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
 		because: "text in, text out"},
 	{rooms: "internal/jsonpatch", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,

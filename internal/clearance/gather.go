@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/policy"
@@ -26,30 +28,46 @@ func (d *Desk) look(ctx context.Context, c Case) policy.Facts {
 		Case: c, Now: d.Clock.Now(),
 		Operator: d.Namespace, Cluster: d.Cluster, Protected: d.Protected,
 	}
-	facts.EmergencyStop = d.emergencyStop(ctx)
-	facts.Policies = d.policies(ctx, c.Namespace())
-	facts.Default = d.defaultPolicy(ctx)
-	facts.Space = object(ctx, d.shared, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: c.Namespace()})
-	for _, ref := range c.Touched() {
-		facts.Objects = append(facts.Objects, object(ctx, d.Live, ref))
+	asked := c.Touched()
+	if subject := subject(c); subject != nil && !slices.Contains(asked, *subject) {
+		asked = append(asked, *subject)
 	}
-	if subject := subject(c); subject != nil && !knows(facts.Objects, *subject) {
-		facts.Objects = append(facts.Objects, object(ctx, d.Live, *subject))
-	}
+	facts.Objects = make([]policy.Fact[policy.Object], len(asked))
+	atonce.Do(
+		func() { facts.EmergencyStop = d.emergencyStop(ctx) },
+		func() { facts.Policies = d.policies(ctx, c.Namespace()) },
+		func() { facts.Default = d.defaultPolicy(ctx) },
+		func() {
+			facts.Space = object(ctx, d.shared, v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Name: c.Namespace()})
+		},
+		func() {
+			for i, ref := range asked {
+				facts.Objects[i] = object(ctx, d.Live, ref)
+			}
+		},
+	)
 	return facts
 }
 
 // ask gathers the rest: the alert, and what the API server and the others say to
 // the operations.
 func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
-	if facts.Remediation != nil && !facts.Undo {
-		facts.AlertState = d.firing(ctx, facts.Remediation)
-	}
-	facts.Holder = d.holder(ctx, facts.Case)
-	facts.Denied, facts.Rejected = d.authority(ctx, facts.Case)
-	d.others(ctx, facts)
-	faults, err := d.Guards(ctx)
-	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: err}
+	atonce.Do(
+		func() {
+			if facts.Remediation != nil && !facts.Undo {
+				facts.AlertState = d.firing(ctx, facts.Remediation)
+			}
+		},
+		func() { facts.Holder = d.holder(ctx, facts.Case) },
+		func() {
+			facts.Denied, facts.Rejected = d.authority(ctx, facts.Case)
+			d.others(ctx, facts)
+		},
+		func() {
+			faults, err := d.Guards(ctx)
+			facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: err}
+		},
+	)
 }
 
 // subject is the alert's object, which can be paused beside the one that is changed.
@@ -58,15 +76,6 @@ func subject(c Case) *v1alpha1.ObjectReference {
 		return nil
 	}
 	return &c.Remediation.Status.Target.ObjectReference
-}
-
-func knows(objects []policy.Fact[policy.Object], ref v1alpha1.ObjectReference) bool {
-	for _, object := range objects {
-		if object.Value.Ref == ref {
-			return true
-		}
-	}
-	return false
 }
 
 // emergencyStop reads live: a cache whose watch is broken goes on saying that

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/internal/sharedread"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -47,7 +48,7 @@ func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference,
 		return s
 	}
 	gather(l, ctx)
-	atOnce(func() { l.readLogs(ctx) }, func() { l.nodes(ctx) }, func() { l.configMaps(ctx) })
+	atonce.Do(func() { l.readLogs(ctx) }, func() { l.nodes(ctx) }, func() { l.configMaps(ctx) })
 	bound(s)
 	redactSnapshot(s)
 	return s

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/internal/redact"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -73,7 +74,7 @@ func (l *look) readLogs(ctx context.Context) {
 	for i, w := range wanted {
 		reads[i] = func() { texts[i] = l.tail(ctx, w) }
 	}
-	atOnce(reads...)
+	atonce.Do(reads...)
 	for i, lines := range texts {
 		if len(lines) > 0 {
 			wanted[i].Lines = lines

@@ -91,7 +91,7 @@ func (l *look) selected(ctx context.Context, what string, list client.ObjectList
 // are gone already, too; a busy namespace may hold more than a page of them.
 func (l *look) warnings(ctx context.Context) []corev1.Event {
 	var list corev1.EventList
-	err := l.shared.List(ctx, &list, client.InNamespace(l.snapshot.Target.Namespace), client.Limit(pageSize),
+	err := l.shared.List(ctx, &list, client.InNamespace(l.snapshot.Target.Namespace), client.Limit(pageSize), client.UnsafeDisableDeepCopy,
 		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", corev1.EventTypeWarning)})
 	if err != nil {
 		l.unread("events about "+l.snapshot.Target.String(), err, true)
@@ -100,15 +100,6 @@ func (l *look) warnings(ctx context.Context) []corev1.Event {
 		l.missing(analysis.Missing{What: "some events", Why: "there are more than are read at once", Detail: true})
 	}
 	return list.Items
-}
-
-// atOnce runs reads that do not need each other.
-func atOnce(reads ...func()) {
-	var running sync.WaitGroup
-	for _, read := range reads {
-		running.Go(read)
-	}
-	running.Wait()
 }
 
 // ownedBy keeps the objects that one of the owners controls.

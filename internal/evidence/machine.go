@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/internal/redact"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -34,7 +35,7 @@ func (l *look) machine(ctx context.Context) {
 		m.Conditions[i].Message = redact.Line(m.Conditions[i].Message, 300)
 	}
 	l.snapshot.Machine = m
-	atOnce(
+	atonce.Do(
 		func() { l.heartbeat(ctx, m) },
 		func() { l.crew(ctx, m) },
 		func() { l.peers(ctx, m) },

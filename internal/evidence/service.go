@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -36,7 +37,7 @@ func (l *look) service(ctx context.Context) {
 	if !l.room(ctx, pageSize) {
 		return
 	}
-	atOnce(
+	atonce.Do(
 		func() { found = l.target(ctx, &svc) },
 		func() {
 			l.list(ctx, "EndpointSlices of "+l.snapshot.Target.String(), &n.slices, client.MatchingLabels{discoveryv1.LabelServiceName: l.snapshot.Target.Name})

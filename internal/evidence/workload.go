@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -25,7 +26,7 @@ func (l *look) deployment(ctx context.Context) {
 	var replicaSets appsv1.ReplicaSetList
 	var pods corev1.PodList
 	var events []corev1.Event
-	atOnce(
+	atonce.Do(
 		func() { l.selected(ctx, "ReplicaSets of "+l.snapshot.Target.String(), &replicaSets, d.Spec.Selector) },
 		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, d.Spec.Selector) },
 		func() { events = l.warnings(ctx) },
@@ -72,7 +73,7 @@ func (l *look) podsOf(ctx context.Context, owner types.UID, selector *metav1.Lab
 	var pods corev1.PodList
 	var kept appsv1.ControllerRevisionList
 	var events []corev1.Event
-	atOnce(
+	atonce.Do(
 		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, selector) },
 		func() { l.selected(ctx, "revisions of "+l.snapshot.Target.String(), &kept, selector) },
 		func() { events = l.warnings(ctx) },
@@ -111,7 +112,7 @@ func (l *look) pod(ctx context.Context) {
 	if !l.room(ctx, 1) {
 		return
 	}
-	atOnce(
+	atonce.Do(
 		func() {
 			if l.target(ctx, &pod) {
 				l.snapshot.Pods = []corev1.Pod{pod}

@@ -35,6 +35,7 @@ type question struct {
 	of   reflect.Type
 	kind schema.GroupVersionKind // of untyped objects; others have it in their type
 	what string
+	only bool // to be read: nobody changes the answer
 }
 
 // read is a question that is asked once, and its answer once that came.
@@ -58,29 +59,34 @@ func (r *Reader) Get(ctx context.Context, key client.ObjectKey, obj client.Objec
 	if len(opts) > 0 {
 		return r.reader.Get(ctx, key, obj, opts...) // nobody else asks so
 	}
-	return r.share(ctx, key.String(), obj, func(ctx context.Context, into runtime.Object) error {
+	return r.share(ctx, questionOf(obj, key.String(), false), obj, func(ctx context.Context, into runtime.Object) error {
 		return r.reader.Get(ctx, key, into.(client.Object))
 	})
 }
 
-// List reads a list.
+// List reads a list. With client.UnsafeDisableDeepCopy those who share it have the
+// same items, and must not change them.
 func (r *Reader) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	o := (&client.ListOptions{}).ApplyOptions(opts)
 	if o.Raw != nil || o.Continue != "" {
 		return r.reader.List(ctx, list, opts...)
 	}
 	what := fmt.Sprintf("%q labels %v fields %v limit %d", o.Namespace, o.LabelSelector, o.FieldSelector, o.Limit)
-	return r.share(ctx, what, list, func(ctx context.Context, into runtime.Object) error {
+	only := o.UnsafeDisableDeepCopy != nil && *o.UnsafeDisableDeepCopy
+	return r.share(ctx, questionOf(list, what, only), list, func(ctx context.Context, into runtime.Object) error {
 		return r.reader.List(ctx, into.(client.ObjectList), opts...)
 	})
 }
 
+func questionOf(out runtime.Object, what string, only bool) question {
+	return question{of: reflect.TypeOf(out), kind: out.GetObjectKind().GroupVersionKind(), what: what, only: only}
+}
+
 // share puts the answer of a read that begins now or later into out.
-func (r *Reader) share(ctx context.Context, what string, out runtime.Object, fill func(context.Context, runtime.Object) error) error {
+func (r *Reader) share(ctx context.Context, q question, out runtime.Object, fill func(context.Context, runtime.Object) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	q := question{reflect.TypeOf(out), out.GetObjectKind().GroupVersionKind(), what}
 	shared := r.join(ctx, q, fill)
 	select {
 	case <-shared.came:
@@ -92,7 +98,7 @@ func (r *Reader) share(ctx context.Context, what string, out runtime.Object, fil
 		return shared.err
 	}
 	answer := shared.answer
-	if shared.sharers > 1 {
+	if shared.sharers > 1 && !q.only {
 		answer = answer.DeepCopyObject()
 	}
 	reflect.ValueOf(out).Elem().Set(reflect.ValueOf(answer).Elem())

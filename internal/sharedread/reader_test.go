@@ -55,11 +55,14 @@ func (s *apiServer) Get(ctx context.Context, key client.ObjectKey, obj client.Ob
 	return err
 }
 
-// List answers with an empty list.
+// List answers with an empty list, but for events.
 func (s *apiServer) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
 	o := (&client.ListOptions{}).ApplyOptions(opts)
 	n, err := s.read(ctx, fmt.Sprintf("%T %s %v %v %d %s %v", list, o.Namespace, o.LabelSelector, o.FieldSelector, o.Limit, o.Continue, o.Raw))
 	list.SetResourceVersion(n)
+	if events, ok := list.(*corev1.EventList); ok {
+		events.Items = make([]corev1.Event, 1)
+	}
 	return err
 }
 
@@ -162,6 +165,21 @@ func TestWhoSharesAnAnswerMayChangeTheirs(t *testing.T) {
 	})
 }
 
+func TestWhoPromisesNotToChangeAListSharesItsItems(t *testing.T) {
+	play(t, func(t *testing.T, s *scene) {
+		lists := make([]corev1.EventList, 3)
+		for i := range lists {
+			go func() { _ = s.reader.List(t.Context(), &lists[i], client.UnsafeDisableDeepCopy) }()
+			synctest.Wait()
+		}
+		s.answer(1, nil)
+		s.answer(2, nil)
+		if &lists[1].Items[0] != &lists[2].Items[0] {
+			t.Error("each has a copy")
+		}
+	})
+}
+
 func TestDifferentQuestionsAreAskedAsTheyAre(t *testing.T) {
 	here, there := client.ObjectKey{Namespace: "here", Name: "a"}, client.ObjectKey{Namespace: "there", Name: "a"}
 	labels, fields := client.MatchingLabels{"app": "web"}, client.MatchingFields{"spec.nodeName": "a"}
@@ -184,6 +202,7 @@ func TestDifferentQuestionsAreAskedAsTheyAre(t *testing.T) {
 		list(&corev1.PodList{}, client.InNamespace("here"), labels),
 		list(&corev1.PodList{}, client.InNamespace("here"), fields),
 		list(&corev1.PodList{}, client.InNamespace("here"), client.Limit(10)),
+		list(&corev1.PodList{}, client.InNamespace("here"), client.UnsafeDisableDeepCopy),
 		list(&corev1.PodList{}, client.InNamespace("here"), client.Continue("there")),
 		list(&corev1.PodList{}, &client.ListOptions{Raw: &metav1.ListOptions{}}),
 	}
