@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,7 +107,13 @@ const pause = 3 * time.Second
 // await waits until something holds, and fails with what was waited for.
 func (s *site) await(b *testing.B, patience time.Duration, what string, holds wait.ConditionWithContextFunc) {
 	b.Helper()
-	if err := wait.PollUntilContextTimeout(b.Context(), pause, patience, false, holds); err != nil {
+	err := wait.PollUntilContextTimeout(b.Context(), pause, patience, false, func(ctx context.Context) (bool, error) {
+		if s.operator.Gone() {
+			return false, fmt.Errorf("the operator ended: %s", s.operator.End())
+		}
+		return holds(ctx)
+	})
+	if err != nil {
 		b.Fatalf("waiting for %s: %v", what, err)
 	}
 }
@@ -133,21 +140,24 @@ func (s *site) post(ctx context.Context, body []byte) (again int, err error) {
 	return again, err
 }
 
-// finished returns the remediations of a namespace once there are so many, all ended.
+// finished returns the remediations of a namespace once there are so many, all
+// ended. If they never are, it shows how those stand that have not.
 func (s *site) finished(b *testing.B, namespace string, many int) []v1alpha1.AlertRemediation {
 	b.Helper()
 	var list v1alpha1.AlertRemediationList
+	b.Cleanup(func() {
+		for _, ar := range list.Items {
+			if b.Failed() && !ar.Finished() {
+				b.Logf("%s has not ended: %+v", ar.Name, ar.Status.Conditions)
+			}
+		}
+	})
 	s.await(b, 10*time.Minute, fmt.Sprintf("%d remediations in %s to end", many, namespace), func(ctx context.Context) (bool, error) {
 		if err := s.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
 			return false, err
 		}
-		ended := 0
-		for i := range list.Items {
-			if list.Items[i].Finished() {
-				ended++
-			}
-		}
-		return ended == many, nil
+		living := slices.ContainsFunc(list.Items, func(ar v1alpha1.AlertRemediation) bool { return !ar.Finished() })
+		return len(list.Items) == many && !living, nil
 	})
 	return list.Items
 }
