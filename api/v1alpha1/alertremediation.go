@@ -212,7 +212,7 @@ type AlertRemediationStatus struct {
 	// verification is what was seen after the change.
 	// +optional
 	Verification *Verification `json:"verification,omitempty"`
-	// duplicateOf names the remediation, in the same namespace, that lives for the same target.
+	// duplicateOf names the remediation, in the same namespace, that is about the same target.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	DuplicateOf string `json:"duplicateOf,omitempty"`

@@ -49,7 +49,7 @@ const (
 	OutcomeRolledBack Outcome = "RolledBack"
 	// OutcomeFailed: the change failed and could not be taken back.
 	OutcomeFailed Outcome = "Failed"
-	// OutcomeDuplicate: another remediation lives for the same target.
+	// OutcomeDuplicate: another remediation is about the same target.
 	OutcomeDuplicate Outcome = "Duplicate"
 )
 
@@ -114,7 +114,7 @@ const (
 	ReasonTargetFound = "TargetFound"
 	// ReasonNoTarget: the alert names nothing that exists in this cluster; analysis only.
 	ReasonNoTarget = "NoTarget"
-	// ReasonDuplicate: another remediation lives for the same target.
+	// ReasonDuplicate: another remediation is about the same target.
 	ReasonDuplicate = "Duplicate"
 	// ReasonCauseFound: the cause is known.
 	ReasonCauseFound = "CauseFound"

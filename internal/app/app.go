@@ -111,6 +111,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	gatherer := patient{evidence.NewGatherer(live, evidence.NewLogs(clients), clk), road}
 	desk := newDesk(cfg, user, mgr, tenants, resolver)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
+	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
 	recorder := mgr.GetEventRecorder("kubernaut")
 	hostname, err := os.Hostname()
 	if err != nil {
@@ -123,12 +124,12 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 
 	err = errors.Join(
 		alertremediation.New(alertremediation.Needs{
-			Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Gatherer: gatherer, Desk: desk,
+			Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk,
 			Catalog: catalog, History: history, Events: recorder,
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
 		}).SetupWithManager(ctx, mgr),
-		diagnosis.New(mgr.GetClient(), clk, gatherer, chain, metrics.Registry).SetupWithManager(mgr, controller.Options{
+		diagnoses.SetupWithManager(mgr, controller.Options{
 			MaxConcurrentReconciles: cfg.Diagnosis.Concurrency, ReconciliationTimeout: cfg.Diagnosis.Timeout.Duration, RateLimiter: phase.Backoff[ctrl.Request](),
 		}),
 		workflowrun.New(workflowrun.Needs{

@@ -14,7 +14,6 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubernaut/kubernaut/internal/controller/diagnosis"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
 	"github.com/kubernaut/kubernaut/internal/diagnose"
 	"github.com/kubernaut/kubernaut/internal/intake"
@@ -42,7 +41,6 @@ func registered() *registry {
 	ledger.New(io.Discard, clk, r)
 	r.MustRegister(ledger.NewLiving(nobody{}))
 	diagnose.NewChain(r)
-	diagnosis.New(nil, clk, nil, nil, r)
 	workflowrun.New(workflowrun.Needs{}, r)
 	rightofway.New(r)
 	intake.New(intake.Cluster{}, intake.Door{}, nil, clk, intake.Settings{}, r)

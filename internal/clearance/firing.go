@@ -20,14 +20,20 @@ func (d *Desk) firing(ctx context.Context, ar *v1alpha1.AlertRemediation) policy
 	if ar.Spec.Alert.Source != v1alpha1.SourceAlertmanager || ar.Status.Target == nil {
 		return policy.Fact[v1alpha1.AlertState]{Value: ar.AlertState()}
 	}
-	state, _, err := d.AlertState(ctx, ar.Spec.Alert.Name, *ar.Status.Target)
+	state, _, err := d.alertState(ctx, ar.Spec.Alert.Name, *ar.Status.Target, ar)
 	return policy.Fact[v1alpha1.AlertState]{Value: state, Err: err}
 }
 
 // AlertState tells whether any alert of that name fires for the target, and how that is known.
 func (d *Desk) AlertState(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
+	return d.alertState(ctx, alertName, target, nil)
+}
+
+// alertState is told the remediation that is judged, if one is: its target may not
+// be stored yet, for admission and plan are one write.
+func (d *Desk) alertState(ctx context.Context, alertName string, target v1alpha1.TargetReference, judged *v1alpha1.AlertRemediation) (v1alpha1.AlertState, string, error) {
 	if d.Alertmanager == nil {
-		return d.heard(ctx, alertName, target)
+		return d.heard(ctx, alertName, target, judged)
 	}
 	state, err := d.asked(ctx, alertName, target)
 	if err != nil {
@@ -100,10 +106,13 @@ func (d *Desk) here(labels map[string]string) bool {
 }
 
 // heard is what the webhook was told last about each alert of that name that
-// belongs to the target.
-func (d *Desk) heard(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error) {
+// belongs to the target. The one that is judged counts as it is at hand.
+func (d *Desk) heard(ctx context.Context, alertName string, target v1alpha1.TargetReference, judged *v1alpha1.AlertRemediation) (v1alpha1.AlertState, string, error) {
 	const source = "the last word of the webhook; no Alertmanager is configured to ask"
 	newest := map[string]*v1alpha1.AlertRemediation{}
+	if judged != nil {
+		note(newest, judged, alertName, target)
+	}
 	for _, namespace := range d.homes(target) {
 		var list v1alpha1.AlertRemediationList
 		// They are read only, and after a storm there are thousands.
@@ -111,7 +120,9 @@ func (d *Desk) heard(ctx context.Context, alertName string, target v1alpha1.Targ
 			return v1alpha1.AlertUnknown, "", fmt.Errorf("listing AlertRemediations of namespace %s: %w", namespace, err)
 		}
 		for i := range list.Items {
-			note(newest, &list.Items[i], alertName, target)
+			if judged == nil || list.Items[i].UID != judged.UID {
+				note(newest, &list.Items[i], alertName, target)
+			}
 		}
 	}
 	if len(newest) == 0 {

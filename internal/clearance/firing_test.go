@@ -129,6 +129,36 @@ var _ = Describe("Whether an alert fires for the target, by the webhook's word",
 		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertFiring))
 	})
 
+	It("fires where it resolved before and the one that is judged is not stored with its target yet", func(ctx SpecContext) {
+		s := set(ctx)
+		resolve(ctx, s)
+		again := build.Remediation(s.namespace, "again").FromAlertmanager("f1").Obj()
+		server.Create(ctx, again)
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertResolved), "to anybody else")
+
+		planned := s.planned()
+		planned.Remediation = again.DeepCopy()
+		planned.Remediation.Status = *s.ar.Status.DeepCopy()
+		planned.Remediation.Status.Alert = nil
+		judged, err := s.desk().Judge(ctx, planned)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(judged.Refusals).To(BeEmpty())
+
+		planned.Remediation.Status.Alert = &v1alpha1.AlertStatus{State: v1alpha1.AlertResolved}
+		judged, err = s.desk().Judge(ctx, planned)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reasons(judged.Refusals)).To(Equal([]string{"AlertResolved Resolved"}))
+	})
+
+	It("is known to fire by the first remediation, before that is stored", func(ctx SpecContext) {
+		s := set(ctx)
+		planned := s.planned()
+		Expect(server.Client.Delete(ctx, s.ar.DeepCopy())).To(Succeed())
+		judged, err := s.desk().Judge(ctx, planned)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(judged.Refusals).To(BeEmpty())
+	})
+
 	It("is not kept firing by alerts of other names, or for other targets", func(ctx SpecContext) {
 		s := set(ctx)
 		resolve(ctx, s)

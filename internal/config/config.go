@@ -123,9 +123,10 @@ type LeaderElection struct {
 
 // Diagnosis is the work of finding causes.
 type Diagnosis struct {
-	// Concurrency is how many causes are looked for at once.
+	// Concurrency is how many causes are looked for at once, beside the first looks
+	// that remediations begin with.
 	Concurrency int `json:"concurrency"`
-	// Timeout of one diagnosis.
+	// Timeout of one diagnosis; a first look has ten seconds.
 	Timeout Duration `json:"timeout"`
 }
 

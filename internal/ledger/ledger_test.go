@@ -130,14 +130,17 @@ func TestEachTransitionIsCountedOnce(t *testing.T) {
 			}
 		}
 	}
+	found := func(ar *v1alpha1.AlertRemediation) {
+		ar.Status.Diagnosis = &v1alpha1.Diagnosis{Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseOOMKilled}
+	}
 	outcome := func(ar *v1alpha1.AlertRemediation) { ar.Status.Outcome = v1alpha1.OutcomeRemediated }
 	history := []*v1alpha1.AlertRemediation{
 		remediated(),
 		remediated(entered(v1alpha1.PhasePending)),
-		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonPaused)),
-		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonPaused)), // written again, nothing new
-		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonAwaitingApproval)),
-		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval, v1alpha1.PhaseDone), holds(v1alpha1.Succeeded, "True", "Remediated"), outcome),
+		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonPaused), found),
+		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonPaused), found), // written again, nothing new
+		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval), holds(v1alpha1.Approved, "Unknown", v1alpha1.ReasonAwaitingApproval), found),
+		remediated(entered(v1alpha1.PhasePending, v1alpha1.PhaseAwaitingApproval, v1alpha1.PhaseDone), holds(v1alpha1.Succeeded, "True", "Remediated"), found, outcome),
 	}
 	counts.OnAdd(history[0], false)
 	for i := 1; i < len(history); i++ {
@@ -149,6 +152,9 @@ func TestEachTransitionIsCountedOnce(t *testing.T) {
 kubernaut_remediations_created_total{source="Alertmanager"} 1
 kubernaut_remediations_created_total{source="Manual"} 0
 kubernaut_remediations_created_total{source="Watch"} 0
+# HELP kubernaut_diagnosed_total Diagnoses written, by the source that gave them and the cause they name.
+# TYPE kubernaut_diagnosed_total counter
+kubernaut_diagnosed_total{cause="OOMKilled",source="Rules"} 1
 # HELP kubernaut_refusals_total Times a plan was held back or refused, by the reason that decided.
 # TYPE kubernaut_refusals_total counter
 kubernaut_refusals_total{reason="Paused"} 1
@@ -158,7 +164,7 @@ kubernaut_remediations_ended_total{outcome="Escalated"} 0
 kubernaut_remediations_ended_total{outcome="Failed"} 0
 kubernaut_remediations_ended_total{outcome="Remediated"} 1
 kubernaut_remediations_ended_total{outcome="RolledBack"} 0
-`), "kubernaut_remediations_created_total", "kubernaut_refusals_total", "kubernaut_remediations_ended_total")
+`), "kubernaut_remediations_created_total", "kubernaut_diagnosed_total", "kubernaut_refusals_total", "kubernaut_remediations_ended_total")
 	if err != nil {
 		t.Error(err)
 	}

@@ -17,11 +17,12 @@ import (
 var buckets = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600, 14400, 86400}
 
 type metrics struct {
-	created *prometheus.CounterVec
-	ended   *prometheus.CounterVec
-	refused *prometheus.CounterVec
-	phases  *prometheus.HistogramVec
-	whole   *prometheus.HistogramVec
+	created   *prometheus.CounterVec
+	diagnosed *prometheus.CounterVec
+	ended     *prometheus.CounterVec
+	refused   *prometheus.CounterVec
+	phases    *prometheus.HistogramVec
+	whole     *prometheus.HistogramVec
 }
 
 // newMetrics starts at zero what an alert should see rise from nothing.
@@ -36,6 +37,9 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		created: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kubernaut_remediations_created_total", Help: "AlertRemediations created, by who noticed the trouble.",
 		}, []string{"source"}),
+		diagnosed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kubernaut_diagnosed_total", Help: "Diagnoses written, by the source that gave them and the cause they name.",
+		}, []string{"source", "cause"}),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kubernaut_remediations_ended_total", Help: "AlertRemediations that ended, by outcome.",
 		}, []string{"outcome"}),
@@ -45,7 +49,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		phases: histogram("kubernaut_phase_duration_seconds", "Time from entering a phase for the first time to entering the next, by the phase that was left.", "phase"),
 		whole:  histogram("kubernaut_remediation_duration_seconds", "Time from the creation of an AlertRemediation to its end, by outcome.", "outcome"),
 	}
-	reg.MustRegister(m.created, m.ended, m.refused, m.phases, m.whole)
+	reg.MustRegister(m.created, m.diagnosed, m.ended, m.refused, m.phases, m.whole)
 	for _, source := range []v1alpha1.AlertSource{v1alpha1.SourceAlertmanager, v1alpha1.SourceWatch, v1alpha1.SourceManual} {
 		m.created.WithLabelValues(string(source))
 	}
@@ -61,6 +65,9 @@ func (m metrics) remediation(was, now *v1alpha1.AlertRemediation) {
 	if was == nil {
 		was = &v1alpha1.AlertRemediation{}
 		m.created.WithLabelValues(string(now.Spec.Alert.Source)).Inc()
+	}
+	if found := now.Status.Diagnosis; found != nil && was.Status.Diagnosis == nil {
+		m.diagnosed.WithLabelValues(string(found.Source), string(found.Cause)).Inc()
 	}
 	if reason := refusal(was, now); reason != "" {
 		m.refused.WithLabelValues(reason).Inc()

@@ -42,6 +42,10 @@ func Begin[T client.Object](c client.Client, obj T) *Pass[T] {
 // Obj after Save is what the pass decided.
 func (p *Pass[T]) Before() T { return p.before }
 
+// Stored returns the object as the API server last returned it; what differs from
+// Before is what the pass has saved, even if a later save failed.
+func (p *Pass[T]) Stored() T { return p.base }
+
 // Save writes the status if it changed, and only if nobody wrote since we read.
 // It may be called again later. Once it failed nothing more is written: what was
 // to be saved before an effect is no longer true without that effect.

@@ -4,11 +4,13 @@ import (
 	"runtime"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/controller/alertremediation"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
@@ -23,7 +25,8 @@ func BenchmarkReconcile(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ar := build.Remediation("shop", "ar-1").Admitted(build.DeploymentTarget("shop", "web", "uid-1")).Obj()
+	ar := build.Remediation("shop", "ar-1").Admitted(build.DeploymentTarget("shop", "web", "uid-1")).
+		Condition(v1alpha1.Diagnosed, metav1.ConditionUnknown, v1alpha1.ReasonRunning).Obj()
 	writes := fake.NewClientBuilder().WithScheme(scheme).WithObjects(ar).WithStatusSubresource(ar).Build()
 	r := alertremediation.New(alertremediation.Needs{
 		Client: writes, Live: writes, Clock: clock.RealClock{}, Events: events.NewFakeRecorder(1),

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -16,7 +18,7 @@ import (
 )
 
 // admit ensures that the alert's object is known, with its owner at the top, and
-// that no other remediation lives for it.
+// that no other remediation stands for it.
 func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) {
 	if settled(p.Obj, v1alpha1.Admitted) {
 		return phase.Continue, nil
@@ -29,9 +31,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	if err != nil {
 		return phase.Continue, fmt.Errorf("finding the target of alert %s: %w", p.Obj.Spec.Alert.Name, err)
 	}
-	r.admission.LockKey(string(found.UID))
-	defer func() { _ = r.admission.UnlockKey(string(found.UID)) }() // its error is always nil
-	first, err := r.living(ctx, p.Obj, found)
+	first, err := r.firstOrEntered(ctx, p.Obj, found)
 	if err != nil {
 		return phase.Continue, err
 	}
@@ -39,14 +39,34 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	if first != nil {
 		p.Obj.Status.DuplicateOf = first.Name
 		set(p.Obj, v1alpha1.Admitted, metav1.ConditionFalse, v1alpha1.ReasonDuplicate, "")
-		return finish(p.Obj, v1alpha1.OutcomeDuplicate, "%s in %s is remediated by AlertRemediation %s", found, found.Namespace, first.Name)
+		return finish(p.Obj, v1alpha1.OutcomeDuplicate, "%s in %s is what AlertRemediation %s is about", found, found.Namespace, first.Name)
 	}
 	set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound, fmt.Sprintf("the alert is about %s", found))
-	if err := r.save(ctx, p); err != nil { // while the lock is held: the next one must see it
-		return phase.Continue, err
-	}
-	r.admitted.Add(found.UID, client.ObjectKeyFromObject(p.Obj))
 	return phase.Continue, nil
+}
+
+// errBusy means that another alert of the target may become the first.
+var errBusy = errors.New("another alert of the target is being admitted")
+
+// firstOrEntered returns the remediation that stands for the target. If there is none
+// the turnstile is this one's: whoever is not alone there must ask again later.
+func (r *Reconciler) firstOrEntered(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
+	if first, err := r.first(ctx, ar, target); first != nil || err != nil {
+		return first, err
+	}
+	if !r.turnstile.enter(target.UID, ar.UID) {
+		return nil, errBusy
+	}
+	return r.first(ctx, ar, target) // nobody was admitted in between
+}
+
+// leave lets the next alert of a target in when the pass that may have admitted one
+// has ended, and was saved or not.
+func (r *Reconciler) leave(p *pass) {
+	if target := p.Obj.Status.Target; target != nil && holds(p.Obj, v1alpha1.Admitted) && !holds(p.Before(), v1alpha1.Admitted) {
+		r.admitted.Add(target.UID, client.ObjectKeyFromObject(p.Obj))
+	}
+	r.turnstile.leave(p.Obj.UID)
 }
 
 // find returns the object the alert is about: the one that is named, or else the
@@ -77,19 +97,18 @@ func (r *Reconciler) ownPlace(ar *v1alpha1.AlertRemediation, target v1alpha1.Tar
 // targetUID is the field that remediations are found by, in the cache and in the API server.
 const targetUID = "status.target.uid"
 
-// living returns the remediation that was admitted for the target and has not
-// ended, the first of them where there are several. The cache knows them all but
-// those this process admitted a moment ago, and those it remembers; whichever is
-// found is read as it is now. (A list past the cache would wait for the API
-// server's own cache, up to a tenth of a second, with the lock held.)
-func (r *Reconciler) living(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
+// first returns the remediation that stands for the target, the oldest where there
+// are several. The cache knows them all but those this process admitted a moment
+// ago, and those it remembers; whichever is found is read as it is now. (A list past
+// the cache would wait for the API server's own cache, up to a tenth of a second.)
+func (r *Reconciler) first(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
 	var list v1alpha1.AlertRemediationList
 	if err := r.Client.List(ctx, &list, client.MatchingFields{targetUID: string(target.UID)}); err != nil {
 		return nil, fmt.Errorf("listing the remediations of %s: %w", target, err)
 	}
 	names := map[types.NamespacedName]bool{}
 	for i := range list.Items {
-		if !list.Items[i].Finished() {
+		if r.standsFor(ar, target, &list.Items[i]) {
 			names[client.ObjectKeyFromObject(&list.Items[i])] = true
 		}
 	}
@@ -108,21 +127,48 @@ func (r *Reconciler) living(ctx context.Context, ar *v1alpha1.AlertRemediation, 
 		}
 		found = append(found, other)
 	}
-	return firstFor(ar, target, found), nil
+	return r.firstFor(ar, target, found), nil
 }
 
-// firstFor picks the oldest of the remediations that live for a target.
-func firstFor(ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference, all []v1alpha1.AlertRemediation) *v1alpha1.AlertRemediation {
+// firstFor picks the oldest of the remediations that stand for a target.
+func (r *Reconciler) firstFor(ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference, all []v1alpha1.AlertRemediation) *v1alpha1.AlertRemediation {
 	var first *v1alpha1.AlertRemediation
 	for i := range all {
 		other := &all[i]
-		if other.UID == ar.UID || other.Finished() || !holds(other, v1alpha1.Admitted) ||
-			other.Status.Target == nil || other.Status.Target.UID != target.UID {
-			continue
-		}
-		if first == nil || other.CreationTimestamp.Before(&first.CreationTimestamp) {
+		if r.standsFor(ar, target, other) && (first == nil || other.CreationTimestamp.Before(&first.CreationTimestamp)) {
 			first = other
 		}
 	}
 	return first
 }
+
+// standsFor reports whether another remediation of the target makes this one a
+// duplicate: it lives, or it answers the same alert with words only, and gave its
+// answer a moment ago, when this one was there already. (Ten pods of a Deployment fail
+// together: the first alert may have its answer before the second is looked at.)
+func (r *Reconciler) standsFor(ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference, other *v1alpha1.AlertRemediation) bool {
+	if other.UID == ar.UID || !holds(other, v1alpha1.Admitted) || other.Status.Target == nil || other.Status.Target.UID != target.UID {
+		return false
+	}
+	return !other.Finished() || answersToo(other, ar, r.Clock.Now())
+}
+
+// answersToo reports whether the words that a remediation ended with are an answer
+// to another's alert: some minutes later the target may be another matter. A person who
+// asks gets an answer of their own; and where nothing was seen, it is looked again.
+func answersToo(ended, ar *v1alpha1.AlertRemediation, now time.Time) bool {
+	switch ended.Status.Outcome {
+	case v1alpha1.OutcomeRecommended, v1alpha1.OutcomeObserved, v1alpha1.OutcomeEscalated:
+	default:
+		return false
+	}
+	if ended.Status.RunRef != "" || !holds(ended, v1alpha1.Diagnosed) ||
+		ar.Spec.Alert.Source == v1alpha1.SourceManual || ended.Spec.Alert.Name != ar.Spec.Alert.Name {
+		return false
+	}
+	at := meta.FindStatusCondition(ended.Status.Conditions, v1alpha1.Succeeded).LastTransitionTime
+	return !at.Before(&ar.CreationTimestamp) && now.Sub(at.Time) < answerHolds
+}
+
+// answerHolds is how long an answer is one to alerts that were there already.
+const answerHolds = time.Minute

@@ -11,10 +11,9 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// announce tells of what the pass decided, in the order of the phases. It is
-// called only when the status was saved.
+// announce tells of what the pass saved, in the order of the phases.
 func (r *Reconciler) announce(p *pass) {
-	for _, c := range news(p.Before(), p.Obj) {
+	for _, c := range news(p.Before(), p.Stored()) {
 		kind := corev1.EventTypeNormal
 		if c.Status == metav1.ConditionFalse {
 			kind = corev1.EventTypeWarning

@@ -25,7 +25,7 @@ func TestNews(t *testing.T) {
 	recommends := condition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonModeRecommends, "the mode in force is Recommend: "+plan)
 	recommended := condition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeRecommended), "the mode in force is Recommend: "+plan)
 	duplicate := condition(v1alpha1.Admitted, metav1.ConditionFalse, v1alpha1.ReasonDuplicate, "")
-	isDuplicate := condition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeDuplicate), "Deployment/web is remediated by AlertRemediation first")
+	isDuplicate := condition(v1alpha1.Succeeded, metav1.ConditionTrue, string(v1alpha1.OutcomeDuplicate), "Deployment/web is what AlertRemediation first is about")
 	forbidden := condition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonForbidden, "it may not patch deployments")
 	refused := condition(v1alpha1.Succeeded, metav1.ConditionFalse, string(v1alpha1.OutcomeRefused), "it may not patch deployments")
 	longer := planned

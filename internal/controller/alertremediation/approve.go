@@ -33,11 +33,11 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 		return finish(p.Obj, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
 	}
 	r.show(p.Obj, made)
-	return r.answer(p, made)
+	return r.answer(ctx, p, made)
 }
 
 // answer decides about the plan that is shown, by what the gates just said to it.
-func (r *Reconciler) answer(p *pass, made proposal) (phase.Outcome, error) {
+func (r *Reconciler) answer(ctx context.Context, p *pass, made proposal) (phase.Outcome, error) {
 	ruling := rule(p.Obj, made.judgement, r.Clock.Now())
 	if ruling.wait > 0 {
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, ruling.reason, ruling.message)
@@ -46,6 +46,11 @@ func (r *Reconciler) answer(p *pass, made proposal) (phase.Outcome, error) {
 	if ruling.outcome != "" {
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, ruling.reason, ruling.message)
 		return finish(p.Obj, ruling.outcome, "%s", ruling.message)
+	}
+	if !settled(p.Before(), v1alpha1.Planned) { // the first effect is next: by then it must be known who is at the target, and for what
+		if err := r.save(ctx, p); err != nil {
+			return phase.Continue, err
+		}
 	}
 	set(p.Obj, v1alpha1.Approved, metav1.ConditionTrue, ruling.reason, ruling.message)
 	return phase.Continue, nil

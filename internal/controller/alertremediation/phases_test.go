@@ -1,11 +1,13 @@
 package alertremediation_test
 
 import (
+	"errors"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,6 +33,97 @@ var _ = Describe("Admission", func() {
 		Expect(second.Status.DuplicateOf).To(Equal("first"))
 	})
 
+	It("lets nobody else in while it is not known who is the first", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		first, second := build.Remediation(h.ns, "first").Obj(), build.Remediation(h.ns, "second").Obj()
+		server.Create(ctx, first, second)
+		h.during = func() {
+			h.during = nil
+			result, err := h.Reconcile(ctx, second.DeepCopy())
+			Expect(err).NotTo(HaveOccurred())
+			Expect(result.RequeueAfter).NotTo(BeZero())
+		}
+		h.driven(ctx, first)
+		h.read(ctx, second)
+		Expect(second.Status.Conditions).To(BeEmpty(), "it was written to before anything was known")
+		h.driven(ctx, second)
+		Expect(second.Status.DuplicateOf).To(Equal("first"))
+	})
+
+	It("lets the next one in when the pass of the first came to nothing", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		first, second := build.Remediation(h.ns, "first").Obj(), build.Remediation(h.ns, "second").Obj()
+		server.Create(ctx, first, second)
+		h.blind = errors.New("nothing can be seen")
+		h.during = func() { // somebody writes: nothing of the pass is saved
+			ar := first.DeepCopy()
+			h.read(ctx, ar)
+			ar.Status.ObservedBy = "somebody"
+			Expect(server.Client.Status().Update(ctx, ar)).To(Succeed())
+		}
+		_, err := h.Reconcile(ctx, first.DeepCopy())
+		Expect(err).To(MatchError(h.blind))
+		h.blind, h.during = nil, nil
+		h.driven(ctx, second)
+		Expect(second).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
+		h.read(ctx, first)
+		h.driven(ctx, first)
+		Expect(first.Status.DuplicateOf).To(Equal("second"))
+	})
+
+	DescribeTable("takes the answer that another remediation was given with words only", func(ctx SpecContext, change func(h *house, first, second *v1alpha1.AlertRemediation), duplicate bool) {
+		h := newHouse(ctx)
+		h.judgement.Mode = v1alpha1.ModeRecommend
+		first := h.known("first", "Pause").Obj()
+		second := build.Remediation(h.ns, "second").FromAlertmanager("of-another-pod").Obj()
+		h.found = first.Status.Diagnosis
+		server.Create(ctx, first)
+		h.driven(ctx, first)
+		Expect(first.Status.Outcome).To(Equal(v1alpha1.OutcomeRecommended))
+		change(h, first, second)
+		Expect(server.Client.Status().Update(ctx, first)).To(Succeed())
+		server.Create(ctx, second)
+		h.driven(ctx, second)
+		if !duplicate {
+			Expect(second.Status.Outcome).To(Equal(v1alpha1.OutcomeRecommended))
+			return
+		}
+		Expect(second.Status.Outcome).To(Equal(v1alpha1.OutcomeDuplicate))
+		Expect(second.Status.DuplicateOf).To(Equal("first"))
+	},
+		Entry("when it was there already", func(_ *house, first, _ *v1alpha1.AlertRemediation) { endedAt(first, time.Now()) }, true),
+		Entry("but not when it came later", func(_ *house, first, _ *v1alpha1.AlertRemediation) { endedAt(first, time.Now().Add(-time.Minute)) }, false),
+		Entry("but not when it is looked at long after", func(h *house, first, _ *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			h.clock.Step(2 * time.Minute)
+		}, false),
+		Entry("but not when nothing was wrong then", func(_ *house, first, _ *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			first.Status.Outcome = v1alpha1.OutcomeNoActionNeeded
+		}, false),
+		Entry("but not when it was not known what is wrong", func(_ *house, first, _ *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			first.Status.Outcome = v1alpha1.OutcomeEscalated
+			meta.FindStatusCondition(first.Status.Conditions, v1alpha1.Diagnosed).Status = metav1.ConditionFalse
+		}, false),
+		Entry("but not as another alert", func(_ *house, first, second *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			second.Spec.Alert.Name = "KubeDeploymentReplicasMismatch"
+		}, false),
+		Entry("but not for a person", func(_ *house, first, second *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			second.Spec.Alert.Source = v1alpha1.SourceManual
+		}, false),
+		Entry("but not when more was done", func(_ *house, first, _ *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			first.Status.RunRef = "first-run-1"
+		}, false),
+		Entry("but not when it ended because its own alert was over", func(_ *house, first, _ *v1alpha1.AlertRemediation) {
+			endedAt(first, time.Now())
+			first.Status.Outcome = v1alpha1.OutcomeResolvedItself
+		}, false),
+	)
+
 	It("refuses a target in another namespace", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		ar := build.Remediation(h.ns, "elsewhere").Target(v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "other", Name: "shop"}).Obj()
@@ -40,6 +133,11 @@ var _ = Describe("Admission", func() {
 		Expect(ar.Status.Target).To(BeNil())
 	})
 })
+
+// endedAt changes when a remediation ended (a second later: what was created within that one is there already).
+func endedAt(ar *v1alpha1.AlertRemediation, at time.Time) {
+	meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Succeeded).LastTransitionTime = metav1.NewTime(at.Add(time.Second))
+}
 
 var _ = Describe("A diagnosis", func() {
 	It("of nothing wrong ends the remediation with nothing done", func(ctx SpecContext) {
@@ -57,6 +155,27 @@ var _ = Describe("A diagnosis", func() {
 		server.Create(ctx, ar)
 		h.driven(ctx, ar)
 		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionFalse, string(v1alpha1.OutcomeEscalated)))
+	})
+
+	It("that the first look finds is acted on in the pass that admitted the alert", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.found = h.known("at-once", "Pause").Obj().Status.Diagnosis
+		ar := build.Remediation(h.ns, "at-once").FromAlertmanager("at-once").Obj()
+		server.Create(ctx, ar)
+		_, err := h.Reconcile(ctx, ar.DeepCopy())
+		Expect(err).NotTo(HaveOccurred())
+		h.read(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonPlanReady))
+		Expect(ar.Status.Diagnosis).To(Equal(h.found))
+	})
+
+	It("that the first look is too early for is waited for, and not looked for again here", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := build.Remediation(h.ns, "early").FromAlertmanager("early").Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionUnknown, v1alpha1.ReasonRunning))
+		Expect(h.looks).To(Equal(1))
 	})
 
 	It("whose remedy is not in the catalogue is refused", func(ctx SpecContext) {
@@ -138,6 +257,39 @@ var _ = Describe("Execution", func() {
 
 		h.driven(ctx, ar)
 		Expect(h.places).To(Equal(1))
+	})
+
+	It("takes no place in a budget before what it is for is stored", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.found = h.known("booked", "Pause").Obj().Status.Diagnosis
+		ar := build.Remediation(h.ns, "booked").FromAlertmanager("booked").Obj()
+		server.Create(ctx, ar)
+		var stored v1alpha1.AlertRemediation
+		h.reserving = func() {
+			Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(ar), &stored)).To(Succeed())
+		}
+		_, err := h.Reconcile(ctx, ar.DeepCopy())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(&stored).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
+		Expect(&stored).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonPlanReady))
+		Expect(stored.Status.RunRef).To(BeEmpty())
+	})
+
+	It("tells of the plan that it saved, though somebody wrote before a place was taken for it", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.found = h.known("told", "Pause").Obj().Status.Diagnosis
+		ar := build.Remediation(h.ns, "told").FromAlertmanager("told").Obj()
+		server.Create(ctx, ar)
+		h.reserving = func() {
+			h.reserving = nil
+			h.read(ctx, ar)
+			ar.Status.Alert = &v1alpha1.AlertStatus{State: v1alpha1.AlertFiring}
+			Expect(server.Client.Status().Update(ctx, ar)).To(Succeed())
+		}
+		result, err := h.Reconcile(ctx, ar.DeepCopy())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(result.RequeueAfter).NotTo(BeZero())
+		Expect(h.told()).To(ConsistOf(ContainSubstring(v1alpha1.ReasonPlanReady)))
 	})
 
 	It("leaves a run alone that somebody else made under the decided name", func(ctx SpecContext) {

@@ -36,7 +36,7 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	}
 	r.show(p.Obj, proposal)
 	set(p.Obj, v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonPlanReady, planned(proposal.Status))
-	return r.answer(p, proposal)
+	return r.answer(ctx, p, proposal)
 }
 
 // proposal is a plan and what the gates say to it.

@@ -6,12 +6,13 @@ package alertremediation
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
-	"k8s.io/utils/keymutex"
 	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,6 +31,12 @@ import (
 type resolver interface {
 	Resolve(ctx context.Context, namespace string, a v1alpha1.Alert) (evidence.Found, error)
 	Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error)
+}
+
+// diagnosis takes the first look at what an alert is about, and puts into its
+// status what it sees.
+type diagnosis interface {
+	Look(ctx context.Context, ar *v1alpha1.AlertRemediation) error
 }
 
 // gatherer sees how a target is.
@@ -56,15 +63,16 @@ type Config struct {
 
 // Needs are the parts of the house this controller works with.
 type Needs struct {
-	Client   client.Client
-	Live     client.Reader // past the cache: for decisions that must not rest on a stale list
-	Clock    clock.PassiveClock
-	Resolver resolver
-	Gatherer gatherer
-	Desk     desk
-	Catalog  action.Catalog
-	History  action.History
-	Events   events.EventRecorder
+	Client    client.Client
+	Live      client.Reader // past the cache: for decisions that must not rest on a stale list
+	Clock     clock.PassiveClock
+	Resolver  resolver
+	Diagnosis diagnosis
+	Gatherer  gatherer
+	Desk      desk
+	Catalog   action.Catalog
+	History   action.History
+	Events    events.EventRecorder
 }
 
 // Reconciler drives AlertRemediations.
@@ -72,9 +80,7 @@ type Reconciler struct {
 	Needs
 	config Config
 
-	// admission of a target is held from the list of its living remediations
-	// until one is admitted, so that two alerts of one target can't both be the first.
-	admission keymutex.KeyMutex
+	turnstile *turnstile
 	// admitted holds the latest remediation of each target, for as long as the
 	// cache may not show it.
 	admitted *lru.Cache
@@ -82,11 +88,8 @@ type Reconciler struct {
 
 // New returns a reconciler.
 func New(needs Needs, config Config) *Reconciler {
-	return &Reconciler{Needs: needs, config: config, admission: keymutex.NewHashed(admissions), admitted: lru.New(maxAdmitted)}
+	return &Reconciler{Needs: needs, config: config, turnstile: newTurnstile(), admitted: lru.New(maxAdmitted)}
 }
-
-// admissions is how many locks the targets share.
-const admissions = 64
 
 // maxAdmitted is many more than are admitted while a cache falls behind.
 const maxAdmitted = 4096
@@ -106,7 +109,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		Named("alertremediation").
 		For(&v1alpha1.AlertRemediation{}).
 		Owns(&v1alpha1.WorkflowRun{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency, RateLimiter: phase.Backoff[ctrl.Request]()}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency, ReconciliationTimeout: passDeadline, RateLimiter: phase.Backoff[ctrl.Request]()}).
 		Complete(phase.Reconciler(mgr.GetClient(), r.Live, r))
 }
 
@@ -116,12 +119,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediatio
 		return ctrl.Result{}, nil
 	}
 	pass := phase.Begin(r.Client, ar)
+	defer r.leave(pass)
 	outcome, err := phase.Run(ctx, pass, r.admit, r.diagnosed, r.plan, r.approve, r.execute, r.verify, r.rollBack)
-	if saved := r.save(ctx, pass); saved != nil {
-		return phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
+	if errors.Is(err, errBusy) {
+		return phase.Result(phase.Wait(wait.Jitter(admissionRetry, 0.5)), nil) // nothing is known yet that could be saved
 	}
-	r.announce(pass) // events: only what was saved
-	return phase.Result(outcome, err)
+	saved := r.save(ctx, pass)
+	r.announce(pass)                                 // events: only what was saved
+	return phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
 }
 
 // pass is one reconcile of one remediation.
@@ -142,4 +147,9 @@ func (r *Reconciler) world(stamp string) action.World {
 const (
 	unreadableRetry = 2 * time.Second
 	gateRetry       = 5 * time.Second
+	admissionRetry  = time.Second
 )
+
+// passDeadline ends a pass that an API server without answers holds up: the worker is
+// wanted, and the target's turnstile. A first look and the gates take far less.
+const passDeadline = time.Minute

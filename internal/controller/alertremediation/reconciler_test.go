@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -55,8 +56,13 @@ type house struct {
 	state     v1alpha1.AlertState
 	others    map[string]v1alpha1.AlertState // of the alerts, by name, for which state is not the answer
 	health    v1alpha1.Health
-	reserved  error // what comes of asking for a place in the budget
-	places    int   // that were taken in it
+	found     *v1alpha1.Diagnosis // at the first look
+	looks     int
+	during    func() // the first look
+	blind     error  // what the first look ends with
+	reserved  error  // what comes of asking for a place in the budget
+	reserving func() // while a place is asked for
+	places    int    // that were taken in it
 	events    *events.FakeRecorder
 }
 
@@ -72,7 +78,7 @@ func newHouse(ctx context.Context) *house {
 	Expect(err).NotTo(HaveOccurred())
 	h.Reconciler = alertremediation.New(alertremediation.Needs{
 		Client: server.Client, Live: server.Client, Clock: h.clock,
-		Resolver: h, Gatherer: h, Desk: h, Catalog: catalog, Events: h.events,
+		Resolver: h, Diagnosis: h, Gatherer: h, Desk: h, Catalog: catalog, Events: h.events,
 	}, alertremediation.Config{Namespace: operator, Identity: "test"})
 	return h
 }
@@ -85,11 +91,32 @@ func (h *house) Climb(context.Context, v1alpha1.ObjectReference) (v1alpha1.Targe
 	return h.deploy, nil
 }
 
+// Look sees what the spec wants it to see, or that it is too early to tell.
+func (h *house) Look(_ context.Context, ar *v1alpha1.AlertRemediation) error {
+	h.looks++
+	if h.during != nil {
+		h.during()
+	}
+	if h.blind != nil {
+		return h.blind
+	}
+	condition := metav1.Condition{Type: v1alpha1.Diagnosed, Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonRunning}
+	if h.found != nil {
+		ar.Status.Diagnosis = h.found
+		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonCauseFound
+	}
+	meta.SetStatusCondition(&ar.Status.Conditions, condition)
+	return nil
+}
+
 func (h *house) Judge(context.Context, clearance.Case) (policy.Judgement, error) {
 	return h.judgement, nil
 }
 
 func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error {
+	if h.reserving != nil {
+		h.reserving()
+	}
 	if h.reserved == nil {
 		h.places++
 	}

@@ -1,7 +1,9 @@
-// Package diagnosis finds the cause of admitted alerts. It is a controller of its
-// own, because a model may take minutes: its own queue, its own concurrency, its
-// deadline as the reconcile time-out. It writes status.diagnosis and the
-// condition Diagnosed, and nothing else.
+// Package diagnosis finds the cause of admitted alerts: at once, in the pass that
+// admitted one (Look), and where that gives no answer, in a controller of its own
+// over the same kind. The first look is a matter of a moment, or else it ends; who
+// waits, for time or for a model, does so in the controller, which has its own queue,
+// concurrency and deadline (the reconcile time-out), and holds nobody up.
+// Both change status.diagnosis and the condition Diagnosed, and nothing else.
 package diagnosis
 
 import (
@@ -10,10 +12,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +31,10 @@ import (
 // patience is how long a diagnosis may be put off because the sources say that
 // it is too early: as long as Kubernetes gives a rollout by default.
 const patience = 10 * time.Minute
+
+// lookDeadline ends a first look: it waits for a place on the road, gathers for two
+// seconds, and asks the rules.
+const lookDeadline = 10 * time.Second
 
 // gatherer sees what the cluster shows around a target.
 type gatherer interface {
@@ -46,12 +52,18 @@ type Reconciler struct {
 	clock    clock.PassiveClock
 	gatherer gatherer
 	chain    chain
-	metrics  metrics
+
+	// due is when what Look left to the controller is worth looking at again, by
+	// uid. A process that does not know looks at once.
+	due *lru.Cache
 }
 
+// maxDue is many more than are looked at in the moment before the controller hears of them.
+const maxDue = 4096
+
 // New returns a reconciler.
-func New(c client.Client, clk clock.PassiveClock, g gatherer, ch chain, reg prometheus.Registerer) *Reconciler {
-	return &Reconciler{client: c, clock: clk, gatherer: g, chain: ch, metrics: newMetrics(reg)}
+func New(c client.Client, clk clock.PassiveClock, g gatherer, ch chain) *Reconciler {
+	return &Reconciler{client: c, clock: clk, gatherer: g, chain: ch, due: lru.New(maxDue)}
 }
 
 // SetupWithManager registers the reconciler; the options carry its concurrency
@@ -72,50 +84,70 @@ var newlyAsked = predicate.Funcs{
 	DeleteFunc: func(event.DeleteEvent) bool { return false },
 }
 
-// wanted reports whether a remediation waits for its diagnosis.
+// wanted reports whether a remediation waits for its diagnosis: the first look gave none.
 func wanted(obj client.Object) bool {
 	ar, ok := obj.(*v1alpha1.AlertRemediation)
-	return ok && ar.DeletionTimestamp.IsZero() && !ar.Finished() &&
-		meta.IsStatusConditionTrue(ar.Status.Conditions, v1alpha1.Admitted) && !settled(ar)
-}
-
-// settled reports whether the cause is known, or known not to be findable.
-func settled(ar *v1alpha1.AlertRemediation) bool {
+	if !ok || !ar.DeletionTimestamp.IsZero() || ar.Finished() || !meta.IsStatusConditionTrue(ar.Status.Conditions, v1alpha1.Admitted) {
+		return false
+	}
 	condition := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Diagnosed)
-	return condition != nil && condition.Status != metav1.ConditionUnknown
+	return condition != nil && condition.Status == metav1.ConditionUnknown
 }
 
-// Reconcile finds the cause of one alert.
+// Look is the first look at an admitted alert. What it finds is in the object,
+// which the caller saves: the cause, or that it is too early to tell, which leaves
+// it to the controller. It has the caller's worker for as long as it lasts, which is
+// no place for a source that takes its time.
+func (r *Reconciler) Look(ctx context.Context, ar *v1alpha1.AlertRemediation) error {
+	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
+	defer cancel()
+	say, again, err := r.find(ctx, ar)
+	if err != nil {
+		return err
+	}
+	say(ar)
+	if again > 0 {
+		r.due.Add(ar.UID, r.clock.Now().Add(again))
+	}
+	return nil
+}
+
+// Reconcile looks again at one alert.
 func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediation) (ctrl.Result, error) {
 	if !wanted(ar) {
 		return ctrl.Result{}, nil
 	}
+	if due, known := r.due.Get(ar.UID); known {
+		r.due.Remove(ar.UID)
+		if left := due.(time.Time).Sub(r.clock.Now()); left > 0 {
+			return ctrl.Result{RequeueAfter: left}, nil
+		}
+	}
+	say, again, err := r.find(ctx, ar)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if err := r.write(ctx, ar, say); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: again}, nil
+}
+
+// find asks for the cause of an alert. It returns how to say in a status what is
+// known, and when to look again; zero: never.
+func (r *Reconciler) find(ctx context.Context, ar *v1alpha1.AlertRemediation) (say func(*v1alpha1.AlertRemediation), again time.Duration, err error) {
 	answer, err := r.chain.Diagnose(ctx, r.question(ctx, ar))
 	now := r.clock.Now()
 	if early := new(analysis.UnsettledError); errors.As(err, &early) {
 		if now.Sub(waitingSince(ar, now)) < patience {
-			return r.putOff(ctx, ar, early)
+			return func(ar *v1alpha1.AlertRemediation) { putOff(ar, early.Now.Summary, now) }, early.After, nil
 		}
 		answer, err = early.Now, nil
 	}
 	if err != nil {
-		return ctrl.Result{}, fmt.Errorf("diagnosing %s/%s: %w", ar.Namespace, ar.Name, err)
+		return nil, 0, fmt.Errorf("diagnosing %s/%s: %w", ar.Namespace, ar.Name, err)
 	}
-	written, err := r.write(ctx, ar, func(ar *v1alpha1.AlertRemediation) { record(ar, answer, now) })
-	if written {
-		r.metrics.diagnosed.WithLabelValues(string(answer.Source), string(answer.Cause)).Inc()
-	}
-	return ctrl.Result{}, err
-}
-
-// putOff says that it is too early, and comes back when it is worth looking again.
-func (r *Reconciler) putOff(ctx context.Context, ar *v1alpha1.AlertRemediation, early *analysis.UnsettledError) (ctrl.Result, error) {
-	now := r.clock.Now()
-	_, err := r.write(ctx, ar, func(ar *v1alpha1.AlertRemediation) { putOff(ar, early.Now.Summary, now) })
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	return ctrl.Result{RequeueAfter: early.After}, nil
+	return func(ar *v1alpha1.AlertRemediation) { record(ar, answer, now) }, 0, nil
 }
 
 // question gathers what the sources are to look at. An alert without a target

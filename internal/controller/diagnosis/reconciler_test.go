@@ -7,7 +7,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -21,9 +20,9 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
-// asked is a chain and the gatherer before it: it answers as it is told, and
+// oracle is a chain and the gatherer before it: it answers as it is told, and
 // remembers what it was asked.
-type asked struct {
+type oracle struct {
 	answer  v1alpha1.Diagnosis
 	err     error
 	between func() // happens while the source thinks
@@ -31,17 +30,17 @@ type asked struct {
 	times   int
 }
 
-func (a *asked) Gather(_ context.Context, subject v1alpha1.ObjectReference, target v1alpha1.TargetReference) *analysis.Snapshot {
-	a.seen = append(a.seen, subject)
+func (o *oracle) Gather(_ context.Context, subject v1alpha1.ObjectReference, target v1alpha1.TargetReference) *analysis.Snapshot {
+	o.seen = append(o.seen, subject)
 	return &analysis.Snapshot{Subject: subject, Target: target}
 }
 
-func (a *asked) Diagnose(context.Context, analysis.Request) (v1alpha1.Diagnosis, error) {
-	a.times++
-	if a.between != nil {
-		a.between()
+func (o *oracle) Diagnose(context.Context, analysis.Request) (v1alpha1.Diagnosis, error) {
+	o.times++
+	if o.between != nil {
+		o.between()
 	}
-	return a.answer, a.err
+	return o.answer, o.err
 }
 
 func found(cause v1alpha1.Cause) v1alpha1.Diagnosis {
@@ -52,8 +51,7 @@ var _ = Describe("The diagnosis controller", func() {
 	var (
 		namespace  string
 		clock      *clocktesting.FakePassiveClock
-		chain      *asked
-		registry   *prometheus.Registry
+		chain      *oracle
 		reconciler *diagnosis.Reconciler
 		web        v1alpha1.TargetReference
 	)
@@ -61,9 +59,8 @@ var _ = Describe("The diagnosis controller", func() {
 	BeforeEach(func(ctx SpecContext) {
 		namespace = server.Namespace(ctx)
 		clock = clocktesting.NewFakePassiveClock(build.Started)
-		chain = &asked{answer: found(v1alpha1.CauseCrashBadRelease)}
-		registry = prometheus.NewRegistry()
-		reconciler = diagnosis.New(server.Client, clock, chain, chain, registry)
+		chain = &oracle{answer: found(v1alpha1.CauseCrashBadRelease)}
+		reconciler = diagnosis.New(server.Client, clock, chain, chain)
 		web = build.DeploymentTarget(namespace, "web", "uid-1")
 	})
 
@@ -75,9 +72,12 @@ var _ = Describe("The diagnosis controller", func() {
 		Expect(server.Client.Status().Update(ctx, ar)).To(Succeed())
 		return ar
 	}
-	admitted := func(ctx context.Context) *v1alpha1.AlertRemediation {
+	left := func() build.RemediationBuilder { // to the controller, by the first look
+		return build.Remediation(namespace, "ar-1").Condition(v1alpha1.Diagnosed, metav1.ConditionUnknown, v1alpha1.ReasonRunning)
+	}
+	asked := func(ctx context.Context) *v1alpha1.AlertRemediation {
 		GinkgoHelper()
-		return created(ctx, build.Remediation(namespace, "ar-1").Admitted(web).Obj())
+		return created(ctx, left().Admitted(web).Obj())
 	}
 	read := func(ctx context.Context) *v1alpha1.AlertRemediation {
 		GinkgoHelper()
@@ -95,12 +95,16 @@ var _ = Describe("The diagnosis controller", func() {
 	DescribeTable("writes what was found",
 		func(ctx SpecContext, cause v1alpha1.Cause, status metav1.ConditionStatus, reason string) {
 			chain.answer = found(cause)
-			reconciled(ctx, admitted(ctx))
-			ar := read(ctx)
+			ar := build.Remediation(namespace, "ar-2").Admitted(web).Obj()
+			Expect(reconciler.Look(ctx, ar)).To(Succeed())
+			Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, status, reason), "at the first look")
+			Expect(ar.Status.Diagnosis).To(HaveValue(Equal(chain.answer)))
+
+			reconciled(ctx, asked(ctx))
+			ar = read(ctx)
 			Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, status, reason))
 			Expect(ar.Status.Diagnosis).To(HaveValue(Equal(chain.answer)))
 			Expect(meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Diagnosed).Message).To(Equal("what was found"))
-			Expect(registry.Gather()).To(HaveLen(1))
 		},
 		Entry("a cause", v1alpha1.CauseCrashBadRelease, metav1.ConditionTrue, v1alpha1.ReasonCauseFound),
 		Entry("nothing wrong", v1alpha1.CauseHealthy, metav1.ConditionTrue, v1alpha1.ReasonNothingWrong),
@@ -109,12 +113,12 @@ var _ = Describe("The diagnosis controller", func() {
 
 	It("looks at the object that the spec names, with its owner as the target", func(ctx SpecContext) {
 		pod := v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: "web-1"}
-		reconciled(ctx, created(ctx, build.Remediation(namespace, "ar-1").Target(pod).Admitted(web).Obj()))
+		reconciled(ctx, created(ctx, left().Target(pod).Admitted(web).Obj()))
 		Expect(chain.seen).To(ConsistOf(pod))
 	})
 
 	It("asks about an alert without a target, and gathers nothing", func(ctx SpecContext) {
-		ar := build.Remediation(namespace, "ar-1").Condition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget).Obj()
+		ar := left().Condition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget).Obj()
 		reconciled(ctx, created(ctx, ar))
 		Expect(chain.times).To(Equal(1))
 		Expect(chain.seen).To(BeEmpty())
@@ -125,17 +129,18 @@ var _ = Describe("The diagnosis controller", func() {
 			reconciled(ctx, created(ctx, ar()))
 			Expect(chain.times).To(BeZero())
 		},
-		Entry("not admitted yet", func() *v1alpha1.AlertRemediation { return build.Remediation(namespace, "ar-1").Obj() }),
+		Entry("not admitted yet", func() *v1alpha1.AlertRemediation { return left().Obj() }),
+		Entry("not looked at yet", func() *v1alpha1.AlertRemediation { return build.Remediation(namespace, "ar-1").Admitted(web).Obj() }),
 		Entry("diagnosed before", func() *v1alpha1.AlertRemediation {
 			return build.Remediation(namespace, "ar-1").Admitted(web).Diagnosed(found(v1alpha1.CauseOOMKilled)).Obj()
 		}),
 		Entry("ended", func() *v1alpha1.AlertRemediation {
-			return build.Remediation(namespace, "ar-1").Admitted(web).Condition(v1alpha1.Succeeded, metav1.ConditionTrue, "ResolvedItself").Obj()
+			return left().Admitted(web).Condition(v1alpha1.Succeeded, metav1.ConditionTrue, "ResolvedItself").Obj()
 		}),
 	)
 
 	It("does not lose an answer because somebody wrote meanwhile, and keeps what they wrote", func(ctx SpecContext) {
-		stale := admitted(ctx)
+		stale := asked(ctx)
 		chain.between = func() {
 			ar := read(ctx)
 			ar.Status.ObservedBy = "replica-2"
@@ -149,7 +154,7 @@ var _ = Describe("The diagnosis controller", func() {
 	})
 
 	It("drops an answer about a target that is no longer the target", func(ctx SpecContext) {
-		stale := admitted(ctx)
+		stale := asked(ctx)
 		chain.between = func() {
 			ar := read(ctx)
 			ar.Status.Target.UID = "uid-2"
@@ -157,11 +162,10 @@ var _ = Describe("The diagnosis controller", func() {
 		}
 		reconciled(ctx, stale)
 		Expect(read(ctx).Status.Diagnosis).To(BeNil())
-		Expect(registry.Gather()).To(BeEmpty())
 	})
 
 	It("comes back with backoff while no source can be asked", func(ctx SpecContext) {
-		ar := admitted(ctx)
+		ar := asked(ctx)
 		chain.err = analysis.ErrUnavailable
 		_, err := reconciler.Reconcile(ctx, ar)
 		Expect(errors.Is(err, analysis.ErrUnavailable)).To(BeTrue())
@@ -169,7 +173,7 @@ var _ = Describe("The diagnosis controller", func() {
 	})
 
 	It("looks again when it is too early, and takes what is known when patience ends", func(ctx SpecContext) {
-		ar := admitted(ctx)
+		ar := asked(ctx)
 		chain.err = &analysis.UnsettledError{After: 5 * time.Second, Now: found(v1alpha1.CauseNotEnoughEvidence)}
 		Expect(reconciled(ctx, ar).RequeueAfter).To(Equal(5 * time.Second))
 		ar = read(ctx)
@@ -179,5 +183,30 @@ var _ = Describe("The diagnosis controller", func() {
 		clock.SetTime(build.Started.Add(11 * time.Minute))
 		Expect(reconciled(ctx, ar).RequeueAfter).To(BeZero())
 		Expect(read(ctx)).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionFalse, v1alpha1.ReasonNotEnoughEvidence))
+	})
+
+	It("leaves to the controller what the first look is too early for, and when", func(ctx SpecContext) {
+		chain.err = &analysis.UnsettledError{After: 5 * time.Second, Now: found(v1alpha1.CauseNotEnoughEvidence)}
+		ar := created(ctx, build.Remediation(namespace, "ar-1").Admitted(web).Obj())
+		Expect(reconciler.Look(ctx, ar)).To(Succeed())
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionUnknown, v1alpha1.ReasonRunning))
+		Expect(server.Client.Status().Update(ctx, ar)).To(Succeed())
+
+		clock.SetTime(build.Started.Add(2 * time.Second))
+		Expect(reconciled(ctx, ar).RequeueAfter).To(Equal(3 * time.Second))
+		Expect(chain.times).To(Equal(1), "nothing can be seen yet that was not there at the first look")
+
+		chain.err = nil
+		clock.SetTime(build.Started.Add(5 * time.Second))
+		Expect(reconciled(ctx, ar).RequeueAfter).To(BeZero())
+		Expect(read(ctx)).To(kubetest.HaveCondition(v1alpha1.Diagnosed, metav1.ConditionTrue, v1alpha1.ReasonCauseFound))
+	})
+
+	It("changes nothing at a first look for which no source can be asked", func(ctx SpecContext) {
+		chain.err = analysis.ErrUnavailable
+		ar := build.Remediation(namespace, "ar-1").Admitted(web).Obj()
+		before := ar.DeepCopy()
+		Expect(reconciler.Look(ctx, ar)).To(MatchError(analysis.ErrUnavailable))
+		Expect(ar).To(Equal(before))
 	})
 })

@@ -24,9 +24,9 @@ var untilCached = wait.Backoff{Duration: 20 * time.Millisecond, Factor: 1.5, Jit
 // write changes our part of the status. On a conflict it reads the object again
 // and changes that one, so that an answer is never lost; an object that no longer
 // wants it, or is about another target by now, is left alone.
-func (r *Reconciler) write(ctx context.Context, asked *v1alpha1.AlertRemediation, change func(*v1alpha1.AlertRemediation)) (written bool, err error) {
+func (r *Reconciler) write(ctx context.Context, asked *v1alpha1.AlertRemediation, change func(*v1alpha1.AlertRemediation)) error {
 	ar := asked
-	err = retry.RetryOnConflict(untilCached, func() error {
+	err := retry.RetryOnConflict(untilCached, func() error {
 		if ar == nil {
 			ar = &v1alpha1.AlertRemediation{}
 			if err := r.client.Get(ctx, client.ObjectKeyFromObject(asked), ar); err != nil {
@@ -37,13 +37,13 @@ func (r *Reconciler) write(ctx context.Context, asked *v1alpha1.AlertRemediation
 			return nil
 		}
 		err := r.put(ctx, ar, change)
-		ar, written = nil, err == nil // after a conflict it is read again
+		ar = nil // after a conflict it is read again
 		return err
 	})
 	if err != nil {
-		return false, fmt.Errorf("writing the diagnosis of %s/%s: %w", asked.Namespace, asked.Name, err)
+		return fmt.Errorf("writing the diagnosis of %s/%s: %w", asked.Namespace, asked.Name, err)
 	}
-	return written, nil
+	return nil
 }
 
 // put writes a changed status, if it changed, unless somebody wrote since it was read.
