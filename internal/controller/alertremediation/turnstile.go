@@ -6,9 +6,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// turnstile lets one pass at a time ask whether its remediation is the first of a
-// target: from the list of those that live until what the pass came to is saved. Two
-// alerts of one target can't both be the first.
+// turnstile lets one pass at a time become the first of a target: from when it asks
+// whether there is one until what it came to is saved. Two alerts of one target can't
+// both be the first.
 type turnstile struct {
 	mu       sync.Mutex
 	asking   map[types.UID]types.UID // remediation by target
@@ -19,7 +19,7 @@ func newTurnstile() *turnstile {
 	return &turnstile{asking: map[types.UID]types.UID{}, targetOf: map[types.UID]types.UID{}}
 }
 
-// enter reports whether the remediation may ask for the target: nobody else does.
+// enter reports whether the remediation may become the first: nobody else is about to.
 func (t *turnstile) enter(target, remediation types.UID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
