@@ -35,6 +35,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	if err != nil {
 		return phase.Continue, err
 	}
+	r.turnedAway.Remove(p.Obj.UID)
 	p.Obj.Status.Target = &found
 	if first != nil {
 		p.Obj.Status.DuplicateOf = first.Name
@@ -49,12 +50,14 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 var errBusy = errors.New("another alert of the target is being admitted")
 
 // firstOrEntered returns the remediation that stands for the target. If there is none
-// the turnstile is this one's: whoever is not alone there must ask again later.
+// the turnstile is this one's: whoever is not alone there must ask again later, when
+// the remedy may have replaced the pod that led to the target.
 func (r *Reconciler) firstOrEntered(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
 	if first, err := r.first(ctx, ar, target); first != nil || err != nil {
 		return first, err
 	}
 	if !r.turnstile.enter(target.UID, ar.UID) {
+		r.turnedAway.Add(ar.UID, target)
 		return nil, errBusy
 	}
 	return r.first(ctx, ar, target) // nobody was admitted in between
@@ -69,9 +72,12 @@ func (r *Reconciler) leave(p *pass) {
 	r.turnstile.leave(p.Obj.UID)
 }
 
-// find returns the object the alert is about: the one that is named, or else the
-// one its labels lead to.
+// find returns the object the alert is about: the one that was found before it was
+// turned away, the one that is named, or else the one its labels lead to.
 func (r *Reconciler) find(ctx context.Context, ar *v1alpha1.AlertRemediation) (v1alpha1.TargetReference, error) {
+	if before, ok := r.turnedAway.Get(ar.UID); ok {
+		return before.(v1alpha1.TargetReference), nil
+	}
 	if ar.Spec.Target == nil {
 		found, err := r.Resolver.Resolve(ctx, ar.Namespace, ar.Spec.Alert)
 		if err != nil {

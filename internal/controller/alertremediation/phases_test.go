@@ -50,6 +50,22 @@ var _ = Describe("Admission", func() {
 		Expect(second.Status.DuplicateOf).To(Equal("first"))
 	})
 
+	It("knows what an alert is about that had to ask again, though its pod is gone by then", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		first, second := build.Remediation(h.ns, "first").Obj(), build.Remediation(h.ns, "second").FromAlertmanager("second").Obj()
+		server.Create(ctx, first, second)
+		h.during = func() {
+			h.during = nil
+			_, err := h.Reconcile(ctx, second.DeepCopy())
+			Expect(err).NotTo(HaveOccurred())
+		}
+		h.driven(ctx, first)
+		h.gone = true
+		h.driven(ctx, second)
+		Expect(second.Status.Outcome).To(Equal(v1alpha1.OutcomeDuplicate))
+		Expect(second.Status.DuplicateOf).To(Equal("first"))
+	})
+
 	It("lets the next one in when the pass of the first came to nothing", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		first, second := build.Remediation(h.ns, "first").Obj(), build.Remediation(h.ns, "second").Obj()

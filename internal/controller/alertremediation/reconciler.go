@@ -81,6 +81,8 @@ type Reconciler struct {
 	config Config
 
 	turnstile *turnstile
+	// turnedAway holds the target of each remediation that found the turnstile busy.
+	turnedAway *lru.Cache
 	// admitted holds the latest remediation of each target, for as long as the
 	// cache may not show it.
 	admitted *lru.Cache
@@ -88,11 +90,12 @@ type Reconciler struct {
 
 // New returns a reconciler.
 func New(needs Needs, config Config) *Reconciler {
-	return &Reconciler{Needs: needs, config: config, turnstile: newTurnstile(), admitted: lru.New(maxAdmitted)}
+	return &Reconciler{Needs: needs, config: config, turnstile: newTurnstile(), turnedAway: lru.New(maxRemembered), admitted: lru.New(maxRemembered)}
 }
 
-// maxAdmitted is many more than are admitted while a cache falls behind.
-const maxAdmitted = 4096
+// maxRemembered is many more remediations than are admitted while a cache falls
+// behind, or are turned away at once. What is forgotten is looked up again.
+const maxRemembered = 4096
 
 // SetupWithManager registers the reconciler.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {

@@ -56,6 +56,7 @@ type house struct {
 	state     v1alpha1.AlertState
 	others    map[string]v1alpha1.AlertState // of the alerts, by name, for which state is not the answer
 	health    v1alpha1.Health
+	gone      bool                // the pod that an alert names
 	found     *v1alpha1.Diagnosis // at the first look
 	looks     int
 	during    func() // the first look
@@ -84,6 +85,9 @@ func newHouse(ctx context.Context) *house {
 }
 
 func (h *house) Resolve(context.Context, string, v1alpha1.Alert) (evidence.Found, error) {
+	if h.gone {
+		return evidence.Found{}, evidence.ErrNoTarget
+	}
 	return evidence.Found{Target: h.deploy}, nil
 }
 
