@@ -23,6 +23,9 @@ const (
 	patience        = time.Second
 	patienceOfWork  = 5 * time.Second
 	patienceOfEvent = 5 * time.Second
+	// longestLine is how many events wait at most: each takes 30 KiB, most of it the
+	// stack of who sends it.
+	longestLine = 256
 	// Messages that come one after another, within follows, are a storm: between
 	// them the road stays narrow for as long as pause.
 	follows = time.Second
@@ -33,6 +36,7 @@ const (
 type Road struct {
 	places chan struct{}
 	event  chan struct{} // the one place for events
+	line   chan struct{} // those that wait for it
 	held   prometheus.Counter
 
 	mu      sync.Mutex
@@ -43,7 +47,7 @@ type Road struct {
 
 // New returns a road on which nobody is.
 func New(reg prometheus.Registerer) *Road {
-	r := &Road{places: make(chan struct{}, places), event: make(chan struct{}, 1), held: prometheus.NewCounter(prometheus.CounterOpts{
+	r := &Road{places: make(chan struct{}, places), event: make(chan struct{}, 1), line: make(chan struct{}, longestLine), held: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "kubernaut_api_requests_held_total",
 		Help: "Times the controllers' requests to the API server were held back, because alerts were being stored.",
 	})}
@@ -107,9 +111,9 @@ func (r *Road) Work(ctx context.Context) (on context.Context, leave func(), err 
 }
 
 // Transport holds requests back while somebody waits, but for those that go first
-// and for watches, which stay for minutes. Events go one by one as long as none waits
-// for too long: a hundred plans have a hundred of them, each as dear to the API server as
-// any write.
+// and for watches, which stay for minutes. Events go one by one as long as not
+// too many wait, and none for too long: a hundred plans have a hundred of them, each as
+// dear to the API server as any write.
 func (r *Road) Transport(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
 		if request.Context().Value(first{}) != nil || request.URL.Query().Has("watch") {
@@ -132,21 +136,38 @@ func (r *Road) admit(request *http.Request) (leave func(), err error) {
 	if request.Method == http.MethodGet || !ofEvents(request.URL.Path) {
 		return r.enter(request.Context(), patience)
 	}
+	next, err := r.lineUp(request.Context())
+	if err != nil {
+		return next, err
+	}
+	give, err := r.enter(request.Context(), patience)
+	if err != nil {
+		next()
+		return give, err
+	}
+	return func() { give(); next() }, nil
+}
+
+// lineUp waits for the one place for events, for as long as is bearable, and not at
+// all where the line is too long.
+func (r *Road) lineUp(ctx context.Context) (next func(), err error) {
+	nobody := func() {}
+	select {
+	case r.line <- struct{}{}:
+		defer func() { <-r.line }()
+	default:
+		return nobody, nil
+	}
 	enough := time.NewTimer(patienceOfEvent)
 	defer enough.Stop()
 	select {
 	case r.event <- struct{}{}:
+		return func() { <-r.event }, nil
 	case <-enough.C:
-		return r.enter(request.Context(), patience)
-	case <-request.Context().Done():
-		return func() {}, context.Cause(request.Context())
+		return nobody, nil
+	case <-ctx.Done():
+		return nobody, context.Cause(ctx)
 	}
-	give, err := r.enter(request.Context(), patience)
-	if err != nil {
-		<-r.event
-		return give, err
-	}
-	return func() { give(); <-r.event }, nil
 }
 
 // ofEvents reports whether a path is that of events, or of one, in a namespace.

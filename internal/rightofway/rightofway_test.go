@@ -117,6 +117,15 @@ func TestEventsGoOneByOne(t *testing.T) {
 		s.expect(0, "in the end")
 		s.write(t.Context(), events, 1)
 		s.answer(1)
+
+		s.write(t.Context(), events, 1+longestLine)
+		s.expect(1, "of as many events as may wait")
+		s.write(t.Context(), events, 2)
+		s.expect(3, "when there are two more")
+		for range 1 + longestLine + 2 {
+			s.answer(1)
+		}
+		s.expect(0, "when each had its answer")
 	})
 }
 
