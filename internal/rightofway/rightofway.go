@@ -23,8 +23,8 @@ const (
 	patience        = time.Second
 	patienceOfWork  = 5 * time.Second
 	patienceOfEvent = 5 * time.Second
-	// longestLine is how many events wait at most: each takes 30 KiB, most of it the
-	// stack of who sends it.
+	// longestLine is how many events wait at most: each takes some 30 KiB, half of it
+	// the stack of who sends it.
 	longestLine = 256
 	// Messages that come one after another, within follows, are a storm: between
 	// them the road stays narrow for as long as pause.
