@@ -98,10 +98,13 @@ func TestEachCommandSaysWhatToDoNext(t *testing.T) {
 	}
 }
 
-// takeAway removes our kinds, and waits until the API server has forgotten them.
+// takeAway makes the API server forget our kinds. It stops to serve them: a definition
+// that is deleted a moment after it came may take it five minutes to let go of.
 func takeAway(t *testing.T, server *kubetest.Server) {
 	t.Helper()
-	server.Kubectl(t.Context(), nil, "delete", "crd", "--all")
+	for definition := range strings.FieldsSeq(string(server.Kubectl(t.Context(), nil, "get", "crd", "-o", "name"))) {
+		server.Kubectl(t.Context(), nil, "patch", definition, "--type=json", `-p=[{"op":"replace","path":"/spec/versions/0/served","value":false}]`)
+	}
 	err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
 		err := server.As("somebody").List(ctx, &v1alpha1.RemediationPolicyList{})
 		return meta.IsNoMatchError(err), nil
