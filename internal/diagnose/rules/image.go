@@ -2,8 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -12,35 +10,10 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// pull is an image that a node could not get.
-type pull struct {
-	pod       *corev1.Pod
-	container string
-	image     string
-	revision  int64
-	says      string // as the container runtime tells it
-	why       string // the same without the image's name
-}
-
-// leastWaiting is how long a pod must have waited for an image: one that was
-// pushed a moment after its release is found by the next try.
-const leastWaiting = 30 * time.Second
-
-// What registries and container runtimes say. Their words may hold anything, so
-// the name of the image is taken out first. That something was not found on the
-// node itself, a layer for instance, is none of them.
-var (
-	saysAbsent = regexp.MustCompile(`(?i)failed to resolve reference .*: not found\b|manifest unknown|name unknown|repository name not known`)
-	saysDenied = regexp.MustCompile(`(?i)\b401 Unauthorized|\b403 Forbidden|pull access denied|insufficient_scope|authorization failed|\bunauthorized: |\bdenied: |no basic auth credentials|authentication required|access to the resource is denied`)
-	// saysLater is what passes by itself, or is another fault: a rate limit, a
-	// registry that is away, an image for other machines.
-	saysLater = regexp.MustCompile(`(?i)toomanyrequests|429 Too Many Requests|pull QPS exceeded|no such host|name resolution|server misbehaving|i/o timeout|deadline exceeded|connection refused|connection reset|no route to host|network is unreachable|unexpected EOF|TLS handshake|x509:|no match for platform|no space left|\b5\d\d [A-Z]`)
-)
-
 // imageNotFound finds an image that its registry does not have. Where it came
 // with a new revision and another image served before, going back is the remedy.
 func imageNotFound(sc *scene, w *workload) *Finding {
-	absent := filterPulls(sc.pulls(w), func(p pull) bool { return saysAbsent.MatchString(p.why) && !saysDenied.MatchString(p.why) })
+	absent := w.refused(isAbsent)
 	if len(absent) == 0 {
 		return nil
 	}
@@ -60,7 +33,7 @@ func imageNotFound(sc *scene, w *workload) *Finding {
 // only if it is another repository than the one that was served from before;
 // otherwise the credentials are what changed, and those are a person's.
 func imageDenied(sc *scene, w *workload) *Finding {
-	denied := filterPulls(sc.pulls(w), func(p pull) bool { return saysDenied.MatchString(p.why) })
+	denied := w.refused(isDenied)
 	if len(denied) == 0 {
 		return nil
 	}
@@ -80,47 +53,6 @@ func imageDenied(sc *scene, w *workload) *Finding {
 	return f
 }
 
-// pulls returns the images of a workload that can't be pulled, with a reason that
-// does not pass by itself.
-func (sc *scene) pulls(w *workload) []pull {
-	return filterPulls(sc.failedPulls(w), func(p pull) bool {
-		return !saysLater.MatchString(p.why) && sc.TakenAt.Sub(p.pod.CreationTimestamp.Time) >= leastWaiting
-	})
-}
-
-// failedPulls returns the images of a workload that can't be pulled, for any reason.
-func (sc *scene) failedPulls(w *workload) []pull {
-	var all []pull
-	for _, p := range w.pods {
-		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-			if c.State.Waiting == nil || c.State.Waiting.Reason != "ErrImagePull" && c.State.Waiting.Reason != "ImagePullBackOff" {
-				continue
-			}
-			spec, found := containerOf(&p.Spec, c.Name)
-			if !found {
-				continue
-			}
-			failed := pull{pod: p, container: c.Name, image: spec.Image, revision: w.revisionOf[p]}
-			failed.says = sc.pullError(failed, c.State.Waiting.Message)
-			failed.why = strings.ReplaceAll(failed.says, failed.image, "") // a name may say anything
-			all = append(all, failed)
-		}
-	}
-	return all
-}
-
-// pullError returns what went wrong. While it is backed off, older kubelets say
-// so in an event only.
-func (sc *scene) pullError(p pull, waiting string) string {
-	for i := range sc.Events {
-		e := &sc.Events[i]
-		if e.InvolvedObject.UID == p.pod.UID && e.Reason == "Failed" && strings.HasPrefix(e.Message, fmt.Sprintf("Failed to pull image %q", p.image)) {
-			return waiting + " " + e.Message
-		}
-	}
-	return waiting
-}
-
 const (
 	// sameTime is how near to each other pulls must have begun to fail to have one cause.
 	sameTime = 10 * time.Minute
@@ -136,7 +68,7 @@ func (sc *scene) sharedBy(f *Finding, p pull) bool {
 	unwell := false
 	for i := range sc.Elsewhere {
 		e := &sc.Elsewhere[i]
-		saysSo := saysLater.MatchString(e.Message) && sc.TakenAt.Sub(e.LastTimestamp.Time) <= sameTime
+		saysSo := refusalOf(e.Message) == passes && sc.TakenAt.Sub(e.LastTimestamp.Time) <= sameTime
 		if !saysSo && e.FirstTimestamp.Time.Before(p.pod.CreationTimestamp.Add(-sameTime)) {
 			continue // it is so for longer
 		}
@@ -156,7 +88,7 @@ func (sc *scene) sharedBy(f *Finding, p pull) bool {
 // served before, and no pod of this revision ever got it.
 func newImage(sc *scene, w *workload, p pull) (onset, bool) {
 	ill := map[int64]bool{}
-	for _, other := range sc.pulls(w) {
+	for _, other := range w.pulls {
 		ill[other.revision] = true
 	}
 	o, known := findOnset(sc, w, ill)
@@ -208,10 +140,6 @@ func (sc *scene) eventOf(p *corev1.Pod, reason string) *corev1.Event {
 		}
 	}
 	return nil
-}
-
-func filterPulls(all []pull, wanted func(pull) bool) []pull {
-	return slices.DeleteFunc(all, func(p pull) bool { return !wanted(p) })
 }
 
 func refOf(p *corev1.Pod) v1alpha1.ObjectReference {

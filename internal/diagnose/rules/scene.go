@@ -39,6 +39,7 @@ type workload struct {
 	counts     counts
 	pods       []*corev1.Pod // that count
 	failures   []failure
+	pulls      []pull                // that do not succeed by themselves; only of what the alert can be about
 	revisionOf map[*corev1.Pod]int64 // 0: not known
 }
 
@@ -65,6 +66,7 @@ func newScene(a v1alpha1.Alert, s *analysis.Snapshot) *scene {
 	}
 	for _, w := range sc.all() {
 		if sc.concerns(w) {
+			w.pulls = sc.pullsOf(w)
 			sc.workloads = append(sc.workloads, w)
 		}
 	}
