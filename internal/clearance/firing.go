@@ -35,7 +35,7 @@ func (d *Desk) alertState(ctx context.Context, alertName string, target v1alpha1
 	if d.Alertmanager == nil {
 		return d.heard(ctx, alertName, target, judged)
 	}
-	state, err := d.asked(ctx, alertName, target)
+	state, err := d.asked(ctx, alertName, target, podOf(judged))
 	if err != nil {
 		return v1alpha1.AlertUnknown, "", fmt.Errorf("asking whether %s fires for %s: %w", alertName, target, err)
 	}
@@ -43,8 +43,9 @@ func (d *Desk) alertState(ctx context.Context, alertName string, target v1alpha1
 }
 
 // asked is what Alertmanager says. An alert about another incarnation of the
-// same workload's pods is about the target; one whose object is gone is not.
-func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.TargetReference) (v1alpha1.AlertState, error) {
+// same workload's pods is about the target; one whose object is gone is not, but the
+// very one that is judged: that its pod was replaced is no cure.
+func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.TargetReference, own alert.Object) (v1alpha1.AlertState, error) {
 	alerts, err := d.Alertmanager.Firing(ctx, alertName)
 	if err != nil {
 		return v1alpha1.AlertUnknown, err
@@ -52,10 +53,11 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 	var unclear error
 	for subject, labels := range d.subjects(alerts, target.Namespace) {
 		found, err := d.Resolver.Resolve(ctx, target.Namespace, v1alpha1.Alert{Name: alertName, Labels: labels})
+		gone := errors.Is(err, evidence.ErrNoTarget)
 		switch {
-		case err == nil && found.Target.UID == target.UID:
+		case err == nil && found.Target.UID == target.UID, gone && subject == own:
 			return v1alpha1.AlertFiring, nil
-		case err != nil && !errors.Is(err, evidence.ErrNoTarget):
+		case err != nil && !gone:
 			unclear = fmt.Errorf("finding out what %s %s in %s belongs to: %w", subject.Kind, subject.Name, subject.Namespace, err)
 		}
 	}
@@ -66,6 +68,18 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 		return v1alpha1.AlertUnknown, unclear
 	}
 	return v1alpha1.AlertResolved, nil
+}
+
+// podOf returns the pod that the alert of a remediation names, or nothing.
+func podOf(ar *v1alpha1.AlertRemediation) alert.Object {
+	if ar == nil || ar.Spec.Target != nil {
+		return alert.Object{}
+	}
+	subject, ok := alert.Subject(ar.Spec.Alert.Labels)
+	if !ok || subject.Kind != "Pod" {
+		return alert.Object{}
+	}
+	return subject
 }
 
 // toldAgain is how long after its start Alertmanager may not have been told of

@@ -86,6 +86,18 @@ var _ = Describe("Whether an alert fires for the target, by Alertmanager", func(
 		}
 	})
 
+	DescribeTable("lets a plan through while its alert fires", func(ctx SpecContext, named, fires string, want ...string) {
+		s := set(ctx)
+		s.ar.Spec.Alert.Name, s.ar.Spec.Alert.Labels = crashLooping, map[string]string{"namespace": s.namespace, "pod": named}
+		s.deps.Alertmanager = says{alerts: []map[string]string{{"namespace": s.namespace, "pod": fires}}}
+		judged, err := s.desk().Judge(ctx, s.planned())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reasons(judged.Refusals)).To(HaveExactElements(want))
+	},
+		Entry("though the pod that it names was replaced", "web-gone", "web-gone"),
+		Entry("and no longer where it is of another pod that is gone", "web-gone", "web-other", "AlertResolved Resolved"),
+	)
+
 	It("is unknown while what an alert is about can't be read", func(ctx SpecContext) {
 		s := set(ctx)
 		s.deps.Alertmanager = says{alerts: []map[string]string{{"namespace": s.namespace, "pod": "web-x"}}}

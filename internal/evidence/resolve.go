@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +29,8 @@ type Found struct {
 	Subject v1alpha1.ObjectReference
 	// Target is the owner at the top of it.
 	Target v1alpha1.TargetReference
+	// Gone is the subject: only its name says that it was the target's.
+	Gone bool
 }
 
 // Resolver finds what an alert is about.
@@ -51,6 +55,67 @@ func (r *Resolver) Resolve(ctx context.Context, namespace string, a v1alpha1.Ale
 		return Found{}, err
 	}
 	return Found{Subject: subject, Target: target}, nil
+}
+
+// Trace finds what Resolve finds, and where the alert is about a pod that is gone, the
+// workload it was of: alerts come minutes after the fault, and by then a pod may have
+// been replaced. Controllers name pods after their workload; where that leads to
+// several workloads, or to none, there is no target.
+func (r *Resolver) Trace(ctx context.Context, namespace string, a v1alpha1.Alert) (Found, error) {
+	found, err := r.Resolve(ctx, namespace, a)
+	subject, ok := subjectOf(namespace, a.Labels)
+	if !errors.Is(err, ErrNoTarget) || !ok || subject.Kind != "Pod" {
+		return found, err
+	}
+	if _, stands := r.metadata(ctx, subject, ""); !errors.Is(stands, ErrNoTarget) {
+		return Found{}, err // it is there, but its owner is not
+	}
+	var owners []v1alpha1.TargetReference
+	for _, ref := range namesakes(subject) {
+		owner, err := r.Climb(ctx, ref)
+		if errors.Is(err, ErrNoTarget) || slices.ContainsFunc(owners, func(other v1alpha1.TargetReference) bool { return other.UID == owner.UID }) {
+			continue
+		}
+		if err != nil {
+			return Found{}, err
+		}
+		owners = append(owners, owner)
+	}
+	if len(owners) != 1 {
+		return Found{}, err
+	}
+	return Found{Subject: subject, Target: owners[0], Gone: true}, nil
+}
+
+// Forms of the names that controllers give to pods. Random suffixes and hashes are of
+// the letters of k8s.io/apimachinery/pkg/util/rand, without vowels.
+var (
+	ofReplicaSet = regexp.MustCompile(`^(.+)-[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
+	random       = regexp.MustCompile(`^(.+)-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
+	ordinal      = regexp.MustCompile(`^(.+)-[0-9]{1,9}$`)
+)
+
+// namesakes returns the workloads that a pod can be of by its name. A Deployment's
+// ReplicaSet need not be there any more, the Deployment itself is enough.
+func namesakes(pod v1alpha1.ObjectReference) []v1alpha1.ObjectReference {
+	var all []v1alpha1.ObjectReference
+	for _, form := range []struct {
+		name  *regexp.Regexp
+		kinds []string
+	}{
+		{ofReplicaSet, []string{"Deployment"}},
+		{random, []string{"ReplicaSet", "DaemonSet", "Job"}},
+		{ordinal, []string{"StatefulSet"}},
+	} {
+		m := form.name.FindStringSubmatch(pod.Name)
+		if m == nil {
+			continue
+		}
+		for _, kind := range form.kinds {
+			all = append(all, v1alpha1.ObjectReference{APIVersion: apiVersions[kind], Kind: kind, Namespace: pod.Namespace, Name: m[1]})
+		}
+	}
+	return all
 }
 
 // Climb follows the controlling owners of an object to the top, as far as the

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/evidence"
@@ -32,6 +33,16 @@ func shopIn(ctx context.Context, namespace string) shop {
 	s.pod = build.PodOf(s.replicaSet, "abcde")
 	Expect(server.Client.Create(ctx, s.pod)).To(Succeed())
 	return s
+}
+
+func statefulSet(name string) client.Object {
+	d := build.Deployment("", name).Obj()
+	return &appsv1.StatefulSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.StatefulSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template}}
+}
+
+func daemonSet(name string) client.Object {
+	d := build.Deployment("", name).Obj()
+	return &appsv1.DaemonSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.DaemonSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template}}
 }
 
 func alertAbout(labels map[string]string) v1alpha1.Alert {
@@ -94,5 +105,47 @@ var _ = Describe("Resolving", func() {
 		_, err := resolver.Resolve(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "deployment": "shop"}))
 		Expect(err).NotTo(MatchError(evidence.ErrNoTarget))
 		Expect(apierrors.IsForbidden(err)).To(BeTrue())
+	})
+
+	DescribeTable("traces a pod that is gone", func(ctx SpecContext, pod string, there []client.Object, kind string) {
+		for _, obj := range there {
+			obj.SetNamespace(namespace)
+			Expect(server.Client.Create(ctx, obj)).To(Succeed())
+		}
+		found, err := resolver.Trace(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "pod": pod}))
+		if kind == "" {
+			Expect(err).To(MatchError(evidence.ErrNoTarget))
+			return
+		}
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.Gone).To(BeTrue())
+		Expect(found.Subject.Name).To(Equal(pod))
+		Expect(found.Target.Kind + " " + found.Target.Name).To(Equal(kind))
+		Expect(found.Target.UID).NotTo(BeEmpty())
+	},
+		Entry("to its Deployment", "web-7c5ddbdf54-x2b9k", []client.Object{build.Deployment("", "web").Obj()}, "Deployment web"),
+		Entry("to the Deployment of a long name", "web-with-a-word-7c5ddbdf54-x2b9k", []client.Object{build.Deployment("", "web").Obj(), build.Deployment("", "web-with-a-word").Obj()}, "Deployment web-with-a-word"),
+		Entry("to its StatefulSet", "db-12", []client.Object{statefulSet("db")}, "StatefulSet db"),
+		Entry("to its DaemonSet", "agent-x2b9k", []client.Object{daemonSet("agent")}, "DaemonSet agent"),
+		Entry("to none of two that it can be of", "web-7c5dd-x2b9k", []client.Object{build.Deployment("", "web").Obj(), daemonSet("web-7c5dd")}, ""),
+		Entry("to none that only begins as it does", "web-7c5ddbdf54-x2b9k", []client.Object{build.Deployment("", "we").Obj(), statefulSet("web")}, ""),
+		Entry("to none by a name that no controller gives", "web-aeiou", []client.Object{daemonSet("web")}, ""),
+	)
+
+	It("traces a pod to its Deployment once, though its ReplicaSet is there too", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		Expect(server.Client.Delete(ctx, s.pod, client.GracePeriodSeconds(0))).To(Succeed())
+		found, err := resolver.Trace(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "pod": s.replicaSet.Name + "-x2b9k"}))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.Target).To(Equal(build.TargetOf(s.deployment, build.DeploymentKind)))
+	})
+
+	It("traces no pod that is there, and whose owner is gone", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		pod := build.PodOf(s.replicaSet, "x2b9k")
+		pod.OwnerReferences[0].UID = "uid-of-the-one-before"
+		Expect(server.Client.Create(ctx, pod)).To(Succeed())
+		_, err := resolver.Trace(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "pod": pod.Name}))
+		Expect(err).To(MatchError(evidence.ErrNoTarget))
 	})
 })

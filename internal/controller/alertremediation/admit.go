@@ -36,14 +36,22 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 		return phase.Continue, err
 	}
 	r.turnedAway.Remove(p.Obj.UID)
-	p.Obj.Status.Target = &found
+	p.Obj.Status.Target = &found.Target
 	if first != nil {
 		p.Obj.Status.DuplicateOf = first.Name
 		set(p.Obj, v1alpha1.Admitted, metav1.ConditionFalse, v1alpha1.ReasonDuplicate, "")
-		return finish(p.Obj, v1alpha1.OutcomeDuplicate, "%s in %s is what AlertRemediation %s is about", found, found.Namespace, first.Name)
+		return finish(p.Obj, v1alpha1.OutcomeDuplicate, "%s in %s is what AlertRemediation %s is about", found.Target, found.Target.Namespace, first.Name)
 	}
-	set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound, fmt.Sprintf("the alert is about %s", found))
+	set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound, about(found))
 	return phase.Continue, nil
+}
+
+// about says what an alert is about, and how that is known.
+func about(found evidence.Found) string {
+	if found.Gone {
+		return fmt.Sprintf("the alert is about %s, which is gone: by its name it was one of %s", found.Subject, found.Target)
+	}
+	return fmt.Sprintf("the alert is about %s", found.Target)
 }
 
 // errBusy means that another alert of the target may become the first.
@@ -52,12 +60,13 @@ var errBusy = errors.New("another alert of the target is being admitted")
 // firstOrEntered returns the remediation that stands for the target. If there is none
 // the turnstile is this one's: whoever is not alone there must ask again later, when
 // the remedy may have replaced the pod that led to the target.
-func (r *Reconciler) firstOrEntered(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
+func (r *Reconciler) firstOrEntered(ctx context.Context, ar *v1alpha1.AlertRemediation, found evidence.Found) (*v1alpha1.AlertRemediation, error) {
+	target := found.Target
 	if first, err := r.first(ctx, ar, target); first != nil || err != nil {
 		return first, err
 	}
 	if !r.turnstile.enter(target.UID, ar.UID) {
-		r.turnedAway.Add(ar.UID, target)
+		r.turnedAway.Add(ar.UID, found)
 		return nil, errBusy
 	}
 	return r.first(ctx, ar, target) // nobody was admitted in between
@@ -74,21 +83,22 @@ func (r *Reconciler) leave(p *pass) {
 
 // find returns the object the alert is about: the one that was found before it was
 // turned away, the one that is named, or else the one its labels lead to.
-func (r *Reconciler) find(ctx context.Context, ar *v1alpha1.AlertRemediation) (v1alpha1.TargetReference, error) {
+func (r *Reconciler) find(ctx context.Context, ar *v1alpha1.AlertRemediation) (evidence.Found, error) {
 	if before, ok := r.turnedAway.Get(ar.UID); ok {
-		return before.(v1alpha1.TargetReference), nil
+		return before.(evidence.Found), nil
 	}
 	if ar.Spec.Target == nil {
-		found, err := r.Resolver.Resolve(ctx, ar.Namespace, ar.Spec.Alert)
+		found, err := r.Resolver.Trace(ctx, ar.Namespace, ar.Spec.Alert)
 		if err != nil {
-			return v1alpha1.TargetReference{}, err
+			return evidence.Found{}, err
 		}
-		return found.Target, r.ownPlace(ar, found.Target)
+		return found, r.ownPlace(ar, found.Target)
 	}
 	if err := r.ownPlace(ar, v1alpha1.TargetReference{ObjectReference: *ar.Spec.Target}); err != nil {
-		return v1alpha1.TargetReference{}, err
+		return evidence.Found{}, err
 	}
-	return r.Resolver.Climb(ctx, *ar.Spec.Target)
+	target, err := r.Resolver.Climb(ctx, *ar.Spec.Target)
+	return evidence.Found{Subject: *ar.Spec.Target, Target: target}, err
 }
 
 // ownPlace refuses a target outside the remediation's own namespace, but in the

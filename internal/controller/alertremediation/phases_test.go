@@ -66,6 +66,17 @@ var _ = Describe("Admission", func() {
 		Expect(second.Status.DuplicateOf).To(Equal("first"))
 	})
 
+	It("says by what it knows the workload of a pod that is gone", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.traced = true
+		ar := build.Remediation(h.ns, "late").FromAlertmanager("late").Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar.Status.Target.UID).To(Equal(h.deploy.UID))
+		admitted := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Admitted)
+		Expect(admitted.Message).To(Equal("the alert is about Pod/shop-x2b9k, which is gone: by its name it was one of Deployment/shop"))
+	})
+
 	It("lets the next one in when the pass of the first came to nothing", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		first, second := build.Remediation(h.ns, "first").Obj(), build.Remediation(h.ns, "second").Obj()

@@ -29,7 +29,7 @@ import (
 
 // resolver finds what an alert is about.
 type resolver interface {
-	Resolve(ctx context.Context, namespace string, a v1alpha1.Alert) (evidence.Found, error)
+	Trace(ctx context.Context, namespace string, a v1alpha1.Alert) (evidence.Found, error)
 	Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error)
 }
 

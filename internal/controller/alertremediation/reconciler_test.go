@@ -57,6 +57,7 @@ type house struct {
 	others    map[string]v1alpha1.AlertState // of the alerts, by name, for which state is not the answer
 	health    v1alpha1.Health
 	gone      bool                // the pod that an alert names
+	traced    bool                // it is gone, and was of the Deployment by its name
 	found     *v1alpha1.Diagnosis // at the first look
 	looks     int
 	during    func() // the first look
@@ -84,11 +85,11 @@ func newHouse(ctx context.Context) *house {
 	return h
 }
 
-func (h *house) Resolve(context.Context, string, v1alpha1.Alert) (evidence.Found, error) {
+func (h *house) Trace(context.Context, string, v1alpha1.Alert) (evidence.Found, error) {
 	if h.gone {
 		return evidence.Found{}, evidence.ErrNoTarget
 	}
-	return evidence.Found{Target: h.deploy}, nil
+	return evidence.Found{Subject: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: h.ns, Name: "shop-x2b9k"}, Target: h.deploy, Gone: h.traced}, nil
 }
 
 func (h *house) Climb(context.Context, v1alpha1.ObjectReference) (v1alpha1.TargetReference, error) {
