@@ -115,7 +115,10 @@ func spelled(name string) string {
 }
 
 // deniedError says which right is missing, and who can give it with which command.
-type deniedError struct{ missing, giver, command string }
+type deniedError struct {
+	missing, giver, command string
+	user                    string // who lacks it, if that may stand in a command
+}
 
 func (e *deniedError) Error() string {
 	if e.command == "" {
@@ -128,10 +131,10 @@ func (e *deniedError) Error() string {
 func forbidden(err error) error {
 	said := denial.FindStringSubmatch(err.Error())
 	if said == nil {
-		return &deniedError{missing: redact.Line(err.Error(), 1024), giver: "whoever administers the cluster"}
+		return &deniedError{missing: redact.Line(err.Error(), 1024), giver: clusterAdmin}
 	}
 	user, verb, resource, group, namespace := redact.Line(said[1], 253), said[2], said[3], said[4], said[5]
-	what, where, giver := resource, "all namespaces", "whoever administers the cluster"
+	what, where, giver := resource, "all namespaces", clusterAdmin
 	if group != "" {
 		what += "." + group
 	}
@@ -146,8 +149,9 @@ func forbidden(err error) error {
 	switch {
 	case role == "" || !plain.MatchString(user) || namespace != "" && !plain.MatchString(namespace):
 	case namespace == "":
+		denied.user = user
 		denied.missing += "; -n names one that you may look at"
-		denied.command = fmt.Sprintf("kubectl create clusterrolebinding %s --clusterrole=%s %s", bindingName(role, user), role, subject(user))
+		denied.command = everywhere(role, user)
 	default:
 		denied.command = fmt.Sprintf("kubectl -n %s create rolebinding %s --clusterrole=%s %s", namespace, bindingName(role, user), role, subject(user))
 	}
@@ -157,8 +161,15 @@ func forbidden(err error) error {
 // Nobody may give a right that they don't have, and no built-in role has the verb approve.
 const (
 	approver      = "kubernaut-approver"
-	approverGiver = "whoever administers the cluster"
+	approverGiver = clusterAdmin
 )
+
+const clusterAdmin = "whoever administers the cluster"
+
+// everywhere is the command that gives a role in all namespaces.
+func everywhere(role, user string) string {
+	return fmt.Sprintf("kubectl create clusterrolebinding %s --clusterrole=%s %s", bindingName(role, user), role, subject(user))
+}
 
 // unanswered is the refusal of guard 1, which asks for the verb approve.
 func unanswered(user, namespace string) error {

@@ -39,7 +39,7 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	lists := []client.ObjectList{&remediations, &runs, &policies} // runs go with their remediations
 	for _, list := range lists {
 		if err := c.List(ctx, list); err != nil {
-			return explained(err)
+			return unseen(explained(err))
 		}
 	}
 	p := printer{Screen: Screen{Writer: w}}
@@ -60,6 +60,19 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	p.line("  kubectl delete -k config/default")
 	p.left(u.leftovers(ctx, c))
 	return p.err
+}
+
+// unseen says which role it takes to uninstall, where not even what there is may be
+// listed: one namespace alone would not do.
+func unseen(err error) error {
+	var denied *deniedError
+	if !errors.As(err, &denied) || denied.user == "" {
+		return err
+	}
+	return &deniedError{
+		missing: fmt.Sprintf("you (%s) may not see and remove what Kubernaut has in all namespaces", denied.user),
+		giver:   clusterAdmin, command: everywhere("kubernaut-admin", denied.user),
+	}
 }
 
 // remains are what people granted by hand, and Kubernaut's kinds leave behind.
