@@ -11,10 +11,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -33,6 +35,7 @@ type site struct {
 // open installs what config/ ships and starts the operator; it is ready when it answers.
 func open(b *testing.B) *site {
 	b.Helper()
+	ctrl.SetLogger(logr.Discard()) // with none at all the client logs a stack
 	ctx := b.Context()
 	s := &site{Server: kubetest.Start(b, kubetest.AuditStatuses)}
 	s.Install(ctx, "config", "rbac")
