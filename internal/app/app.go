@@ -106,10 +106,11 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 
 	live, clk := mgr.GetAPIReader(), clock.RealClock{}
 	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
-	history := actions.NewHistory(live)
-	resolver := evidence.NewResolver(live)
-	gatherer := patient{evidence.NewGatherer(live, evidence.NewLogs(clients), clk), road}
-	desk := newDesk(cfg, user, mgr, tenants, resolver)
+	seen := evidence.NewReader(live, scheme)
+	history := actions.NewHistory(seen)
+	resolver := evidence.NewResolver(seen)
+	gatherer := patient{evidence.NewGatherer(seen, evidence.NewLogs(clients), clk), road}
+	desk := newDesk(cfg, user, mgr, tenants)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -124,7 +125,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 
 	err = errors.Join(
 		alertremediation.New(alertremediation.Needs{
-			Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk,
+			Client: mgr.GetClient(), Live: seen, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk,
 			Catalog: catalog, History: history, Events: recorder,
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
@@ -272,7 +273,7 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 
 // newDesk wires what the gates look at.
-func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate, resolver *evidence.Resolver) *clearance.Desk {
+func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate) *clearance.Desk {
 	live := mgr.GetAPIReader()
 	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
@@ -285,7 +286,7 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 			}
 			return guard.Faults(ctx, mgr.GetClient(), guards)
 		},
-		Resolver: resolver, Clock: clock.RealClock{},
+		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
 		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
 	}

@@ -161,7 +161,7 @@ func Default() Config {
 		Metrics:     Endpoint{Address: ":8080"},
 		Health:      Endpoint{Address: ":8081"},
 		Diagnosis:   Diagnosis{Concurrency: 32, Timeout: Duration{Duration: 30 * time.Second}},
-		Remediation: Remediation{Concurrency: 32},
+		Remediation: Remediation{Concurrency: 64},
 		Nodes:       Nodes{LeaseNamespace: "medik8s-leases"},
 	}
 }

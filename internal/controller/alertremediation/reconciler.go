@@ -123,6 +123,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediatio
 	}
 	pass := phase.Begin(r.Client, ar)
 	defer r.leave(pass)
+	if !settled(ar, v1alpha1.Planned) {
+		ctx = evidence.AtAGlance(ctx) // what is planned is planned for what was seen
+	}
 	outcome, err := phase.Run(ctx, pass, r.admit, r.diagnosed, r.plan, r.approve, r.execute, r.verify, r.rollBack)
 	if errors.Is(err, errBusy) {
 		return phase.Result(phase.Wait(wait.Jitter(admissionRetry, 0.5)), nil) // nothing is known yet that could be saved
