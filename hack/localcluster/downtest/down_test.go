@@ -100,7 +100,7 @@ func without(lines, others []string) []string {
 func TestDownLeavesTheMachineAsItWas(t *testing.T) {
 	l := newLab(t)
 	before := l.snapshot(t)
-	l.run(t.Context(), t, "up", "--monitoring", "--metrics", "--storage")
+	l.run(t.Context(), t, everything...)
 	during := l.snapshot(t)
 	for _, kind := range []string{"process", "mount", "link", "route", "cgroup", "socket"} {
 		if !slices.ContainsFunc(without(during, before), func(line string) bool { return strings.HasPrefix(line, kind+" ") }) {
@@ -127,10 +127,13 @@ func TestUpCleansUpAfterAKill(t *testing.T) {
 	l := newLab(t)
 	before := l.snapshot(t)
 	l.killed(t, random)
-	l.run(t.Context(), t, "up")
+	l.run(t.Context(), t, everything...) // the same: if it was finished in time, another one would be refused
 	l.run(t.Context(), t, "down")
 	l.same(t, before)
 }
+
+// everything is a cluster with all that there is.
+var everything = []string{"up", "--monitoring", "--metrics", "--storage"}
 
 // killed sends SIGKILL to `up` at a moment at which it is usually still busy.
 func (l lab) killed(t *testing.T, random *rand.Rand) {
@@ -138,7 +141,7 @@ func (l lab) killed(t *testing.T, random *rand.Rand) {
 	moment := time.Duration(random.Int64N(int64(14 * time.Second)))
 	ctx, cancel := context.WithTimeout(t.Context(), moment)
 	defer cancel()
-	finished := l.run(ctx, t, "up", "--monitoring", "--metrics", "--storage")
+	finished := l.run(ctx, t, everything...)
 	t.Logf("killed after %s; it had finished: %t", moment, finished)
 }
 
