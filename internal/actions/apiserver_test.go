@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -14,10 +15,15 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/actions"
+	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -132,6 +138,21 @@ var _ = Describe("An action", func() {
 			Expect(spec(ctx, target)).To(Equal(before), "byte by byte")
 		})
 	}
+
+	It("is planned from what was seen when its target was found and looked at", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		target := releasedTarget(ctx, ns)
+		asked := &counting{Reader: operator}
+		seen := evidence.NewReader(asked, server.Scheme)
+		pass := evidence.AtAGlance(ctx)
+		found, err := evidence.NewResolver(seen).Resolve(pass, ns, v1alpha1.Alert{Labels: map[string]string{"namespace": ns, "deployment": target.Name}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(evidence.NewGatherer(seen, nil, clock.RealClock{}).Gather(pass, found.Subject, found.Target).Deployments).To(HaveLen(1))
+		plan, err := find("RolloutUndo").Plan(pass, action.World{Objects: seen, History: actions.NewHistory(seen)}, target, nil)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(asked.workloads).To(ConsistOf("Deployment "+target.Name, "ReplicaSetList"))
+		Expect(digest(plan)).To(Equal(digest(planned(ctx, find("RolloutUndo"), target, nil))))
+	})
 
 	It("names the rights its operations need, and no others", func(ctx SpecContext) {
 		needed := map[string][]string{}
@@ -475,4 +496,29 @@ func rights(plan action.Plan) []string {
 		}
 	}
 	return all
+}
+
+// counting notes which workloads are read.
+type counting struct {
+	client.Reader
+	mu        sync.Mutex
+	workloads []string
+}
+
+func (c *counting) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	c.note(obj, " "+key.Name)
+	return c.Reader.Get(ctx, key, obj, opts...)
+}
+
+func (c *counting) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	c.note(list, "")
+	return c.Reader.List(ctx, list, opts...)
+}
+
+func (c *counting) note(obj runtime.Object, name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if kind, err := apiutil.GVKForObject(obj, server.Scheme); err == nil && kind.Group == appsv1.GroupName {
+		c.workloads = append(c.workloads, kind.Kind+name)
+	}
 }

@@ -142,6 +142,9 @@ func forbidden(err error) error {
 		where, giver = "namespace "+redact.Line(namespace, widest), "whoever administers that namespace"
 	}
 	denied := &deniedError{missing: fmt.Sprintf("you (%s) may not %s %s in %s", user, verb, what, where), giver: giver}
+	if plain.MatchString(user) {
+		denied.user = user
+	}
 	role := roleFor(group, resource, verb)
 	if role == approver {
 		denied.giver = approverGiver
@@ -149,7 +152,6 @@ func forbidden(err error) error {
 	switch {
 	case role == "" || !plain.MatchString(user) || namespace != "" && !plain.MatchString(namespace):
 	case namespace == "":
-		denied.user = user
 		denied.missing += "; -n names one that you may look at"
 		denied.command = everywhere(role, user)
 	default:

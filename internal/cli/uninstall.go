@@ -53,7 +53,7 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	}
 	for _, list := range lists {
 		if err := u.clear(ctx, c, list); err != nil {
-			return err
+			return unseen(err)
 		}
 	}
 	p.line("They are gone. What is left, in this order:")
@@ -62,8 +62,8 @@ func (u Uninstall) Run(ctx context.Context, c Cluster, w io.Writer) error {
 	return p.err
 }
 
-// unseen says which role it takes to uninstall, where not even what there is may be
-// listed: one namespace alone would not do.
+// unseen says which role it takes to uninstall, where something may not be seen or
+// removed: one namespace alone would not do.
 func unseen(err error) error {
 	var denied *deniedError
 	if !errors.As(err, &denied) || denied.user == "" {

@@ -22,7 +22,7 @@ const deadline = 2 * time.Second
 // Gatherer reads what a diagnosis needs, live.
 type Gatherer struct {
 	reader client.Reader
-	shared client.Reader // for what other gatherings want to know, too
+	shared client.Reader // for what other gatherings want to know, too: no workloads, of which each pass has its own picture
 	logs   Logs
 	clock  clock.PassiveClock
 	memory *semaphore.Weighted

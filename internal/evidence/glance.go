@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -64,16 +65,29 @@ func (r *Reader) Get(ctx context.Context, key client.ObjectKey, obj client.Objec
 	if seen == nil || len(opts) > 0 {
 		return r.live.Get(ctx, key, obj, opts...)
 	}
-	raw, err := seen.ask(question{kind, key.String()}, func() (map[string]any, error) {
+	q := question{kind, key.String()}
+	raw, known := seen.recall(q)
+	if !known && onTheWay(obj, kind) {
+		return r.live.Get(ctx, key, obj)
+	}
+	if !known {
+		began := time.Now()
 		var found unstructured.Unstructured
 		found.SetGroupVersionKind(kind)
-		err := r.live.Get(ctx, key, &found)
-		return found.Object, err
-	})
-	if err != nil {
-		return err
+		if err := r.live.Get(ctx, key, &found); err != nil {
+			return err
+		}
+		raw = found.Object
+		seen.keep(q, answer{raw, began})
 	}
 	return fill(obj, raw)
+}
+
+// onTheWay reports whether only the head of a ReplicaSet is wanted, which leads to its
+// owner: nobody will want that one whole.
+func onTheWay(obj client.Object, kind schema.GroupVersionKind) bool {
+	_, head := obj.(*metav1.PartialObjectMetadata)
+	return head && kind.Kind == "ReplicaSet"
 }
 
 // List reads a list. The objects in it count as read.
@@ -83,25 +97,28 @@ func (r *Reader) List(ctx context.Context, list client.ObjectList, opts ...clien
 	if seen == nil || o.Raw != nil || o.Continue != "" {
 		return r.live.List(ctx, list, opts...)
 	}
-	what := fmt.Sprintf("%q labels %v fields %v limit %d", o.Namespace, o.LabelSelector, o.FieldSelector, o.Limit)
-	began := time.Now()
-	raw, err := seen.ask(question{kind, what}, func() (map[string]any, error) {
+	q := question{kind, fmt.Sprintf("%q labels %v fields %v limit %d", o.Namespace, o.LabelSelector, o.FieldSelector, o.Limit)}
+	raw, known := seen.recall(q)
+	if !known {
+		began := time.Now()
 		var found unstructured.UnstructuredList
 		found.SetGroupVersionKind(kind)
 		if err := r.live.List(ctx, &found, opts...); err != nil {
-			return nil, err
+			return err
 		}
-		for i := range found.Items {
-			item := &found.Items[i]
-			seen.keep(question{item.GroupVersionKind(), client.ObjectKeyFromObject(item).String()}, answer{item.Object, began})
+		seen.take(&found, began)
+		raw = found.UnstructuredContent()
+		if len(found.Items) <= longestKept {
+			seen.keep(q, answer{raw, began})
 		}
-		return found.UnstructuredContent(), nil
-	})
-	if err != nil {
-		return err
 	}
 	return fill(list, raw)
 }
+
+// longestKept is of how many items a list may be to be kept until the pass ends, when
+// nobody has counted it any more (room.go): a few more than the ten revisions that a
+// workload keeps if nobody says otherwise.
+const longestKept = 16
 
 // looks returns the picture that an object, or a list of them, belongs into and its
 // kind; nil: into none.
@@ -117,27 +134,34 @@ func (r *Reader) looks(ctx context.Context, out runtime.Object) (*picture, schem
 	return seen, kind
 }
 
-// ask returns an answer that is fresh, or reads one. Failures are not kept.
-func (p *picture) ask(q question, read func() (map[string]any, error)) (map[string]any, error) {
-	began := time.Now()
+// recall returns what was read and is fresh.
+func (p *picture) recall(q question) (map[string]any, bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	known, ok := p.answers[q]
-	p.mu.Unlock()
-	if ok && began.Sub(known.read) < fresh {
-		return known.raw, nil
-	}
-	raw, err := read()
-	if err != nil {
-		return nil, err
-	}
-	p.keep(q, answer{raw, began})
-	return raw, nil
+	return known.raw, ok && time.Since(known.read) < fresh
 }
 
+// keep keeps an answer, unless there is a later one.
 func (p *picture) keep(q question, a answer) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answers[q] = a
+	if known, ok := p.answers[q]; !ok || known.read.Before(a.read) {
+		p.answers[q] = a
+	}
+}
+
+// take keeps the items of a list that is not too long. Who wrote which field is
+// forgotten: it is half of what they hold, and looked at only where an object is read
+// by itself.
+func (p *picture) take(list *unstructured.UnstructuredList, read time.Time) {
+	for i := range list.Items {
+		item := &list.Items[i]
+		item.SetManagedFields(nil)
+		if len(list.Items) <= longestKept {
+			p.keep(question{item.GroupVersionKind(), client.ObjectKeyFromObject(item).String()}, answer{item.Object, read})
+		}
+	}
 }
 
 // fill gives whoever asked a copy of their own.
@@ -146,10 +170,10 @@ func fill(out runtime.Object, raw map[string]any) error {
 		u.SetUnstructuredContent(runtime.DeepCopyJSON(raw))
 		return nil
 	}
-	kind := out.GetObjectKind().GroupVersionKind()
+	asked := out.GetObjectKind().GroupVersionKind()
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw, out); err != nil {
 		return fmt.Errorf("decoding a %T: %w", out, err)
 	}
-	out.GetObjectKind().SetGroupVersionKind(kind) // as other readers leave it
+	out.GetObjectKind().SetGroupVersionKind(asked) // as other readers leave it
 	return nil
 }

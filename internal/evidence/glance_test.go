@@ -120,6 +120,40 @@ func TestAListIsReadOnceAndWhatIsInIt(t *testing.T) {
 	c.expect(t, "list 7", "list 8")
 }
 
+func TestTheHeadOfAReplicaSetIsReadAsIs(t *testing.T) {
+	c := newCluster(t)
+	r, ctx := NewReader(c, clientgoscheme.Scheme), AtAGlance(t.Context())
+	head := func() *metav1.PartialObjectMetadata {
+		o := &metav1.PartialObjectMetadata{}
+		o.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))
+		return o
+	}
+	key := client.ObjectKey{Namespace: "shop", Name: "web-1"}
+	must(t, r.Get(ctx, key, head()))
+	must(t, r.Get(ctx, key, &appsv1.ReplicaSet{}))
+	must(t, r.Get(ctx, key, head()))
+	c.expect(t, "web-1", "web-1")
+}
+
+func TestALongListIsNotKept(t *testing.T) {
+	c := newCluster(t)
+	for i := range longestKept {
+		must(t, c.Create(t.Context(), &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: fmt.Sprintf("old-%d", i), ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}},
+		}}))
+	}
+	r, ctx := NewReader(c, clientgoscheme.Scheme), AtAGlance(t.Context())
+	var sets appsv1.ReplicaSetList
+	for range 2 {
+		must(t, r.List(ctx, &sets, client.InNamespace("shop")))
+	}
+	must(t, r.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "old-0"}, &appsv1.ReplicaSet{}))
+	c.expect(t, "list 0", "list 0", "old-0")
+	if len(sets.Items) != longestKept+2 || sets.Items[0].ManagedFields != nil {
+		t.Errorf("%d items were read, want %d, without who wrote them: %v", len(sets.Items), longestKept+2, sets.Items[0].ManagedFields)
+	}
+}
+
 func TestAllElseIsReadEachTime(t *testing.T) {
 	c := newCluster(t)
 	r, ctx := NewReader(c, clientgoscheme.Scheme), AtAGlance(t.Context())

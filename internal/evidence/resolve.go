@@ -60,37 +60,55 @@ func (r *Resolver) Resolve(ctx context.Context, namespace string, a v1alpha1.Ale
 // Trace finds what Resolve finds, and where the alert is about a pod that is gone, the
 // workload it was of: alerts come minutes after the fault, and by then a pod may have
 // been replaced. Controllers name pods after their workload; where that leads to
-// several workloads, or to none, there is no target.
+// several workloads, or to none that was there when the alert began, there is no target.
 func (r *Resolver) Trace(ctx context.Context, namespace string, a v1alpha1.Alert) (Found, error) {
 	found, err := r.Resolve(ctx, namespace, a)
-	subject, ok := subjectOf(namespace, a.Labels)
-	if !errors.Is(err, ErrNoTarget) || !ok || subject.Kind != "Pod" {
+	pod, ok := subjectOf(namespace, a.Labels)
+	if !errors.Is(err, ErrNoTarget) || !ok || pod.Kind != "Pod" {
 		return found, err
 	}
-	if _, stands := r.metadata(ctx, subject, ""); !errors.Is(stands, ErrNoTarget) {
-		return Found{}, err // it is there, but its owner is not
+	switch _, missing := r.metadata(ctx, pod, ""); {
+	case missing == nil:
+		return Found{}, err // the pod is there, its owner is not
+	case !errors.Is(missing, ErrNoTarget):
+		return Found{}, missing
 	}
-	var owners []v1alpha1.TargetReference
-	for _, ref := range namesakes(subject) {
-		owner, err := r.Climb(ctx, ref)
-		if errors.Is(err, ErrNoTarget) || slices.ContainsFunc(owners, func(other v1alpha1.TargetReference) bool { return other.UID == owner.UID }) {
-			continue
-		}
-		if err != nil {
-			return Found{}, err
-		}
-		owners = append(owners, owner)
+	owners, unread := r.formerOwners(ctx, pod, a.StartsAt)
+	if unread != nil {
+		return Found{}, unread
 	}
 	if len(owners) != 1 {
 		return Found{}, err
 	}
-	return Found{Subject: subject, Target: owners[0], Gone: true}, nil
+	return Found{Subject: pod, Target: owners[0], Gone: true}, nil
 }
 
-// Forms of the names that controllers give to pods. Random suffixes and hashes are of
-// the letters of k8s.io/apimachinery/pkg/util/rand, without vowels.
+// formerOwners returns the workloads that a pod which is gone can have been of. What
+// was made after the alert began is another one of that name.
+func (r *Resolver) formerOwners(ctx context.Context, pod v1alpha1.ObjectReference, began metav1.Time) ([]v1alpha1.TargetReference, error) {
+	var owners []v1alpha1.TargetReference
+	for _, ref := range namesakes(pod) {
+		top, obj, err := r.climb(ctx, ref)
+		switch {
+		case errors.Is(err, ErrNoTarget):
+		case err != nil:
+			return nil, err
+		case !began.IsZero() && obj.CreationTimestamp.After(began.Time):
+		case !slices.Contains(owners, top):
+			owners = append(owners, top)
+		}
+	}
+	return owners, nil
+}
+
+// Forms of the names that controllers give to pods. Random suffixes are of the letters
+// of k8s.io/apimachinery/pkg/util/rand, without vowels; the hash of a Deployment's
+// template is a number of 32 bits, its digits put into those letters (SafeEncodeString
+// there). That keeps it apart from the minute in the name of a CronJob's Job, and the
+// index in that of a Job's pod. Names that are cut off, because a Deployment's has more
+// than 46 characters, are of none of these forms.
 var (
-	ofReplicaSet = regexp.MustCompile(`^(.+)-[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
+	ofReplicaSet = regexp.MustCompile(`^(.+)-[bcdf4-9]{8,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
 	random       = regexp.MustCompile(`^(.+)-[bcdfghjklmnpqrstvwxz2456789]{5}$`)
 	ordinal      = regexp.MustCompile(`^(.+)-[0-9]{1,9}$`)
 )
@@ -122,19 +140,24 @@ func namesakes(pod v1alpha1.ObjectReference) []v1alpha1.ObjectReference {
 // kinds are Kubernetes' own: what belongs to a custom resource is changed
 // through its workload, or not at all.
 func (r *Resolver) Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, error) {
+	top, _, err := r.climb(ctx, ref)
+	return top, err
+}
+
+func (r *Resolver) climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, *metav1.PartialObjectMetadata, error) {
 	var uid types.UID
 	for range maxClimb {
 		obj, err := r.metadata(ctx, ref, uid)
 		if err != nil {
-			return v1alpha1.TargetReference{}, err
+			return v1alpha1.TargetReference{}, nil, err
 		}
 		owner := metav1.GetControllerOf(obj)
 		if owner == nil || !climbable[owner.APIVersion+" "+owner.Kind] {
-			return v1alpha1.TargetReference{ObjectReference: ref, UID: obj.UID, Generation: obj.Generation}, nil
+			return v1alpha1.TargetReference{ObjectReference: ref, UID: obj.UID, Generation: obj.Generation}, obj, nil
 		}
 		ref.APIVersion, ref.Kind, ref.Name, uid = owner.APIVersion, owner.Kind, owner.Name, owner.UID
 	}
-	return v1alpha1.TargetReference{}, fmt.Errorf("climbing the owners of %s: more than %d of them: %w", ref, maxClimb, ErrNoTarget)
+	return v1alpha1.TargetReference{}, nil, fmt.Errorf("climbing the owners of %s: more than %d of them: %w", ref, maxClimb, ErrNoTarget)
 }
 
 // metadata reads an object; with a uid, only that incarnation of it.

@@ -2,6 +2,8 @@ package evidence_test
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -35,6 +37,12 @@ func shopIn(ctx context.Context, namespace string) shop {
 	return s
 }
 
+func statefulSetIn(namespace, name string) client.Object {
+	set := statefulSet(name)
+	set.SetNamespace(namespace)
+	return set
+}
+
 func statefulSet(name string) client.Object {
 	d := build.Deployment("", name).Obj()
 	return &appsv1.StatefulSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.StatefulSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template}}
@@ -43,6 +51,19 @@ func statefulSet(name string) client.Object {
 func daemonSet(name string) client.Object {
 	d := build.Deployment("", name).Obj()
 	return &appsv1.DaemonSet{ObjectMeta: d.ObjectMeta, Spec: appsv1.DaemonSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template}}
+}
+
+// dying is an API server that answers so many reads more.
+type dying struct {
+	client.Reader
+	reads int
+}
+
+func (d *dying) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if d.reads--; d.reads < 0 {
+		return errors.New("the API server is away")
+	}
+	return d.Reader.Get(ctx, key, obj, opts...)
 }
 
 func alertAbout(labels map[string]string) v1alpha1.Alert {
@@ -127,8 +148,11 @@ var _ = Describe("Resolving", func() {
 		Entry("to the Deployment of a long name", "web-with-a-word-7c5ddbdf54-x2b9k", []client.Object{build.Deployment("", "web").Obj(), build.Deployment("", "web-with-a-word").Obj()}, "Deployment web-with-a-word"),
 		Entry("to its StatefulSet", "db-12", []client.Object{statefulSet("db")}, "StatefulSet db"),
 		Entry("to its DaemonSet", "agent-x2b9k", []client.Object{daemonSet("agent")}, "DaemonSet agent"),
-		Entry("to none of two that it can be of", "web-7c5dd-x2b9k", []client.Object{build.Deployment("", "web").Obj(), daemonSet("web-7c5dd")}, ""),
+		Entry("to none of two that it can be of", "web-7c5ddbdf54-x2b9k", []client.Object{build.Deployment("", "web").Obj(), daemonSet("web-7c5ddbdf54")}, ""),
 		Entry("to none that only begins as it does", "web-7c5ddbdf54-x2b9k", []client.Object{build.Deployment("", "we").Obj(), statefulSet("web")}, ""),
+		Entry("to none by the minute of a CronJob's Job", "report-29929456-x2b9k", []client.Object{build.Deployment("", "report").Obj()}, ""),
+		Entry("to none by the index of a Job's pod", "train-4-x2b9k", []client.Object{build.Deployment("", "train").Obj()}, ""),
+		Entry("to none by a word that looks like a hash", "app-db-x2b9k", []client.Object{build.Deployment("", "app").Obj()}, ""),
 		Entry("to none by a name that no controller gives", "web-aeiou", []client.Object{daemonSet("web")}, ""),
 	)
 
@@ -147,5 +171,26 @@ var _ = Describe("Resolving", func() {
 		Expect(server.Client.Create(ctx, pod)).To(Succeed())
 		_, err := resolver.Trace(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "pod": pod.Name}))
 		Expect(err).To(MatchError(evidence.ErrNoTarget))
+	})
+
+	DescribeTable("traces a pod only to what was there when the alert began", func(ctx SpecContext, since time.Duration, there bool) {
+		Expect(server.Client.Create(ctx, statefulSetIn(namespace, "db"))).To(Succeed())
+		a := alertAbout(map[string]string{"namespace": namespace, "pod": "db-0"})
+		a.StartsAt = metav1.NewTime(time.Now().Add(since))
+		_, err := resolver.Trace(ctx, namespace, a)
+		if there {
+			Expect(err).NotTo(HaveOccurred())
+			return
+		}
+		Expect(err).To(MatchError(evidence.ErrNoTarget))
+	},
+		Entry("a workload that was", time.Hour, true),
+		Entry("none that was made anew", -time.Hour, false),
+	)
+
+	It("does not take what it can't read for what is gone", func(ctx SpecContext) {
+		_, err := evidence.NewResolver(&dying{Reader: server.Client, reads: 1}).Trace(ctx, namespace, alertAbout(map[string]string{"namespace": namespace, "pod": "db-0"}))
+		Expect(err).To(MatchError(ContainSubstring("is away")))
+		Expect(err).NotTo(MatchError(evidence.ErrNoTarget))
 	})
 })

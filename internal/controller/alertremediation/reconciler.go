@@ -64,7 +64,7 @@ type Config struct {
 // Needs are the parts of the house this controller works with.
 type Needs struct {
 	Client    client.Client
-	Live      client.Reader // past the cache: for decisions that must not rest on a stale list
+	Live      client.Reader // past the cache: for decisions that must not rest on a stale list; of workloads one picture in each pass
 	Clock     clock.PassiveClock
 	Resolver  resolver
 	Diagnosis diagnosis
@@ -81,7 +81,7 @@ type Reconciler struct {
 	config Config
 
 	turnstile *turnstile
-	// turnedAway holds the target of each remediation that found the turnstile busy.
+	// turnedAway holds what was found for each remediation that found the turnstile busy.
 	turnedAway *lru.Cache
 	// admitted holds the latest remediation of each target, for as long as the
 	// cache may not show it.
