@@ -41,6 +41,16 @@ func newLab(t *testing.T) lab {
 	if out, err := exec.Command("go", "build", "-o", l.program, "..").CombinedOutput(); err != nil {
 		t.Fatalf("building localcluster: %v\n%s", err, out)
 	}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		// Nobody else knows of the directory, and without it nobody finds the cluster.
+		args := []string{"down", "--runtime-dir=" + l.dir, "--name=down"}
+		if out, err := exec.Command(l.program, args...).CombinedOutput(); err != nil {
+			t.Errorf("localcluster down, after the failure: %v\n%s", err, out)
+		}
+	})
 	// What is built is built before the clock runs.
 	l.run(t.Context(), t, "binaries")
 	return l
