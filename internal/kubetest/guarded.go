@@ -37,7 +37,8 @@ func (s *Server) AwaitGuards(ctx context.Context) {
 	}
 }
 
-// forbiddenAttempts returns one attempt for each guard, none of which changes anything.
+// forbiddenAttempts returns one attempt for each guard, none of which changes anything,
+// and one more for the rule that a test weakens while the others of its guard hold.
 func (s *Server) forbiddenAttempts(ctx context.Context, ns string) []func(context.Context) error {
 	seen := build.Remediation(ns, "probe").Obj()
 	s.Create(ctx, seen)
@@ -55,6 +56,7 @@ func (s *Server) forbiddenAttempts(ctx context.Context, ns string) []func(contex
 		},
 		dry(maker, run),
 		dry(s.Client, build.Remediation(ns, "forged").FromAlertmanager("f").Obj()),
+		dry(s.Client, build.Remediation(ns, "elsewhere").Target(build.DeploymentTarget("kube-system", "probe", "").ObjectReference).Obj()),
 	}
 }
 
