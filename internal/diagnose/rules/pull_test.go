@@ -2,7 +2,7 @@ package rules
 
 import "testing"
 
-// TestRefusalOf holds what registries and container runtimes were seen to say.
+// TestRefusalOf holds forms of what registries and container runtimes say.
 func TestRefusalOf(t *testing.T) {
 	for said, want := range map[string]refusal{
 		`rpc error: code = NotFound desc = failed to pull and unpack image "": failed to resolve reference "": not found`: isAbsent,
