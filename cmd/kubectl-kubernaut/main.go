@@ -20,8 +20,10 @@ var version = "unknown"
 
 func main() {
 	// An interrupt ends what is under way in order: test-alert takes its alert back.
+	// A second one ends the program where it is.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	log.SetLogger(logr.Discard()) // what the client logs is for no person; with no logger at all it logs a stack
 	if root(os.Args).ExecuteContext(ctx) != nil {
 		stop()

@@ -62,7 +62,7 @@ func (a Answer) Give(ctx context.Context, c Cluster, person Person, w Screen) er
 	if p.err != nil {
 		return p.err
 	}
-	if err := a.confirm(person, w); err != nil {
+	if err := a.confirm(ctx, person, w); err != nil {
 		return err
 	}
 	me, err := c.whoami(ctx)
@@ -104,7 +104,7 @@ func (a Answer) fits(ar *v1alpha1.AlertRemediation) error {
 }
 
 // confirm asks the person, unless they said yes already.
-func (a Answer) confirm(person Person, w Screen) error {
+func (a Answer) confirm(ctx context.Context, person Person, w io.Writer) error {
 	if a.Yes {
 		return nil
 	}
@@ -115,14 +115,39 @@ func (a Answer) confirm(person Person, w Screen) error {
 	if _, err := fmt.Fprintf(w, "Type %q to %s exactly this plan: ", word, word); err != nil {
 		return err
 	}
-	typed, err := bufio.NewReader(person.In).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("reading your answer: %w", err)
+	typed, err := person.types(ctx)
+	if typed == "" {
+		_, _ = fmt.Fprintln(w) // the question is still on the line
 	}
-	if strings.TrimSpace(typed) != word {
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("nothing was answered")
+	case err != nil && !errors.Is(err, io.EOF):
+		return fmt.Errorf("reading your answer: %w", err)
+	case strings.TrimSpace(typed) != word:
 		return errors.New("nothing was answered")
 	}
 	return nil
+}
+
+// types returns the line that the person types, or nothing once ctx is over: a
+// terminal can't be told to stop reading, so whoever reads it is left behind.
+func (p Person) types(ctx context.Context) (string, error) {
+	type line struct {
+		text string
+		err  error
+	}
+	typed := make(chan line, 1)
+	go func() {
+		text, err := bufio.NewReader(p.In).ReadString('\n')
+		typed <- line{text, err}
+	}()
+	select {
+	case l := <-typed:
+		return l.text, l.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
 func (a Answer) write(ctx context.Context, c Cluster, ar *v1alpha1.AlertRemediation, me string) error {

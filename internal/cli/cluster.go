@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,7 +117,7 @@ func (c Cluster) unknown(ctx context.Context, key types.NamespacedName) error {
 			names = append(names, ar.Name)
 		}
 	}
-	return fmt.Errorf("%s%s `kubectl kubernaut get -A` lists them all", missing, cmp.Or(meant(near(key.Name, names)), ":"))
+	return fmt.Errorf("%s%s `kubectl kubernaut get -A` lists them all", missing, introduced(meant(near(key.Name, names))))
 }
 
 // whoami returns the user name that the API server knows whoever types by.

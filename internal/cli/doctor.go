@@ -150,6 +150,8 @@ func (d Doctor) program(ctx context.Context, c Cluster) []finding {
 func (d Doctor) replicas(deployment *appsv1.Deployment) finding {
 	ready, wanted := deployment.Status.ReadyReplicas, ptr.Deref(deployment.Spec.Replicas, 1)
 	switch {
+	case wanted == 0:
+		return fail("kubectl -n "+d.Operator.Namespace+" scale deployment/"+word(deployment.Name, "NAME")+" --replicas=2", "the operator is scaled to no replicas: nothing is diagnosed or done")
 	case ready == 0:
 		return fail("kubectl -n "+d.Operator.Namespace+" describe pods "+byLabel, "none of the operator's %d replicas is ready", wanted)
 	case ready < wanted:

@@ -62,3 +62,11 @@ func meant(names []string) string {
 	}
 	return "; did you mean " + strings.Join(names, " or ") + "?"
 }
+
+// introduced puts an end to a sentence that is followed by what to type: a question has one.
+func introduced(text string) string {
+	if strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + ":"
+}

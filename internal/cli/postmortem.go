@@ -70,8 +70,9 @@ func ending(ar *v1alpha1.AlertRemediation) [2]string {
 	return [2]string{"Ended", stamp(ended) + " as " + state(ar) + lasted}
 }
 
-// special are the characters that mean something in Markdown.
-var special = strings.NewReplacer(pairs("\\`*_{}[]<>()#+!|~")...)
+// special are the characters that mean something in Markdown. A bracket makes no
+// link without the square one before it.
+var special = strings.NewReplacer(pairs("\\`*_{}[]<>#+!|~")...)
 
 func pairs(characters string) []string {
 	var all []string

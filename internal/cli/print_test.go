@@ -2,13 +2,16 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -193,7 +196,7 @@ func TestThePostMortemIsHarmlessWhereItIsRendered(t *testing.T) {
 	var got bytes.Buffer
 	p := printer{Screen: Screen{Writer: &got}}
 	p.postMortem(story{ar: ar})
-	for _, want := range []string{`it \[needs\]\(http://x\) more`, `- Event: \<b\>killed\</b\>`} {
+	for _, want := range []string{`it \[needs\](http://x) more`, `- Event: \<b\>killed\</b\>`} {
 		if !strings.Contains(got.String(), want) {
 			t.Errorf("got no %q in:\n%s", want, got.String())
 		}
@@ -226,6 +229,50 @@ func TestTheDoctorKnowsWhenAlertmanagerWasHeardOf(t *testing.T) {
 			}
 			if !slices.Equal(got, row.want) {
 				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
+// cancelling ends what is under way as soon as the person is asked.
+type cancelling struct{ cancel context.CancelFunc }
+
+func (c cancelling) Write(p []byte) (int, error) {
+	c.cancel()
+	return len(p), nil
+}
+
+func TestAnInterruptEndsTheQuestion(t *testing.T) {
+	silent, keyboard := io.Pipe() // nobody types, as long as nobody closes it
+	defer func() { _ = keyboard.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	err := Answer{Decision: v1alpha1.DecisionApproved}.confirm(ctx, Person{In: silent, Terminal: true}, cancelling{cancel})
+	if err == nil || err.Error() != "nothing was answered" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheDoctorCountsReplicas(t *testing.T) {
+	rows := map[string]struct {
+		wanted *int32
+		ready  int32
+		want   string
+	}{
+		"all":              {new(int32(2)), 2, "ok: the operator runs, replicas ready: 2"},
+		"some":             {new(int32(2)), 1, "note: 1 of the operator's 2 replicas are ready"},
+		"none":             {new(int32(2)), 0, "FAIL: none of the operator's 2 replicas is ready"},
+		"none, none asked": {new(int32(0)), 0, "FAIL: the operator is scaled to no replicas: nothing is diagnosed or done"},
+		"as many as unset": {nil, 1, "ok: the operator runs, replicas ready: 1"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			deployment := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: row.wanted}, Status: appsv1.DeploymentStatus{ReadyReplicas: row.ready}}
+			f := Doctor{Operator: Operator{Namespace: "kubernaut-system"}}.replicas(deployment)
+			if got := f.mark + ": " + f.says; got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+			if (f.mark == "ok") != (f.mend == "") {
+				t.Errorf("the command that mends it: %q", f.mend)
 			}
 		})
 	}

@@ -288,6 +288,10 @@ func (k kind) called(text string) bool {
 // nowhere says which workloads there are, if one of them may have been meant.
 func (c Cluster) nowhere(ctx context.Context, namespace, name string) error {
 	there := Cluster{Client: c.Client, Namespace: namespace}
+	missing := fmt.Sprintf("there is no workload %s in namespace %s", redact.Line(name, widest), redact.Line(namespace, widest))
+	if absent := there.absent(ctx); absent != "" {
+		return fmt.Errorf("%s%s `kubectl get namespaces` lists what there is", missing, introduced(absent))
+	}
 	var names []string
 	for _, k := range kinds[:len(kinds)-1] { // not the pods
 		list := &metav1.PartialObjectMetadataList{}
@@ -300,6 +304,6 @@ func (c Cluster) nowhere(ctx context.Context, namespace, name string) error {
 		}
 	}
 	slices.Sort(names)
-	return fmt.Errorf("there is no workload %s in namespace %s%s `kubectl get deploy,sts,ds,svc -n %s` lists what there is", redact.Line(name, widest),
-		redact.Line(namespace, widest), cmp.Or(there.absent(ctx), meant(near(namespace+"/"+name, slices.Compact(names))), ":"), word(namespace, "NAMESPACE"))
+	return fmt.Errorf("%s%s `kubectl get deploy,sts,ds,svc -n %s` lists what there is", missing,
+		introduced(meant(near(namespace+"/"+name, slices.Compact(names)))), word(namespace, "NAMESPACE"))
 }
