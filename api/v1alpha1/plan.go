@@ -53,6 +53,10 @@ type PlanStatus struct {
 	// approveBefore is when silence becomes Expired.
 	// +optional
 	ApproveBefore metav1.Time `json:"approveBefore,omitzero"`
+	// guards that were in force when the plan was shown, as a fingerprint; an approval counts under no others.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Guards string `json:"guards,omitempty"`
 }
 
 // PlanStep is one action of a plan, with what it would change.

@@ -51,6 +51,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/policy"
 	"github.com/kubernaut/kubernaut/internal/rightofway"
 	"github.com/kubernaut/kubernaut/pkg/action"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
@@ -280,11 +281,12 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 		Client: mgr.GetClient(),
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
-		Guards: func(ctx context.Context) ([]string, error) {
+		Guards: func(ctx context.Context) (policy.Guards, error) {
 			if err != nil {
-				return nil, err
+				return policy.Guards{}, err
 			}
-			return guard.Faults(ctx, mgr.GetClient(), guards)
+			state, err := guard.Look(ctx, mgr.GetClient(), guards)
+			return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
 		},
 		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,

@@ -57,8 +57,8 @@ type Deps struct {
 	Live client.Reader
 	// Open returns the tenant of a namespace.
 	Open func(namespace string) (Tenant, error)
-	// Guards returns a sentence for each guard that is not in force.
-	Guards func(ctx context.Context) ([]string, error)
+	// Guards returns how the admission policies stand that keep approvals honest.
+	Guards func(ctx context.Context) (policy.Guards, error)
 	// Alertmanager to ask; nil: none is configured, and the webhook's word counts.
 	Alertmanager Alertmanager
 	// Resolver of the objects that alerts name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -90,7 +91,10 @@ var _ = Describe("Judging a plan", func() {
 			}
 		}, "DryRunRejected Ends", "was rejected"),
 		Entry("while the guards are not installed", func(_ context.Context, s *scene) {
-			s.deps.Guards = func(ctx context.Context) ([]string, error) { return guard.Check(ctx, operator, kubetest.OperatorUser) }
+			s.deps.Guards = func(ctx context.Context) (policy.Guards, error) {
+				state, err := guard.Check(ctx, operator, kubetest.OperatorUser)
+				return policy.Guards{Fault: strings.Join(state.Faults, "; ")}, err
+			}
 		}, "GuardMissing Waits", "is missing"),
 		Entry("once Alertmanager says that nothing fires any more", func(_ context.Context, s *scene) {
 			s.deps.Alertmanager = says{}
@@ -194,7 +198,7 @@ var _ = Describe("A source that can't be read", func() {
 			s.deps.Open = func(string) (clearance.Tenant, error) { return mute{dryRun: errDown}, nil }
 		}, "dry run"),
 		Entry("the guards", func(s *scene) {
-			s.deps.Guards = func(context.Context) ([]string, error) { return nil, errDown }
+			s.deps.Guards = func(context.Context) (policy.Guards, error) { return policy.Guards{}, errDown }
 		}, "whether the guards are in force"),
 	)
 })

@@ -64,8 +64,8 @@ func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
 			d.others(ctx, facts)
 		},
 		func() {
-			faults, err := d.Guards(ctx)
-			facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: err}
+			guards, err := d.Guards(ctx)
+			facts.Guards = policy.Fact[policy.Guards]{Value: guards, Err: err}
 		},
 	)
 }

@@ -180,7 +180,8 @@ func (d Doctor) leader(ctx context.Context, c Cluster) []finding {
 }
 
 func (d Doctor) guards(ctx context.Context, c Cluster) []finding {
-	faults, err := guard.Check(ctx, c, d.Operator.user())
+	state, err := guard.Check(ctx, c, d.Operator.user())
+	faults := state.Faults
 	for i, fault := range faults {
 		faults[i], _, _ = strings.Cut(fault, ": kubectl ") // the command is said once
 	}

@@ -148,8 +148,8 @@ func (c Cluster) facts(ctx context.Context, target v1alpha1.TargetReference, ope
 		holder = "" // of a run that has ended, or is gone
 	}
 	facts.Holder = policy.Fact[string]{Value: holder, Err: explained(err)}
-	faults, err := guard.Check(ctx, c, operator.user())
-	facts.GuardFault = policy.Fact[string]{Value: strings.Join(faults, "; "), Err: explained(err)}
+	guards, err := guard.Check(ctx, c, operator.user())
+	facts.Guards = policy.Fact[policy.Guards]{Value: policy.Guards{Fault: strings.Join(guards.Faults, "; "), Epoch: guards.Epoch}, Err: explained(err)}
 	return facts
 }
 

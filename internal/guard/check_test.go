@@ -16,7 +16,16 @@ import (
 func faults(ctx context.Context) []string {
 	found, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
 	Expect(err).NotTo(HaveOccurred())
-	return found
+	if len(found.Faults) > 0 {
+		Expect(found.Epoch).To(BeEmpty())
+	}
+	return found.Faults
+}
+
+func epoch(ctx context.Context) string {
+	found, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
+	Expect(err).NotTo(HaveOccurred())
+	return found.Epoch
 }
 
 func policyNamed(ctx context.Context, name string) *admissionregistrationv1.ValidatingAdmissionPolicy {
@@ -84,10 +93,36 @@ var _ = Describe("Check", Serial, func() {
 		Expect(server.Client.Update(ctx, policy)).To(Succeed())
 		Expect(faults(ctx)).To(ConsistOf(HavePrefix("the policy of guard origin is altered")))
 	})
+	It("tells guards that were put back from those that nobody touched", func(ctx SpecContext) {
+		before := epoch(ctx)
+		shipped, err := guard.Manifests(kubetest.OperatorUser)
+		Expect(err).NotTo(HaveOccurred())
+		server.Kubectl(ctx, shipped, "apply", "--server-side", "--force-conflicts", "-f", "-")
+		policy := policyNamed(ctx, "kubernaut-approval")
+		policy.Annotations = map[string]string{"example.com/seen": "yes"}
+		Expect(server.Client.Update(ctx, policy)).To(Succeed())
+		Expect(epoch(ctx)).To(Equal(before), "they were applied again, and one was annotated")
+
+		binding := bindingNamed(ctx, "kubernaut-approval")
+		actions := binding.Spec.ValidationActions
+		for _, a := range [][]admissionregistrationv1.ValidationAction{{admissionregistrationv1.Audit}, actions} {
+			binding.Spec.ValidationActions = a
+			Expect(server.Client.Update(ctx, binding)).To(Succeed())
+		}
+		altered := epoch(ctx)
+		Expect(altered).NotTo(Equal(before), "it only audited for a moment")
+
+		binding = bindingNamed(ctx, "kubernaut-approval")
+		Expect(server.Client.Delete(ctx, binding)).To(Succeed())
+		binding.ResourceVersion, binding.UID = "", ""
+		Expect(server.Client.Create(ctx, binding)).To(Succeed())
+		Expect(faults(ctx)).To(BeEmpty())
+		Expect(epoch(ctx)).NotTo(Equal(altered), "it was away for a moment")
+	})
 	It("names the guards that trust another account than ours", func(ctx SpecContext) {
 		found, err := guard.Check(ctx, server.Client, "system:serviceaccount:elsewhere:kubernaut")
 		Expect(err).NotTo(HaveOccurred())
-		Expect(found).To(ConsistOf(HavePrefix("the policy of guard status is altered"),
+		Expect(found.Faults).To(ConsistOf(HavePrefix("the policy of guard status is altered"),
 			HavePrefix("the policy of guard run is altered"), HavePrefix("the policy of guard origin is altered")))
 	})
 	It("refuses to check for somebody who is no service account", func(ctx SpecContext) {

@@ -5,6 +5,8 @@ package guard
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
@@ -21,41 +23,61 @@ const Label = "kubernaut.io/guard"
 // in place what somebody added.
 const remedy = "kubectl kubernaut guards | kubectl replace --force -f -"
 
-// Check returns what Faults says of the guards that are shipped for this
-// operator's user name.
-func Check(ctx context.Context, reader client.Reader, operatorUser string) ([]string, error) {
-	shipped, err := Shipped(operatorUser)
-	if err != nil {
-		return nil, err
-	}
-	return Faults(ctx, reader, shipped)
+// State is how the guards of a cluster stand.
+type State struct {
+	// Faults has a sentence for each guard that the cluster lacks, or has in
+	// another form than shipped. None: all are in force.
+	Faults []string
+	// Epoch tells these guards from those before them: it is another one after a
+	// guard was away or altered, also when it was put back. Empty while there are faults.
+	Epoch string
 }
 
-// Faults returns a sentence for each guard that the cluster lacks, or has in
-// another form than shipped. No sentence means that all are in force.
-func Faults(ctx context.Context, reader client.Reader, shipped []Guard) ([]string, error) {
+// Check returns what Look says of the guards that are shipped for this
+// operator's user name.
+func Check(ctx context.Context, reader client.Reader, operatorUser string) (State, error) {
+	shipped, err := Shipped(operatorUser)
+	if err != nil {
+		return State{}, err
+	}
+	return Look(ctx, reader, shipped)
+}
+
+// Look compares the guards that the cluster has with those that are shipped.
+func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, error) {
 	policies := &admissionregistrationv1.ValidatingAdmissionPolicyList{}
 	if err := reader.List(ctx, policies, client.HasLabels{Label}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the guards' policies: %w", err)
+		return State{}, fmt.Errorf("listing the guards' policies: %w", err)
 	}
 	bindings := &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}
 	if err := reader.List(ctx, bindings, client.HasLabels{Label}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the guards' bindings: %w", err)
+		return State{}, fmt.Errorf("listing the guards' bindings: %w", err)
 	}
-	var faults []string
+	var state State
+	epoch := sha256.New()
 	for _, g := range shipped {
-		if fault := g.fault(policies.Items, bindings.Items); fault != "" {
-			faults = append(faults, fault)
+		objects, fault := g.stands(policies.Items, bindings.Items)
+		if fault != "" {
+			state.Faults = append(state.Faults, fault)
+			continue
+		}
+		for _, object := range objects {
+			_, _ = fmt.Fprintf(epoch, "%s/%d\n", object.GetUID(), object.GetGeneration()) // a hash takes everything
 		}
 	}
-	return faults, nil
+	if len(state.Faults) == 0 {
+		state.Epoch = hex.EncodeToString(epoch.Sum(nil)[:16])
+	}
+	return state, nil
 }
 
-// fault says what is wrong with one guard; "" if it is in force. An altered
-// copy beside a good one does no harm: policies can only refuse more.
-func (g Guard) fault(policies []admissionregistrationv1.ValidatingAdmissionPolicy, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) string {
+// stands returns the policy and the binding of a guard that is in force, or says
+// what is wrong with it. An altered copy beside a good one does no harm:
+// policies can only refuse more.
+func (g Guard) stands(policies []admissionregistrationv1.ValidatingAdmissionPolicy, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) (objects []metav1.Object, fault string) {
 	state := "missing"
-	for _, policy := range policies {
+	for i := range policies {
+		policy := &policies[i]
 		if policy.Labels[Label] != g.Name {
 			continue
 		}
@@ -63,30 +85,31 @@ func (g Guard) fault(policies []admissionregistrationv1.ValidatingAdmissionPolic
 			state = "altered"
 			continue
 		}
-		bound := g.bound(policy.Name, bindings)
-		if bound == "" {
-			return ""
+		binding, fault := g.bound(policy.Name, bindings)
+		if fault == "" {
+			return []metav1.Object{policy, binding}, ""
 		}
-		return fmt.Sprintf("the binding of guard %s is %s: %s", g.Name, bound, remedy)
+		return nil, fmt.Sprintf("the binding of guard %s is %s: %s", g.Name, fault, remedy)
 	}
-	return fmt.Sprintf("the policy of guard %s is %s: %s", g.Name, state, remedy)
+	return nil, fmt.Sprintf("the policy of guard %s is %s: %s", g.Name, state, remedy)
 }
 
-// bound says what is wrong with the binding of a guard's policy; "" if nothing is.
-func (g Guard) bound(policy string, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) string {
+// bound returns the binding of a guard's policy, or says what is wrong with it.
+func (g Guard) bound(policy string, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) (found *admissionregistrationv1.ValidatingAdmissionPolicyBinding, fault string) {
 	wanted := g.Binding.Spec.DeepCopy()
 	wanted.PolicyName = policy
-	state := "missing"
-	for _, binding := range bindings {
+	fault = "missing"
+	for i := range bindings {
+		binding := &bindings[i]
 		if binding.Labels[Label] != g.Name {
 			continue
 		}
 		if equality.Semantic.DeepEqual(binding.Spec, *wanted) {
-			return ""
+			return binding, ""
 		}
-		state = "altered"
+		fault = "altered"
 	}
-	return state
+	return nil, fault
 }
 
 // defaulted fills in what the API server fills in, so that the shipped form can

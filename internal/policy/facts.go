@@ -158,6 +158,14 @@ type Facts struct {
 	Denied Fact[string]
 	// Rejected says which operation the API server rejects, if any, and why.
 	Rejected Fact[string]
-	// GuardFault says which guard is missing or altered, if any.
-	GuardFault Fact[string]
+	// Guards of the cluster.
+	Guards Fact[Guards]
+}
+
+// Guards is how the admission policies stand that keep approvals honest.
+type Guards struct {
+	// Fault says which is missing or altered, if any.
+	Fault string
+	// Epoch tells guards that were put back from those that were there all the while.
+	Epoch string
 }

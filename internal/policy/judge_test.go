@@ -25,7 +25,7 @@ func TestJudgeSaysEverythingAndTheFirstGateDecides(t *testing.T) {
 	spends(reserved("shop/other", 0))(&facts)
 	beside(&facts, "billing", nil)
 	facts.Steps[0].Action.Kinds = []schema.GroupKind{{Kind: "Service"}}
-	facts.Holder.Value, facts.Denied.Value, facts.Rejected.Value, facts.GuardFault.Value = "shop/other", "may not", "no", "gone"
+	facts.Holder.Value, facts.Denied.Value, facts.Rejected.Value, facts.Guards.Value.Fault = "shop/other", "may not", "no", "gone"
 	judged := Judge(facts)
 	want := []string{
 		"ForeignCluster", "EmergencyStop", "Paused", "AlertResolved", "Protected", "OutOfScope", "NotApplicable", "BudgetSpent", "Cooldown",
@@ -67,6 +67,34 @@ func TestOneBrokenSourceIsNamedOnce(t *testing.T) {
 	}
 }
 
+func TestThePlanStaysShownUnderTheGuardsOfItsAnswer(t *testing.T) {
+	rows := map[string]struct {
+		given func(*Facts)
+		want  string
+	}{
+		"at first":                         {func(f *Facts) { f.Remediation.Status.Plan = nil }, "second"},
+		"nobody answered yet":              {func(*Facts) {}, "second"},
+		"somebody answered":                {func(f *Facts) { answered(f, v1alpha1.DecisionApproved, digest) }, "first"},
+		"about another plan":               {func(f *Facts) { answered(f, v1alpha1.DecisionApproved, another) }, "first"},
+		"before it was shown":              {func(f *Facts) { f.Remediation.Status.Plan = nil; answered(f, v1alpha1.DecisionApproved, digest) }, ""},
+		"a guard is away":                  {func(f *Facts) { f.Guards.Value = Guards{Fault: "missing"} }, ""},
+		"whether one is away is not known": {func(f *Facts) { f.Guards = Fact[Guards]{Err: errDown} }, "first"},
+		"a person's run":                   {func(f *Facts) { byHand(f); f.Remediation = nil }, ""},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			f := sound()
+			askPerson(&f)
+			shownUnder(&f, "first")
+			f.Guards.Value.Epoch = "second"
+			row.given(&f)
+			if got := Judge(f).Guards; got != row.want {
+				t.Errorf("got %q, want %q", got, row.want)
+			}
+		})
+	}
+}
+
 func TestMessagesStayWithinTheirBounds(t *testing.T) {
 	facts := sound()
 	facts.EmergencyStop.Err = errLong{}
@@ -95,7 +123,7 @@ func TestBeforeEveryOperationOnlyTheStopAndThePauseAreAsked(t *testing.T) {
 		want  []string
 	}{
 		"lets through what nobody stopped":       {},
-		"does not ask the others again":          {given: func(f *Facts) { begins(f); f.Digest, f.Holder.Value, f.GuardFault.Err = another, "shop/other", errDown }},
+		"does not ask the others again":          {given: func(f *Facts) { begins(f); f.Digest, f.Holder.Value, f.Guards.Err = another, "shop/other", errDown }},
 		"holds while everything is stopped":      {given: func(f *Facts) { f.EmergencyStop.Value = true }, want: []string{"EmergencyStop Waits"}},
 		"holds while it is paused":               {given: func(f *Facts) { annotate(&f.Space) }, want: []string{"Paused Waits"}},
 		"holds while the stop can't be read":     {given: func(f *Facts) { f.EmergencyStop.Err = errDown }, want: []string{"Unreadable Waits"}},

@@ -47,6 +47,8 @@ type Judgement struct {
 	Policy string
 	// Refusals in the order of the gates. The first decides, the others are shown.
 	Refusals []Refusal
+	// Guards under which the plan is shown; what status.plan.guards becomes.
+	Guards string
 	// Cooldown between two remediations of one target.
 	Cooldown time.Duration
 	// ApprovalDeadline is how long a person has to answer.
@@ -111,7 +113,7 @@ var gates = []gate{
 // Judge evaluates every gate that is about this case.
 func Judge(f Facts) Judgement {
 	v := f.view()
-	j := Judgement{Mode: v.mode}
+	j := Judgement{Mode: v.mode, Guards: v.showsUnder()}
 	j.Cooldown, j.ApprovalDeadline, j.Window, j.Deadline = durations(v.first())
 	if p := v.first(); p != nil {
 		j.Policy = name(p)

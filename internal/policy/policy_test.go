@@ -89,6 +89,11 @@ func answered(f *Facts, decision v1alpha1.Decision, digest string) {
 	f.Remediation.Spec.Approval = &v1alpha1.Approval{Decision: decision, By: "ann", Reason: "looks right", PlanDigest: digest}
 }
 
+// shownUnder makes the plan one that was shown under these guards.
+func shownUnder(f *Facts, epoch string) {
+	f.Remediation.Status.Plan = &v1alpha1.PlanStatus{Digest: digest, Guards: epoch}
+}
+
 // begins makes it the case of the remediation's run that is about to begin.
 func begins(f *Facts) {
 	f.Run = &v1alpha1.WorkflowRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1-run-1"}}
@@ -505,6 +510,42 @@ var approval = map[string]row{
 	"hands a no to whoever asked":                           {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Waits"}, says: "ann rejected this plan: looks right"},
 	"ends a run whose approval became a no":                 {given: func(f *Facts) { begins(f); askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
 	"ends on a no although nobody asked":                    {given: func(f *Facts) { answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
+	"lets through what was approved under the guards it was shown under": {given: func(f *Facts) {
+		askPerson(f)
+		answered(f, v1alpha1.DecisionApproved, digest)
+		shownUnder(f, "first")
+		f.Guards.Value.Epoch = "first"
+	}},
+	"ends when a guard was away since it was shown": {given: func(f *Facts) {
+		askPerson(f)
+		answered(f, v1alpha1.DecisionApproved, digest)
+		shownUnder(f, "first")
+		f.Guards.Value.Epoch = "second"
+	}, want: []string{"GuardMissing Ends"}, says: "the approval by ann"},
+	"ends a run, too, whose approval may be anybody's": {given: func(f *Facts) {
+		begins(f)
+		askPerson(f)
+		answered(f, v1alpha1.DecisionApproved, digest)
+		shownUnder(f, "first")
+		f.Guards.Value.Epoch = "second"
+	}, want: []string{"GuardMissing Ends"}},
+	"ends for the approval of what was never shown": {given: func(f *Facts) {
+		askPerson(f)
+		answered(f, v1alpha1.DecisionApproved, digest)
+		f.Guards.Value.Epoch = "first"
+	}, want: []string{"GuardMissing Ends"}},
+	"holds rather than ends while the guard is away": {given: func(f *Facts) {
+		askPerson(f)
+		answered(f, v1alpha1.DecisionApproved, digest)
+		shownUnder(f, "first")
+		f.Guards.Value.Fault = "the binding of guard approval is missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"takes a no from anybody": {given: func(f *Facts) {
+		askPerson(f)
+		answered(f, v1alpha1.DecisionRejected, digest)
+		shownUnder(f, "first")
+		f.Guards.Value.Epoch = "second"
+	}, want: []string{"Rejected Waits"}},
 	"holds a run whose approval was taken back":             {given: func(f *Facts) { begins(f); askPerson(f) }, want: []string{"AwaitingApproval Waits"}},
 	"holds for a word that is none":                         {given: func(f *Facts) { askPerson(f); answered(f, "Maybe", digest) }, want: []string{"AwaitingApproval Waits"}},
 	"lets a diff of 16 KiB be approved":                     {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionApproved, digest); f.DiffBytes = 16 << 10 }},
@@ -517,7 +558,7 @@ var approval = map[string]row{
 
 var guards = map[string]row{
 	"lets through while all are in force":                {},
-	"holds while one is missing":                         {given: func(f *Facts) { f.GuardFault.Value = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
-	"holds an undo and a person's run too":               {given: func(f *Facts) { byHand(f); f.Undo, f.GuardFault.Value = true, "missing" }, want: []string{"GuardMissing Waits"}},
-	"holds while nobody can tell whether they are there": {given: func(f *Facts) { f.GuardFault.Err = errDown }, want: []string{"Unreadable Waits"}, says: "guards"},
+	"holds while one is missing":                         {given: func(f *Facts) { f.Guards.Value.Fault = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
+	"holds an undo and a person's run too":               {given: func(f *Facts) { byHand(f); f.Undo, f.Guards.Value.Fault = true, "missing" }, want: []string{"GuardMissing Waits"}},
+	"holds while nobody can tell whether they are there": {given: func(f *Facts) { f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}, says: "guards"},
 }

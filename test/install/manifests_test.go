@@ -36,9 +36,9 @@ var _ = Describe("config/default", func() {
 	})
 
 	It("puts all guards in force", func(ctx SpecContext) {
-		faults, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
+		state, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(faults).To(BeEmpty())
+		Expect(state.Faults).To(BeEmpty())
 	})
 
 	It("runs the operator under the restricted Pod Security Standard", func(ctx SpecContext) {

@@ -220,13 +220,14 @@ var _ = Describe("A diagnosis", func() {
 var _ = Describe("Approval", func() {
 	It("waits for a person with the plan in view, and goes on with their word", func(ctx SpecContext) {
 		h := newHouse(ctx)
-		h.judgement.Mode = v1alpha1.ModeApprove
+		h.judgement.Mode, h.judgement.Guards = v1alpha1.ModeApprove, "first"
 		h.judgement.Refusals = []policy.Refusal{{Kind: policy.Waits, Refusal: v1alpha1.Refusal{Reason: v1alpha1.ReasonAwaitingApproval, Message: "a person"}}}
 		ar := h.driven(ctx, h.diagnosed(ctx, "asked"))
 		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionUnknown, v1alpha1.ReasonAwaitingApproval))
 		Expect(ar.Status.Phase).To(Equal(v1alpha1.PhaseAwaitingApproval))
 		Expect(ar.Status.Plan.Steps[0].Diff).To(ContainSubstring("spec.paused: true"))
 		Expect(ar.Status.Plan.Steps[0].Undo).NotTo(BeEmpty())
+		Expect(ar.Status.Plan.Guards).To(Equal("first"))
 		Expect(ar.Status.RunRef).To(BeEmpty())
 
 		ar.Spec.Approval = &v1alpha1.Approval{Decision: v1alpha1.DecisionApproved, By: "jane", PlanDigest: ar.Status.Plan.Digest}

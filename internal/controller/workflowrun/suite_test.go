@@ -34,6 +34,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/internal/policy"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -112,7 +113,7 @@ func (s *scene) restart(wrap func(http.RoundTripper) http.RoundTripper) {
 		Desk: clearance.New(clearance.Deps{
 			Client: c, Live: c,
 			Open:      func(namespace string) (clearance.Tenant, error) { return door.Open(namespace) },
-			Guards:    func(context.Context) ([]string, error) { return nil, nil },
+			Guards:    func(context.Context) (policy.Guards, error) { return policy.Guards{}, nil },
 			Resolver:  evidence.NewResolver(c),
 			Clock:     s.clock,
 			Namespace: kubetest.OperatorNamespace, NodeLeases: nodeLeases,
