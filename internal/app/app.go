@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,6 +25,7 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -257,9 +257,6 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 	cached := trigger.Cached()
 	// The one Secret.
 	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
-	// The guards are compared whole.
-	cached[&admissionregistrationv1.ValidatingAdmissionPolicy{}] = cache.ByObject{Transform: keep}
-	cached[&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}] = cache.ByObject{Transform: keep}
 	return ctrl.Options{
 		Scheme:                 scheme,
 		Metrics:                metricsserver.Options{BindAddress: cfg.Metrics.Address},
@@ -281,11 +278,11 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 		Client: mgr.GetClient(),
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
-		Guards: func(ctx context.Context) (policy.Guards, error) {
+		Guards: func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
 			if err != nil {
 				return policy.Guards{}, err
 			}
-			state, err := guard.Look(ctx, mgr.GetClient(), guards)
+			state, err := guard.Look(ctx, reader, guards)
 			return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
 		},
 		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
@@ -297,6 +294,3 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 	}
 	return clearance.New(deps)
 }
-
-// keep is the transform that changes nothing.
-func keep(obj any) (any, error) { return obj, nil }

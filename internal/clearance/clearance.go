@@ -57,8 +57,8 @@ type Deps struct {
 	Live client.Reader
 	// Open returns the tenant of a namespace.
 	Open func(namespace string) (Tenant, error)
-	// Guards returns how the admission policies stand that keep approvals honest.
-	Guards func(ctx context.Context) (policy.Guards, error)
+	// Guards reads how the admission policies stand that keep approvals honest.
+	Guards func(ctx context.Context, reader client.Reader) (policy.Guards, error)
 	// Alertmanager to ask; nil: none is configured, and the webhook's word counts.
 	Alertmanager Alertmanager
 	// Resolver of the objects that alerts name.

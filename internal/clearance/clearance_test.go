@@ -91,9 +91,9 @@ var _ = Describe("Judging a plan", func() {
 			}
 		}, "DryRunRejected Ends", "was rejected"),
 		Entry("while the guards are not installed", func(_ context.Context, s *scene) {
-			s.deps.Guards = func(ctx context.Context) (policy.Guards, error) {
-				state, err := guard.Check(ctx, operator, kubetest.OperatorUser)
-				return policy.Guards{Fault: strings.Join(state.Faults, "; ")}, err
+			s.deps.Guards = func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
+				state, err := guard.Check(ctx, reader, kubetest.OperatorUser)
+				return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
 			}
 		}, "GuardMissing Waits", "is missing"),
 		Entry("once Alertmanager says that nothing fires any more", func(_ context.Context, s *scene) {
@@ -198,7 +198,7 @@ var _ = Describe("A source that can't be read", func() {
 			s.deps.Open = func(string) (clearance.Tenant, error) { return mute{dryRun: errDown}, nil }
 		}, "dry run"),
 		Entry("the guards", func(s *scene) {
-			s.deps.Guards = func(context.Context) (policy.Guards, error) { return policy.Guards{}, errDown }
+			s.deps.Guards = func(context.Context, client.Reader) (policy.Guards, error) { return policy.Guards{}, errDown }
 		}, "whether the guards are in force"),
 	)
 })

@@ -64,7 +64,7 @@ func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
 			d.others(ctx, facts)
 		},
 		func() {
-			guards, err := d.Guards(ctx)
+			guards, err := d.Guards(ctx, d.shared)
 			facts.Guards = policy.Fact[policy.Guards]{Value: guards, Err: err}
 		},
 	)

@@ -82,7 +82,7 @@ func set(ctx context.Context) *scene {
 		Client:    operator,
 		Live:      operator,
 		Open:      func(namespace string) (clearance.Tenant, error) { return doors.Open(namespace) },
-		Guards:    func(context.Context) (policy.Guards, error) { return policy.Guards{}, nil },
+		Guards:    func(context.Context, client.Reader) (policy.Guards, error) { return policy.Guards{Epoch: "first"}, nil },
 		Resolver:  evidence.NewResolver(operator),
 		Clock:     clocktesting.NewFakePassiveClock(time.Now()),
 		Namespace: kubetest.OperatorNamespace,

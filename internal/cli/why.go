@@ -149,7 +149,7 @@ func (c Cluster) facts(ctx context.Context, target v1alpha1.TargetReference, ope
 	}
 	facts.Holder = policy.Fact[string]{Value: holder, Err: explained(err)}
 	guards, err := guard.Check(ctx, c, operator.user())
-	facts.Guards = policy.Fact[policy.Guards]{Value: policy.Guards{Fault: strings.Join(guards.Faults, "; "), Epoch: guards.Epoch}, Err: explained(err)}
+	facts.Guards = policy.Fact[policy.Guards]{Value: policy.Guards{Fault: strings.Join(guards.Faults, "; ")}, Err: explained(err)}
 	return facts
 }
 

@@ -4,10 +4,12 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -46,13 +48,15 @@ func Check(ctx context.Context, reader client.Reader, operatorUser string) (Stat
 // Look compares the guards that the cluster has with those that are shipped.
 func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, error) {
 	policies := &admissionregistrationv1.ValidatingAdmissionPolicyList{}
-	if err := reader.List(ctx, policies, client.HasLabels{Label}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := reader.List(ctx, policies, client.HasLabels{Label}); err != nil {
 		return State{}, fmt.Errorf("listing the guards' policies: %w", err)
 	}
 	bindings := &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{}
-	if err := reader.List(ctx, bindings, client.HasLabels{Label}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := reader.List(ctx, bindings, client.HasLabels{Label}); err != nil {
 		return State{}, fmt.Errorf("listing the guards' bindings: %w", err)
 	}
+	slices.SortFunc(policies.Items, func(a, b admissionregistrationv1.ValidatingAdmissionPolicy) int { return older(&a, &b) })
+	slices.SortFunc(bindings.Items, func(a, b admissionregistrationv1.ValidatingAdmissionPolicyBinding) int { return older(&a, &b) })
 	var state State
 	epoch := sha256.New()
 	for _, g := range shipped {
@@ -71,27 +75,33 @@ func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, er
 	return state, nil
 }
 
-// stands returns the policy and the binding of a guard that is in force, or says
-// what is wrong with it. An altered copy beside a good one does no harm:
-// policies can only refuse more.
+// older puts what was there first before what was added, so that a second copy of
+// a guard does not look like another guard.
+func older(a, b metav1.Object) int {
+	return cmp.Or(a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time), cmp.Compare(a.GetUID(), b.GetUID()))
+}
+
+// stands returns the policy and the binding of a guard that is in force, the first
+// that are as shipped, or says what is wrong with it. An altered copy beside a
+// good one does no harm: policies can only refuse more.
 func (g Guard) stands(policies []admissionregistrationv1.ValidatingAdmissionPolicy, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) (objects []metav1.Object, fault string) {
-	state := "missing"
+	fault = fmt.Sprintf("the policy of guard %s is missing", g.Name)
 	for i := range policies {
 		policy := &policies[i]
 		if policy.Labels[Label] != g.Name {
 			continue
 		}
 		if !equality.Semantic.DeepEqual(policy.Spec, g.Policy.Spec) {
-			state = "altered"
+			fault = fmt.Sprintf("the policy of guard %s is altered", g.Name)
 			continue
 		}
-		binding, fault := g.bound(policy.Name, bindings)
-		if fault == "" {
+		binding, unbound := g.bound(policy.Name, bindings)
+		if unbound == "" {
 			return []metav1.Object{policy, binding}, ""
 		}
-		return nil, fmt.Sprintf("the binding of guard %s is %s: %s", g.Name, fault, remedy)
+		fault = fmt.Sprintf("the binding of guard %s is %s", g.Name, unbound)
 	}
-	return nil, fmt.Sprintf("the policy of guard %s is %s: %s", g.Name, state, remedy)
+	return nil, fault + ": " + remedy
 }
 
 // bound returns the binding of a guard's policy, or says what is wrong with it.

@@ -88,11 +88,15 @@ func awaitingApproval(v view) []Refusal {
 // unguarded (18): nobody can tell who approved a plan if a guard was away since it
 // was shown, however briefly. While one is, gate 19 holds everything.
 func unguarded(v view) []Refusal {
-	if v.Guards.Err != nil || v.Guards.Value.Fault != "" || v.Guards.Value.Epoch == v.shownUnder() {
+	if v.Guards.Err != nil || v.Guards.Value.Fault != "" {
+		return nil
+	}
+	if epoch := v.Guards.Value.Epoch; epoch != "" && epoch == v.shownUnder() {
 		return nil
 	}
 	return ends(v1alpha1.ReasonGuardMissing,
-		"A guard was missing or altered for a while after this plan was shown, so nobody can tell whose word the approval by %s is; to be asked again when the alert comes again: kubectl -n %s delete ar %s",
+		"The guards in force are not those under which people were asked: one was missing, altered or replaced since, so nobody can tell whose word the approval by %s is. "+
+			"The next firing is planned anew, and this one if it is sent again after kubectl -n %s delete ar %s",
 		v.Remediation.Spec.Approval.By, v.Namespace(), v.Remediation.Name)
 }
 

@@ -85,7 +85,6 @@ func TestThePlanStaysShownUnderTheGuardsOfItsAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := sound()
 			askPerson(&f)
-			shownUnder(&f, "first")
 			f.Guards.Value.Epoch = "second"
 			row.given(&f)
 			if got := Judge(f).Guards; got != row.want {
