@@ -93,7 +93,8 @@ var differences = []struct {
 }{
 	{regexp.MustCompile(`v1:sha256:[0-9a-f]{64}`), "DIGEST"}, // it covers uids
 	{regexp.MustCompile(`\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b`), "UID"},
-	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "HASH"}, // of labels, with the namespace
+	{regexp.MustCompile(`\b[0-9a-f]{32}\b`), "GUARDS"}, // of the API server, of which each round may have another
+	{regexp.MustCompile(`\b[0-9a-f]{16}\b`), "HASH"},   // of labels, with the namespace
 	{regexp.MustCompile(`\b(\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(\.\d+)?Z?\b`), "TIME"},
 	{regexp.MustCompile(`\bfor (\d+h)?(\d+m)?\d+s\b`), "for DURATION"},
 }
