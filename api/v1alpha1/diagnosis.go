@@ -16,6 +16,8 @@ const (
 	CauseCrashBadRelease Cause = "CrashBadRelease"
 	// CauseCrashBadConfig: containers crash, or can't be started, for what they were given as configuration, and their log or an event names it.
 	CauseCrashBadConfig Cause = "CrashBadConfig"
+	// CauseCrashDependency: containers crash for want of a service outside their pod, as their log says, and no release is to blame.
+	CauseCrashDependency Cause = "CrashDependency"
 	// CauseOOMKilled: a container is killed for reaching its own memory limit.
 	CauseOOMKilled Cause = "OOMKilled"
 	// CauseImageNotFound: the registry does not have an image.

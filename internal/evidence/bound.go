@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -28,8 +27,11 @@ const (
 	maxNodes       = 100 // a name and a word each
 )
 
-// revisionAnnotation numbers the revisions of a Deployment.
-const revisionAnnotation = "deployment.kubernetes.io/revision"
+// The Deployment controller's numbers of a ReplicaSet: the present one, and those before.
+const (
+	revisionAnnotation = vitals.RevisionAnnotation
+	reusedAnnotation   = vitals.ReusedAnnotation
+)
 
 // bound cuts a snapshot to what fits. What is cut is what says least: pods that
 // are as well as the others, revisions without pods. Candidates that are cut are
@@ -89,16 +91,8 @@ func trouble(p *corev1.Pod) int {
 func byWeight(a, b appsv1.ReplicaSet) int {
 	return cmp.Or(
 		cmp.Compare(min(b.Status.Replicas, 1), min(a.Status.Replicas, 1)),
-		cmp.Compare(revision(&b), revision(&a)),
+		cmp.Compare(vitals.RevisionNumber(&b), vitals.RevisionNumber(&a)),
 	)
-}
-
-func revision(set *appsv1.ReplicaSet) int64 {
-	n, err := strconv.ParseInt(set.Annotations[revisionAnnotation], 10, 64)
-	if err != nil {
-		return 0 // not rolled out by a Deployment
-	}
-	return n
 }
 
 // someEndpoints keeps some of the ready ones and some of the others.

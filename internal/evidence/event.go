@@ -3,11 +3,11 @@ package evidence
 import (
 	"slices"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -39,7 +39,7 @@ func about(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
 }
 
 func newestFirst(events []corev1.Event) []corev1.Event {
-	slices.SortStableFunc(events, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
+	slices.SortStableFunc(events, func(a, b corev1.Event) int { return vitals.LastSeen(&b).Compare(vitals.LastSeen(&a)) })
 	return events
 }
 
@@ -49,6 +49,7 @@ const maxElsewhere = 4
 // told sorts what was said into what is about the target, and what says that
 // others fare alike.
 func (l *look) told(events []corev1.Event) {
+	l.said = events
 	l.snapshot.Events = about(l.snapshot, events)
 	l.snapshot.Elsewhere = elsewhere(l.snapshot, events)
 }
@@ -67,7 +68,7 @@ func elsewhere(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
 	kept := keep(events, func(e *corev1.Event) bool {
 		return e.InvolvedObject.Kind == "Pod" && !ours[e.InvolvedObject.UID] && strings.HasPrefix(e.Message, "Failed to pull image ")
 	})
-	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return lastSeen(&b).Compare(lastSeen(&a)) })
+	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return vitals.LastSeen(&b).Compare(vitals.LastSeen(&a)) })
 	kept = keep(kept, func(e *corev1.Event) bool {
 		owner := e.InvolvedObject.Name
 		if cut := strings.LastIndexByte(owner, '-'); cut > 0 {
@@ -78,16 +79,4 @@ func elsewhere(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
 		return !seen
 	})
 	return first(kept, maxElsewhere)
-}
-
-// lastSeen is when an event was last observed, whichever way its writer says so.
-func lastSeen(e *corev1.Event) time.Time {
-	last := e.LastTimestamp.Time
-	if e.Series != nil && e.Series.LastObservedTime.After(last) {
-		last = e.Series.LastObservedTime.Time
-	}
-	if e.EventTime.After(last) {
-		last = e.EventTime.Time
-	}
-	return last
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/internal/redact"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -118,8 +119,9 @@ func wantedLogs(pods []corev1.Pod) []analysis.Log {
 func failingLogs(pod *corev1.Pod) []analysis.Log {
 	var logs []analysis.Log
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		failed := c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
-		if !failed && (c.Ready || c.RestartCount == 0) {
+		failed := c.State.Terminated != nil && (c.State.Terminated.ExitCode != 0 || c.RestartCount > 0 && vitals.KeepsRunning(pod, c.Name))
+		waits := c.State.Running != nil && !c.Ready // and may say for what
+		if !failed && !waits && (c.Ready || c.RestartCount == 0) {
 			continue
 		}
 		if c.RestartCount > 0 {

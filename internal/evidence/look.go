@@ -25,7 +25,8 @@ const pageSize = 500
 type look struct {
 	*Gatherer
 	snapshot *analysis.Snapshot
-	taken    int64 // of the memory that all gatherings share
+	taken    int64          // of the memory that all gatherings share
+	said     []corev1.Event // warnings of the namespace, which other gatherings read as well: not to be changed
 
 	mu sync.Mutex // guards snapshot.Missing
 }

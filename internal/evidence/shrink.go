@@ -19,6 +19,7 @@ import (
 // manifests, and whatever people put there.
 var keptAnnotations = []string{
 	revisionAnnotation,
+	reusedAnnotation,
 	"kubectl.kubernetes.io/restartedAt",
 	v1alpha1.RestartAnnotation,
 }

@@ -9,9 +9,12 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/atonce"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -36,6 +39,24 @@ func (l *look) deployment(ctx context.Context) {
 	s.ReplicaSets = ownedBy(replicaSets.Items, map[types.UID]bool{d.UID: true})
 	s.Pods = ownedBy(pods.Items, uids(s.ReplicaSets))
 	l.told(events)
+}
+
+// scaledUp reads when the ReplicaSets of a Deployment in trouble were last scaled up from
+// nothing, where one of them is used again: its creation does not say when it was rolled out.
+func (l *look) scaledUp(ctx context.Context) {
+	s := l.snapshot
+	reused := slices.ContainsFunc(s.ReplicaSets, func(set appsv1.ReplicaSet) bool { return set.Annotations[reusedAnnotation] != "" })
+	if len(s.Deployments) != 1 || !reused || !slices.ContainsFunc(s.Pods, func(p corev1.Pod) bool { return trouble(&p) >= 2 }) {
+		return
+	}
+	var list corev1.EventList
+	err := l.reader.List(ctx, &list, client.InNamespace(s.Target.Namespace), client.Limit(pageSize), client.MatchingFieldsSelector{Selector: fields.AndSelectors(
+		fields.OneTermEqualSelector("involvedObject.uid", string(s.Deployments[0].UID)), fields.OneTermEqualSelector("reason", vitals.ScalingReason))})
+	if err != nil {
+		l.unread("when the revisions of "+s.Target.String()+" were rolled out", err, true)
+		return
+	}
+	s.ScaledUp = vitals.ScaledUp(list.Items)
 }
 
 func (l *look) statefulSet(ctx context.Context) {

@@ -33,6 +33,8 @@ type Snapshot struct {
 	DaemonSets []appsv1.DaemonSet `json:"daemonSets,omitempty"`
 	// ReplicaSets of the Deployments, old ones included.
 	ReplicaSets []appsv1.ReplicaSet `json:"replicaSets,omitempty"`
+	// ScaledUp is when ReplicaSets were last scaled up from no pod, by name; read only where one of them is used again.
+	ScaledUp map[string]time.Time `json:"scaledUp,omitempty"`
 	// Revisions of the StatefulSets and DaemonSets, newest first.
 	Revisions []Revision `json:"revisions,omitempty"`
 	// Nodes, where a pod found none to run on: no more than how each is.
@@ -49,6 +51,12 @@ type Snapshot struct {
 	Events []corev1.Event `json:"events,omitempty"`
 	// Elsewhere are warnings about pods of others in the namespace that can't get an image either, one for each owner of pods.
 	Elsewhere []corev1.Event `json:"elsewhere,omitempty"`
+	// Neighbours are other workloads of the namespace whose containers crash, by what is said of their pods.
+	Neighbours []Neighbour `json:"neighbours,omitempty"`
+	// Endpoints are hosts that the logs name, and the templates that name them too.
+	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// Hosts are the nodes on which containers crash, where they could be read.
+	Hosts []Host `json:"hosts,omitempty"`
 	// Changes say who last changed what can break the target. Of a ConfigMap nothing but that is read.
 	Changes []Change `json:"changes,omitempty"`
 	// Logs of containers that failed.
@@ -77,6 +85,40 @@ type Node struct {
 	Name string `json:"name"`
 	// Code says how it is.
 	Code NodeCode `json:"code"`
+}
+
+// Neighbour is another workload of the namespace whose containers crash. What began at
+// the same time elsewhere speaks against a cause of one's own.
+type Neighbour struct {
+	// Name of the workload, as kind/name.
+	Name string `json:"name"`
+	// Node on which the pod runs that is spoken of; empty: not known.
+	Node string `json:"node,omitempty"`
+	// Since when its container is backed off.
+	Since time.Time `json:"since"`
+	// Changed is when its pods' template was first rolled out; zero: not known.
+	Changed time.Time `json:"changed,omitzero"`
+	// Lines are the last ones that its container wrote before it ended, redacted.
+	Lines []string `json:"lines,omitempty"`
+}
+
+// Endpoint is a host that a failing container's log names. The values that name it in a
+// template stay out of the snapshot.
+type Endpoint struct {
+	// Host as the log has it.
+	Host string `json:"host"`
+	// Templates are the ReplicaSets or ControllerRevisions whose containers are given the host, by name.
+	Templates []string `json:"templates,omitempty"`
+}
+
+// Host is a node on which containers crash.
+type Host struct {
+	// Name of the node.
+	Name string `json:"name"`
+	// Code says how it is.
+	Code NodeCode `json:"code"`
+	// Since when it is ready, or is not.
+	Since time.Time `json:"since"`
 }
 
 // Machine is what is kept of a node that is the target. Of what runs there and of

@@ -38,7 +38,7 @@ func badConfig(sc *scene, w *workload) *Finding {
 func badReference(sc *scene, w *workload) *Finding {
 	all := slices.Concat(filter(w.failures, failure.loops), sc.unstarted(w))
 	o, known := findOnset(sc, w, revisionsOf(all))
-	if !known || !onlyConfig(&o.good.template.Spec, &o.bad.template.Spec) {
+	if !known || !onlyConfig(&o.good.template.Spec, &o.bad.template.Spec) || sc.acquits(w, o, all) != "" {
 		return nil
 	}
 	changed := changedConfig(&o.good.template.Spec, &o.bad.template.Spec)
@@ -97,7 +97,7 @@ func changedBefore(w *workload, f failure, change analysis.Change) bool {
 		return false
 	}
 	current, known := w.current()
-	return !known || len(w.revisions) == 1 || !current.created.After(change.At) || len(differ(w.revisions[1], current)) == 0
+	return !known || len(w.revisions) == 1 || !current.came.Earliest.After(change.At) || len(differ(w.revisions[1], current)) == 0
 }
 
 // backedOffBefore reports whether a container was in its loop already before a

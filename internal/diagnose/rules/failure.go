@@ -8,15 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-)
 
-// When a container that crashed counts as recovered: it is ready, and has run
-// half as long again as the time before, but at least leastRun and no longer
-// than mostRun. A container that always dies in its third minute has not
-// recovered in its first.
-const (
-	leastRun = 30 * time.Second
-	mostRun  = 5 * time.Minute
+	"github.com/kubernaut/kubernaut/internal/vitals"
 )
 
 // loopCrashes is how many crashes make a loop; two, as for the alerts that
@@ -39,7 +32,8 @@ type failure struct {
 	container string
 	revision  int64 // of its pod; 0: not known
 	state     state
-	crashes   int32
+	crashes   int32                            // in its pod's life
+	recent    int32                            // of them, those of the present trouble
 	last      *corev1.ContainerStateTerminated // how it last ended; nil: it never began
 	ran       time.Duration                    // since its last start, where it runs
 	remaining time.Duration                    // until an unsettled one counts as recovered
@@ -49,28 +43,28 @@ type failure struct {
 func failuresOf(p *corev1.Pod, revision int64, now time.Time) []failure {
 	var all []failure
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if f, failed := failureOf(&c, now); failed {
-			f.pod, f.revision = p, revision
+		if f, failed := failureOf(p, &c, now); failed {
+			f.revision = revision
 			all = append(all, f)
 		}
 	}
 	return all
 }
 
-func failureOf(c *corev1.ContainerStatus, now time.Time) (failure, bool) {
-	f := failure{container: c.Name, crashes: c.RestartCount, last: c.LastTerminationState.Terminated}
+func failureOf(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) (failure, bool) {
+	f := failure{pod: p, container: c.Name, crashes: c.RestartCount, recent: vitals.Crashes(c), last: c.LastTerminationState.Terminated}
 	switch {
 	case c.State.Terminated != nil:
 		f.last, f.crashes = c.State.Terminated, c.RestartCount+1
-		return f, c.State.Terminated.ExitCode != 0
+		return f, vitals.Crashing(p, c, now)
 	case c.State.Waiting != nil:
 		f.crashes = c.RestartCount + 1
-		return f, c.State.Waiting.Reason == "CrashLoopBackOff" || c.State.Waiting.Reason == "RunContainerError"
+		return f, vitals.Crashing(p, c, now)
 	case c.State.Running == nil || c.RestartCount == 0 || f.last == nil:
 		return f, false
 	}
 	f.ran = max(now.Sub(c.State.Running.StartedAt.Time), 0)
-	f.remaining = settling(f.last) - f.ran
+	f.remaining = vitals.Settling(f.last) - f.ran
 	switch {
 	case f.remaining > 0:
 		f.state = unsettled
@@ -82,16 +76,10 @@ func failureOf(c *corev1.ContainerStatus, now time.Time) (failure, bool) {
 	return f, true
 }
 
-// settling is how long a container has to run to count as recovered.
-func settling(last *corev1.ContainerStateTerminated) time.Duration {
-	ran := last.FinishedAt.Sub(last.StartedAt.Time)
-	return min(max(ran+ran/2, leastRun), mostRun)
-}
-
 // loops reports whether the container is in a crash loop: also in the moment in
 // which it runs, for it fell over twice and has not yet stood for long.
 func (f failure) loops() bool {
-	return f.crashes >= loopCrashes && (f.state == crashing || f.state == unsettled)
+	return f.recent >= loopCrashes && (f.state == crashing || f.state == unsettled)
 }
 
 // outOfMemory reports whether the kernel killed it for reaching its own limit.

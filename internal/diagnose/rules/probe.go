@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,19 +96,6 @@ func probesOf(c *corev1.Container) map[string]*corev1.Probe {
 	return map[string]*corev1.Probe{"Readiness": c.ReadinessProbe, "Liveness": c.LivenessProbe, "Startup": c.StartupProbe}
 }
 
-// slowestProbe is the longest time between two askings of a probe.
-func slowestProbe(template *corev1.PodTemplateSpec) time.Duration {
-	var slowest int32
-	for i := range template.Spec.Containers {
-		for _, p := range probesOf(&template.Spec.Containers[i]) {
-			if p != nil {
-				slowest = max(slowest, cmp.Or(p.PeriodSeconds, 10)) // the API server's default
-			}
-		}
-	}
-	return time.Duration(slowest) * time.Second
-}
-
 // portOf returns the port a probe asks at, by number.
 func portOf(c *corev1.Container, p *corev1.Probe) (int32, bool) {
 	var port intstr.IntOrString
@@ -195,7 +181,7 @@ func programs(spec *corev1.PodSpec) corev1.PodSpec {
 // before a revision came: the port may stand in it.
 func (sc *scene) rewritten(o onset) bool {
 	return slices.ContainsFunc(sc.Changes, func(c analysis.Change) bool {
-		return c.Object.Kind == "ConfigMap" && c.At.After(o.bad.created.Add(-recentChange))
+		return c.Object.Kind == "ConfigMap" && c.At.After(o.bad.came.Earliest.Add(-recentChange))
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// hopeless is how many crashes without a known cause it takes before a person is
+	// hopeless is how many recent crashes without a known cause it takes before a person is
 	// called: until then a container may still recover by itself, as one does that
 	// started before what it needs.
 	hopeless = 3
@@ -79,6 +79,9 @@ func (sc *scene) undecided(v vitals.Vitals, moving []failure) Finding {
 			worst.container, times(worst.crashes), worst.ended(), worst.now())
 		f.Evidence = append(f.Evidence, crashEvidence(sc, moving)...)
 	}
+	for _, w := range sc.workloads {
+		f.Message += sc.unblamed(w)
+	}
 	f.Again = sc.again(moving)
 	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 	return f
@@ -114,10 +117,22 @@ func (sc *scene) again(moving []failure) time.Duration {
 	if len(moving) > 0 {
 		return mayRecover(moving)
 	}
-	if slices.ContainsFunc(sc.workloads, underWay) || slices.ContainsFunc(sc.workloads, sc.young) {
-		return nextLook
+	for _, w := range sc.workloads {
+		if underWay(w) || sc.young(w) || betweenStates(w) {
+			return nextLook
+		}
 	}
 	return 0
+}
+
+// betweenStates reports whether a container has ended and is about to be restarted: in
+// a moment it shows more.
+func betweenStates(w *workload) bool {
+	return slices.ContainsFunc(w.pods, func(p *corev1.Pod) bool {
+		return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
+			return c.State.Terminated != nil && vitals.KeepsRunning(p, c.Name)
+		})
+	})
 }
 
 // young reports whether a pod that is not ready is so new that it may only be on its way.
@@ -132,7 +147,7 @@ func (sc *scene) young(w *workload) bool {
 func mayRecover(moving []failure) time.Duration {
 	soonest := nextLook
 	for _, f := range moving {
-		if f.crashes >= hopeless || f.state == unready {
+		if f.recent >= hopeless || f.state == unready {
 			return 0
 		}
 		if f.state == unsettled {

@@ -6,35 +6,29 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
-const (
-	// troubleBefore is how long before a release a warning about the revision
-	// before it says that it was ill already: the kubelet repeats its own at least
-	// that often.
-	troubleBefore = 10 * time.Minute
-	// provenBy is how long a revision must have run without a warning, where nothing
-	// better says that it was well.
-	provenBy = 20 * time.Second
-)
-
-// onset is where a workload's crashes begin.
+// onset is the release with which a workload's trouble begins.
 type onset struct {
-	bad    revision // the oldest that crashes
+	bad    revision // the oldest that fails
 	good   revision // the newest before it that was healthy
 	proof  string   // how that is known
 	weight int      // of the proof, in points of confidence
 }
 
+// usualDelay is how long after a release the trouble that it causes begins at the
+// latest, beside the time that a container runs before it crashes: images are pulled and
+// pods placed before. It is the time that Kubernetes gives a rollout to make progress.
+const usualDelay = 10 * time.Minute
+
 // badRelease finds containers that crash since a new revision, where the one
-// before was healthy and is not the same.
+// before was healthy and is not the same, and nothing else explains the crashes.
 func badRelease(sc *scene, w *workload) *Finding {
 	loops := filter(w.failures, failure.loops)
 	o, known := findOnset(sc, w, revisionsOf(loops))
@@ -44,6 +38,9 @@ func badRelease(sc *scene, w *workload) *Finding {
 	differences := differ(o.good, o.bad)
 	if len(differences) == 0 {
 		return nil // the same again, a restart for instance: going back to it would change nothing
+	}
+	if sc.acquits(w, o, loops) != "" {
+		return nil
 	}
 	worst := loudest(loops)
 	f := &Finding{
@@ -63,6 +60,28 @@ func badRelease(sc *scene, w *workload) *Finding {
 	return f
 }
 
+// unblamed says why a release that comes to mind is not what crashes are put down to; empty:
+// there is none, or it is.
+func (sc *scene) unblamed(w *workload) string {
+	loops := filter(w.failures, failure.loops)
+	current, known := w.current()
+	if len(loops) == 0 || !known || len(w.revisions) < 2 || !revisionsOf(loops)[current.number] {
+		return ""
+	}
+	o, suspected := findOnset(sc, w, revisionsOf(loops))
+	if suspected {
+		if why := sc.acquits(w, o, loops); why != "" {
+			return fmt.Sprintf("; revision %d, rolled out %s, is not gone back from: %s", o.bad.number, when(o.bad.came), why)
+		}
+		return ""
+	}
+	began := sc.began(w, onset{bad: current}, revisionsOf(loops))
+	if follows(began, onset{bad: current}, w) {
+		return ""
+	}
+	return fmt.Sprintf("; they began %s, and revision %d was rolled out %s", when(began), current.number, when(current.came))
+}
+
 // revisionsOf returns the revisions whose containers failed.
 func revisionsOf(failures []failure) map[int64]bool {
 	ill := map[int64]bool{}
@@ -73,7 +92,8 @@ func revisionsOf(failures []failure) map[int64]bool {
 }
 
 // findOnset finds the revision with which the trouble began. The current one
-// must be among those that are ill, or going back would cure nothing.
+// must be among those that are ill, or going back would cure nothing; and the
+// trouble must follow the release closely: one that comes weeks later has another cause.
 func findOnset(sc *scene, w *workload, ill map[int64]bool) (onset, bool) {
 	current, ok := w.current()
 	if !ok || !ill[current.number] {
@@ -85,7 +105,44 @@ func findOnset(sc *scene, w *workload, ill map[int64]bool) (onset, bool) {
 			o.bad = r
 		}
 	}
-	return lastGood(sc, w, o)
+	o, known := lastGood(sc, w, o)
+	return o, known && follows(sc.began(w, o, ill), o, w)
+}
+
+// began is when the trouble of the pods of some revisions began. While the rollout has
+// not come to its end once, the trouble may have been there from its beginning: pods
+// that failed before may have been replaced.
+func (sc *scene) began(w *workload, o onset, ill map[int64]bool) vitals.Span {
+	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return !ill[w.revisionOf[p]] })
+	began := vitals.Onset(pods, sc.Events, sc.TakenAt)
+	if !began.IsZero() && sc.rollsOut(w, o) && o.bad.came.Earliest.Before(began.Earliest) {
+		began.Earliest = o.bad.came.Earliest
+	}
+	return began
+}
+
+// rollsOut reports whether the rollout of a revision has not come to its end yet.
+func (sc *scene) rollsOut(w *workload, o onset) bool {
+	return o.good.ready > 0 || w.deployment != nil && !vitals.Complete(w.deployment)
+}
+
+// follows reports whether trouble that began at a time may be the doing of a release:
+// not before it, and closely after it. What is uncertain about either speaks for that.
+func follows(began vitals.Span, o onset, w *workload) bool {
+	if began.IsZero() {
+		return false
+	}
+	slack, ran := 2*time.Second, time.Duration(0)
+	if w.deployment != nil {
+		slack += vitals.Reach(w.deployment)
+	}
+	for _, f := range w.failures {
+		if f.last != nil && !f.last.StartedAt.IsZero() {
+			ran = max(ran, min(f.last.FinishedAt.Sub(f.last.StartedAt.Time), vitals.SteadyRun))
+		}
+	}
+	came := o.bad.came
+	return !began.Latest.Before(came.Earliest.Add(-slack)) && !began.Earliest.After(came.Latest.Add(usualDelay+ran))
 }
 
 // lastGood completes an onset with the newest revision before the bad one that
@@ -102,93 +159,23 @@ func lastGood(sc *scene, w *workload, o onset) (onset, bool) {
 		return onset{}, false // never healthy, or too long ago, or of a kind that does not remember
 	}
 	o.good = older[0]
-	o.proof, o.weight = wasHealthy(sc, w, o.good, o.bad)
+	proof := sc.handover(w, o.good, o.bad).WasHealthy()
+	o.proof, o.weight = proof.Says, proof.Weight
 	return o, o.weight > 0
 }
 
-// wasHealthy tells whether a revision whose pods are gone was healthy when the
-// next one came, and how that is known. No weight: it was not, or nobody knows.
-func wasHealthy(sc *scene, w *workload, r, next revision) (string, int) {
-	came := next.created
-	if !came.After(r.created) {
-		return "", 0 // the next one is older, brought back: when, its ReplicaSet does not say
+// handover is the change from one revision of a Deployment to the next, as it is judged.
+func (sc *scene) handover(w *workload, r, next revision) vitals.Handover {
+	return vitals.Handover{
+		Deployment: w.deployment, Before: r.set, Began: r.came, Came: next.came,
+		Events: sc.Events, Unread: sc.details() > 0, Now: sc.TakenAt,
 	}
-	if p := condition(w.deployment, appsv1.DeploymentProgressing); p.Status == corev1.ConditionTrue && !p.LastTransitionTime.Time.Before(came) {
-		return "", 0 // the rollout before ran into its deadline
-	}
-	if sc.warned(r, came.Add(-troubleBefore), sc.TakenAt) != nil {
-		return "", 0
-	}
-	switch served, known := wasAvailable(w.deployment, r.created, came); {
-	case known && served:
-		return "was available until then", 20
-	case known:
-		return "", 0
-	}
-	if ran := came.Sub(r.created); ran >= provenBy && sc.details() == 0 && !sc.troubled(r, came) {
-		return fmt.Sprintf("ran for %s without a crash", ran.Round(time.Second)), 10
-	}
-	return "", 0
-}
-
-// wasAvailable tells whether a Deployment was available when a revision came, and
-// thanks to the one before it, where its condition knows: one that may lose all of
-// its pods is always available, and one whose condition changed since may have
-// changed before.
-func wasAvailable(d *appsv1.Deployment, began, came time.Time) (served, known bool) {
-	if !availabilityMeansPods(d) {
-		return false, false
-	}
-	for _, c := range d.Status.Conditions {
-		if c.Type != appsv1.DeploymentAvailable {
-			continue
-		}
-		lost := c.Status != corev1.ConditionTrue
-		before := c.LastTransitionTime.Time.Before(came.Add(-lossAhead(d))) || c.LastTransitionTime.Time.Before(began.Add(lossAfter))
-		switch {
-		case !lost && !c.LastTransitionTime.After(came):
-			return true, true
-		case lost && before:
-			return false, true
-		case lost && c.LastTransitionTime.Time.Before(came.Add(lossAfter)):
-			return true, true
-		}
-	}
-	return false, false
-}
-
-// lossAfter is how soon after a release the loss of availability is the
-// release's doing, and not one of several.
-const lossAfter = 15 * time.Second
-
-// lossAhead is how long before the new ReplicaSet appears the old pods may have
-// gone: with the strategy Recreate they go first.
-func lossAhead(d *appsv1.Deployment) time.Duration {
-	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
-		return time.Minute
-	}
-	return 0
-}
-
-// availabilityMeansPods reports whether Available says that at least one pod was
-// available.
-func availabilityMeansPods(d *appsv1.Deployment) bool {
-	replicas := 1
-	if d.Spec.Replicas != nil {
-		replicas = int(*d.Spec.Replicas)
-	}
-	rolling := d.Spec.Strategy.RollingUpdate
-	if rolling == nil || rolling.MaxUnavailable == nil {
-		return replicas > 0
-	}
-	unavailable, err := intstr.GetScaledValueFromIntOrPercent(rolling.MaxUnavailable, replicas, false)
-	return err == nil && replicas-unavailable > 0
 }
 
 func releaseEvidence(sc *scene, w *workload, o onset, differences []string) []v1alpha1.Evidence {
 	bad, good := o.bad.keeper, o.good.keeper
 	all := []v1alpha1.Evidence{
-		says(v1alpha1.EvidenceObject, bad, "revision %d is there since %s", o.bad.number, o.bad.created.UTC().Format(time.RFC3339)),
+		says(v1alpha1.EvidenceObject, bad, "revision %d was rolled out %s", o.bad.number, when(o.bad.came)),
 		says(v1alpha1.EvidenceObject, bad, "it differs from revision %d: %s", o.good.number, strings.Join(differences, "; ")),
 		says(v1alpha1.EvidenceObject, good, "revision %d %s", o.good.number, o.proof),
 	}
@@ -196,6 +183,14 @@ func releaseEvidence(sc *scene, w *workload, o onset, differences []string) []v1
 		all = append(all, says(v1alpha1.EvidenceObject, w.ref.ObjectReference, "its template was last written by %s at %s", c.By, c.At.UTC().Format(time.RFC3339)))
 	}
 	return all
+}
+
+// when says at what time something was, as far as it is known.
+func when(span vitals.Span) string {
+	if span.Latest.Equal(span.Earliest) {
+		return "at " + span.Latest.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("between %s and %s", span.Earliest.UTC().Format(time.RFC3339), span.Latest.UTC().Format(time.RFC3339))
 }
 
 // differ says what changed between the pods of two revisions, what breaks most

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 )
 
 // rolloutStuck finds a rollout that passed its progress deadline. What holds it
@@ -44,10 +45,36 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		return f
 	}
+	unwell := sc.unwell(w, current.number)
+	if why := sc.acquits(w, o, unwell); why != "" {
+		if c, complains := sc.complaint(unwell); complains {
+			f.Message += fmt.Sprintf("; they can't use %s: %s", c.Name(), c.Line)
+		}
+		f.Message += fmt.Sprintf("; revision %d is not gone back from: %s", current.number, why)
+		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+		return f
+	}
 	f.Confidence = percent(60 + o.weight - 10*sc.details())
 	f.Message += fmt.Sprintf("; revision %d %s", o.good.number, o.proof)
 	f.Remedies = []v1alpha1.Remedy{undo(o.good)}
 	return f
+}
+
+// unwell returns the containers of a revision that are not ready, whether they crashed or
+// run all the time.
+func (sc *scene) unwell(w *workload, number int64) []failure {
+	var all []failure
+	for _, p := range w.pods {
+		if w.revisionOf[p] != number || vitals.Ready(p) {
+			continue
+		}
+		for i := range p.Status.ContainerStatuses {
+			if c := &p.Status.ContainerStatuses[i]; !c.Ready {
+				all = append(all, failure{pod: p, container: c.Name, revision: number, last: c.LastTerminationState.Terminated})
+			}
+		}
+	}
+	return all
 }
 
 // ranAny reports whether a program of a revision ran, or could not for its own

@@ -47,7 +47,7 @@ func (f Finding) ref() Ref { return Ref{Code: f.Code, Object: f.Object} }
 type rule func(*scene, *workload) *Finding
 
 var workloadRules = []rule{
-	badRelease, oomKilled, badConfig, imageNotFound, imageDenied, probeWrongPort,
+	badRelease, crashDependency, oomKilled, badConfig, imageNotFound, imageDenied, probeWrongPort,
 	untoleratedTaint, insufficientCPU, insufficientMemory, rolloutStuck,
 }
 

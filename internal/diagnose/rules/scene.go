@@ -3,9 +3,7 @@ package rules
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,8 +16,6 @@ import (
 	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
-
-const revisionAnnotation = "deployment.kubernetes.io/revision"
 
 // scene is a snapshot, read: who owns which pod, and which of them fail.
 type scene struct {
@@ -54,9 +50,10 @@ type revision struct {
 	number   int64
 	keeper   v1alpha1.ObjectReference // the object that keeps its template
 	template *corev1.PodTemplateSpec
-	created  time.Time
-	ready    int32 // pods of it
-	current  bool  // it is the one that is asked for
+	set      *appsv1.ReplicaSet // that keeps it, of a Deployment; nil for other kinds
+	came     vitals.Span        // when it was rolled out, the last time
+	ready    int32              // pods of it
+	current  bool               // it is the one that is asked for
 }
 
 func newScene(a v1alpha1.Alert, s *analysis.Snapshot) *scene {
@@ -118,20 +115,26 @@ func (sc *scene) ofDeployment(d *appsv1.Deployment) *workload {
 		seen: d.Status.ObservedGeneration >= d.Generation, wanted: wanted(d),
 		updated: d.Status.UpdatedReplicas, ready: d.Status.ReadyReplicas, total: d.Status.Replicas,
 	}
-	owners := map[types.UID]int64{}
+	rollouts := vitals.Rollouts{Deployment: d, Pods: sc.Pods, ScaledUp: sc.ScaledUp, Now: sc.TakenAt}
+	if change := sc.changed(w.ref.ObjectReference); change != nil {
+		rollouts.Changed = change.At
+	}
 	for i := range sc.ReplicaSets {
-		set := &sc.ReplicaSets[i]
-		if !metav1.IsControlledBy(set, d) {
-			continue
+		if metav1.IsControlledBy(&sc.ReplicaSets[i], d) {
+			rollouts.Sets = append(rollouts.Sets, sc.ReplicaSets[i])
 		}
-		number, err := strconv.ParseInt(set.Annotations[revisionAnnotation], 10, 64)
-		if err != nil {
+	}
+	owners := map[types.UID]int64{}
+	for i := range rollouts.Sets {
+		set := &rollouts.Sets[i]
+		number := vitals.RevisionNumber(set)
+		if number == 0 {
 			continue // the controller has not numbered it yet
 		}
 		w.revisions = append(w.revisions, revision{
 			number: number, keeper: sc.ref(set, "apps/v1", "ReplicaSet").ObjectReference, template: &set.Spec.Template,
-			created: set.CreationTimestamp.Time, ready: set.Status.ReadyReplicas,
-			current: set.Annotations[revisionAnnotation] == d.Annotations[revisionAnnotation],
+			set: set, came: rollouts.When(set), ready: set.Status.ReadyReplicas,
+			current: set.Annotations[vitals.RevisionAnnotation] == d.Annotations[vitals.RevisionAnnotation],
 		})
 		owners[set.UID] = number
 	}
@@ -175,7 +178,7 @@ func (sc *scene) owning(obj metav1.Object, kind string, template *corev1.PodTemp
 			continue
 		}
 		keeper := v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "ControllerRevision", Namespace: obj.GetNamespace(), Name: kept.Name}
-		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, created: kept.CreatedAt})
+		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, came: sc.keptSince(obj, kept)})
 	}
 	slices.SortFunc(w.revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
 	if len(w.revisions) > 0 {
@@ -183,6 +186,19 @@ func (sc *scene) owning(obj metav1.Object, kind string, template *corev1.PodTemp
 	}
 	sc.take(w, map[types.UID]int64{obj.GetUID(): 0}, w.labelled)
 	return w
+}
+
+// keptSince is when a revision of a StatefulSet or DaemonSet was rolled out. One that is
+// returned to keeps its object and gets a new number: then it came after those that have
+// lower numbers, and before its oldest pod.
+func (sc *scene) keptSince(owner metav1.Object, kept *analysis.Revision) vitals.Span {
+	came := vitals.Moment(kept.CreatedAt)
+	for i := range sc.Revisions {
+		if other := &sc.Revisions[i]; other.Owner == owner.GetUID() && other.Number < kept.Number && other.CreatedAt.After(came.Earliest) {
+			came = vitals.Span{Earliest: other.CreatedAt, Latest: sc.TakenAt}
+		}
+	}
+	return came
 }
 
 // labelled returns the revision that a pod of a StatefulSet or DaemonSet says it
@@ -252,55 +268,6 @@ func (w *workload) current() (revision, bool) {
 // before returns the revisions older than a number, newest first.
 func (w *workload) before(number int64) []revision {
 	return slices.DeleteFunc(slices.Clone(w.revisions), func(r revision) bool { return r.number >= number })
-}
-
-// warned returns the last warning that a container of a revision's pods is
-// backed off, seen within a time.
-func (sc *scene) warned(r revision, from, until time.Time) *corev1.Event {
-	for i := range sc.Events {
-		e := &sc.Events[i]
-		at := e.LastTimestamp.Time
-		if e.InvolvedObject.Kind == "Pod" && e.Reason == "BackOff" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) &&
-			!at.Before(from) && !at.After(until) {
-			return e
-		}
-	}
-	return nil
-}
-
-// troubled reports whether a pod of a revision was said to be unwell, not ready for
-// instance or not even begun, for longer than a start takes, before the next
-// revision came.
-func (sc *scene) troubled(r revision, came time.Time) bool {
-	return slices.ContainsFunc(sc.Events, func(e corev1.Event) bool {
-		return e.InvolvedObject.Kind == "Pod" && isPodOf(e.InvolvedObject.Name, r.keeper.Name) &&
-			e.LastTimestamp.After(r.created.Add(provenBy)) && !ending(&e, r, came)
-	})
-}
-
-// ending reports whether a warning about a pod is how it ended: nobody listens any
-// more, and the kubelet still asks. What it said of the start as well stands in the
-// same event; then they must be too few for a probe that failed all the time.
-func ending(e *corev1.Event, r revision, came time.Time) bool {
-	first, last := e.FirstTimestamp.Time, e.LastTimestamp.Time
-	switch {
-	case first.IsZero() || last.Before(came):
-		return false
-	case !first.Before(came):
-		return true
-	}
-	failed := time.Duration(e.Count) * slowestProbe(r.template)
-	return e.Reason == "Unhealthy" && e.Count < toldEach && failed < last.Sub(first)/2
-}
-
-// toldEach is how many events about one pod the kubelet tells before it leaves some
-// out: the burst of client-go's event recorder.
-const toldEach = 25
-
-// isPodOf reports whether a pod has the name its ReplicaSet would give it.
-func isPodOf(pod, replicaSet string) bool {
-	suffix, ok := strings.CutPrefix(pod, replicaSet+"-")
-	return ok && !strings.Contains(suffix, "-")
 }
 
 // essential returns what could not be read and may be the cause of everything.

@@ -1,0 +1,81 @@
+package dependency_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kubernaut/kubernaut/internal/dependency"
+)
+
+func TestFind(t *testing.T) {
+	rows := map[string]struct {
+		lines    string
+		endpoint string // "-": it complains of no dependency; "?": of one that it does not name
+	}{
+		"a refused TCP connection in Go":             {lines: "fatal: dial tcp 10.20.0.9:5432: connect: connection refused", endpoint: "10.20.0.9:5432"},
+		"a host that Go does not find":               {lines: "panic: dial tcp: lookup orders-db.shop.svc on 10.96.0.10:53: no such host\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:12 +0x1d", endpoint: "orders-db.shop.svc"},
+		"the far end of a connection that was reset": {lines: "error: read tcp 10.1.0.5:41234->10.2.0.9:6379: read: connection reset by peer", endpoint: "10.2.0.9:6379"},
+		"Node.js refused":                            {lines: "Error: connect ECONNREFUSED 10.0.0.1:5432\n    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1611:16)", endpoint: "10.0.0.1:5432"},
+		"Node.js without a name":                     {lines: "Error: getaddrinfo ENOTFOUND ledger-db", endpoint: "ledger-db"},
+		"libpq refused":                              {lines: "Traceback (most recent call last):\n  File \"/app/main.py\", line 3, in <module>\n    main()\npsycopg2.OperationalError: connection to server at \"ledger-db\" (10.4.1.9), port 5432 failed: Connection refused\n\tIs the server running on that host and accepting TCP/IP connections?", endpoint: "ledger-db:5432"},
+		"PostgreSQL refuses the password":            {lines: "FATAL: password authentication failed for user \"orders\"", endpoint: "?"},
+		"MySQL refuses the user":                     {lines: "2026-03-01 ERROR Access denied for user 'shop'@'10.1.2.3' (using password: YES)", endpoint: "10.1.2.3"},
+		"Java names the root cause last":             {lines: "org.springframework.beans.factory.BeanCreationException: Error creating bean\nCaused by: java.net.ConnectException: Connection refused (Connection refused) ledger:9092\n\tat java.net.Socket.connect(Socket.java:606)\n\t... 23 more", endpoint: "ledger:9092"},
+		"Java without a name":                        {lines: "Caused by: java.net.UnknownHostException: ledger-db", endpoint: "ledger-db"},
+		"a generic last line after the reason":       {lines: "error: connecting to redis://:[redacted]@cache:6379/0: i/o timeout\nfatal: startup failed\nexiting", endpoint: "cache:6379"},
+		"retries that were warnings, then the end":   {lines: "WARN could not connect to broker kafka-0.kafka:9092, retry 5\nWARN could not connect to broker kafka-0.kafka:9092, retry 6\nERROR giving up after 6 attempts", endpoint: "kafka-0.kafka:9092"},
+		"a database that starts":                     {lines: "FATAL: the database system is starting up", endpoint: "?"},
+		"too many clients":                           {lines: "pq: sorry, too many clients already", endpoint: "?"},
+		"gRPC":                                       {lines: "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 10.9.9.9:50051: connect: connection refused\"", endpoint: "10.9.9.9:50051"},
+		"an HTTP service that can't serve":           {lines: "ERROR: GET https://auth.shop.svc/keys: 503 Service Unavailable", endpoint: "auth.shop.svc"},
+		"MongoDB":                                    {lines: "MongoServerSelectionError: connect ECONNREFUSED 10.3.3.3:27017", endpoint: "10.3.3.3:27017"},
+
+		"a flag that is not defined":                              {lines: "fatal: flag --cache is not defined", endpoint: "-"},
+		"a variable that is not set":                              {lines: "error: configuration: PAYMENT_URL is not set", endpoint: "-"},
+		"telemetry that refused, and a panic of another kind":     {lines: "error: exporting spans: dial tcp 10.7.7.7:4317: connect: connection refused\npanic: runtime error: invalid memory address or nil pointer dereference\ngoroutine 1 [running]:", endpoint: "-"},
+		"a warning about a service, and a panic in its own words": {lines: "warn: cache redis:6379: connection refused, going on without\npanic: no ledger", endpoint: "-"},
+		"a port of its own that is taken":                         {lines: "listen tcp :8080: bind: address already in use", endpoint: "-"},
+		"its own sidecar":                                         {lines: "error: dial tcp 127.0.0.1:15000: connect: connection refused", endpoint: "-"},
+		"its own sidecar over IPv6":                               {lines: "error: dial tcp [::1]:15000: connect: connection refused", endpoint: "-"},
+		"a Python error of its own":                               {lines: "Traceback (most recent call last):\nKeyError: 'DATABASE_URL'", endpoint: "-"},
+		"nothing at all":                                          {lines: "", endpoint: "-"},
+		"words without an error":                                  {lines: "nothing to do, bye", endpoint: "-"},
+		"a file that is not there":                                {lines: "error: open /config/orders.yaml: no such file or directory", endpoint: "-"},
+		"a parser":                                                {lines: "error: parsing /settings/mode: no mode", endpoint: "-"},
+		"a service it complained of long before its last errors":  {lines: "error: dial tcp 10.20.0.9:5432: connect: connection refused\n" + strings.Repeat("error: job rejected\n", 8), endpoint: "-"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			got, found := dependency.Find(strings.Split(row.lines, "\n"))
+			want := row.endpoint
+			switch {
+			case want == "-" && found:
+				t.Errorf("complains of %q by %q, want of none", got.Endpoint, got.Line)
+			case want != "-" && !found:
+				t.Error("complains of no dependency")
+			case found && want == "?" && got.Endpoint != "":
+				t.Errorf("names %q, want none", got.Endpoint)
+			case found && want != "?" && got.Endpoint != want:
+				t.Errorf("names %q, want %q", got.Endpoint, want)
+			}
+		})
+	}
+}
+
+func TestHost(t *testing.T) {
+	for endpoint, want := range map[string]string{"ledger-db:5432": "ledger-db", "10.0.0.1:80": "10.0.0.1", "[fd00::1]:80": "fd00::1", "ledger-db": "ledger-db", "": ""} {
+		if got := (dependency.Complaint{Endpoint: endpoint}).Host(); got != want {
+			t.Errorf("host of %q is %q, want %q", endpoint, got, want)
+		}
+	}
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("fatal: dial tcp 10.20.0.9:5432: connect: connection refused")
+	f.Fuzz(func(t *testing.T, text string) {
+		lines := strings.Split(text, "\n")
+		if got, found := dependency.Find(lines); found && !strings.Contains(text, got.Line) {
+			t.Errorf("the line %q is not in the text", got.Line)
+		}
+	})
+}

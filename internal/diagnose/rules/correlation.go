@@ -1,0 +1,211 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/dependency"
+	"github.com/kubernaut/kubernaut/internal/vitals"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
+)
+
+const (
+	// sameMinutes is how near to each other troubles must have begun to have one cause.
+	sameMinutes = 5 * time.Minute
+	// crowd is how many workloads that fail on one node speak against that node.
+	crowd = 2
+)
+
+// acquits says why a release is not to blame for crashes that follow it; empty: it may
+// well be. What is looked at, in this order: pods of it that serve, what failed on the
+// same node, others that lack the same dependency, and what the program itself said
+// before it ended.
+func (sc *scene) acquits(w *workload, o onset, loops []failure) string {
+	if pod := sc.servesSteadily(w, o.bad); pod != "" {
+		return fmt.Sprintf("pod %s of the same revision has been ready for over %s", pod, steadily)
+	}
+	began := sc.began(w, o, revisionsOf(loops))
+	if why := sc.nodeTrouble(loops, o, began); why != "" {
+		return why
+	}
+	c, complains := sc.complaint(loops)
+	if !complains {
+		return ""
+	}
+	if alike := sc.alike(c, began); len(alike) > 0 {
+		return "others, which were not changed, can't use it either"
+	}
+	switch {
+	case o.good.ready > 0: // it gets along with the dependency as it is
+		return ""
+	case sc.touches(o, c):
+		return ""
+	}
+	return fmt.Sprintf("no pod of revision %d is left that could show it, and what changed (%s) has nothing to do with it", o.good.number, differ(o.good, o.bad)[0])
+}
+
+// steadily is how long a pod must have been ready for its revision to be one that runs.
+const steadily = usualDelay
+
+// servesSteadily names a pod of a revision that has been ready for long, and did not
+// crash lately.
+func (sc *scene) servesSteadily(w *workload, r revision) string {
+	for _, p := range w.pods {
+		if w.revisionOf[p] == r.number && vitals.Ready(p) && sc.TakenAt.Sub(vitals.ReadySince(p)) >= steadily {
+			return p.Name
+		}
+	}
+	return ""
+}
+
+// nodeTrouble says that crashes came with trouble of the node, after a release: the
+// node was not ready in between, or several workloads that were not changed began to
+// fail there in the same minutes.
+func (sc *scene) nodeTrouble(loops []failure, o onset, began vitals.Span) string {
+	if len(loops) == 0 {
+		return ""
+	}
+	node := loops[0].pod.Spec.NodeName
+	if node == "" || slices.ContainsFunc(loops, func(f failure) bool { return f.pod.Spec.NodeName != node }) {
+		return ""
+	}
+	for _, h := range sc.Hosts {
+		if h.Name == node && h.Since.After(o.bad.came.Latest) && near(h.Since, began) {
+			return fmt.Sprintf("node %s, where all of them run, is %s since %s", node, h.Code, h.Since.UTC().Format(time.RFC3339))
+		}
+	}
+	var names []string
+	for _, n := range sc.Neighbours {
+		if n.Node == node && unchanged(n) && near(n.Since, began) && n.Since.After(o.bad.came.Latest) {
+			names = append(names, n.Name)
+		}
+	}
+	if len(names) < crowd {
+		return ""
+	}
+	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), node)
+}
+
+// complaint returns what the containers that fail said of a dependency before they
+// ended; the first one that complains speaks for all, for replicas fail alike.
+func (sc *scene) complaint(failures []failure) (dependency.Complaint, bool) {
+	for _, f := range failures {
+		if c, found := dependency.Find(sc.lastLines(f)); found {
+			return c, true
+		}
+	}
+	return dependency.Complaint{}, false
+}
+
+// lastLines are what a container wrote before it ended: the log of the run that ended,
+// and the termination message, which may be all there is.
+func (sc *scene) lastLines(f failure) []string {
+	var lines []string
+	for _, l := range sc.Logs {
+		if l.Pod == f.pod.Name && l.Container == f.container && (l.Previous || len(lines) == 0) {
+			lines = l.Lines
+		}
+	}
+	if f.last != nil && f.last.Message != "" {
+		lines = append(slices.Clone(lines), strings.Split(f.last.Message, "\n")...)
+	}
+	return lines
+}
+
+// alike returns the neighbours that complain of the same dependency since the same
+// minutes, and were not changed themselves.
+func (sc *scene) alike(c dependency.Complaint, began vitals.Span) []analysis.Neighbour {
+	var found []analysis.Neighbour
+	for _, n := range sc.Neighbours {
+		other, complains := dependency.Find(n.Lines)
+		if complains && c.Endpoint != "" && sameHost(c, other) && unchanged(n) && near(n.Since, began) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+// sameHost reports whether two programs speak of one host. Inside a namespace a Service
+// has a short name and several longer ones.
+func sameHost(a, b dependency.Complaint) bool {
+	short := func(host string) string {
+		name, _, found := strings.Cut(host, ".svc")
+		if !found {
+			return host
+		}
+		name, _, _ = strings.Cut(name, ".")
+		return name
+	}
+	return a.Host() == b.Host() || short(a.Host()) == short(b.Host())
+}
+
+// unchanged reports whether a neighbour's pods were rolled out long before it failed.
+func unchanged(n analysis.Neighbour) bool {
+	return !n.Changed.IsZero() && n.Since.Sub(n.Changed) > usualDelay
+}
+
+// near reports whether a moment is in the same minutes as a trouble's beginning.
+func near(at time.Time, began vitals.Span) bool {
+	return !at.Before(began.Earliest.Add(-sameMinutes)) && !at.After(began.Latest.Add(sameMinutes))
+}
+
+// touches reports whether what a release changed has to do with the dependency: its
+// host came with the release, or the name of something that changed is in the line, or
+// shares a word with it.
+func (sc *scene) touches(o onset, c dependency.Complaint) bool {
+	for _, e := range sc.Endpoints {
+		if e.Host == c.Host() && slices.Contains(e.Templates, o.bad.keeper.Name) && !slices.Contains(e.Templates, o.good.keeper.Name) {
+			return true
+		}
+	}
+	said := dependency.Words(c)
+	for _, name := range changedConfig(&o.good.template.Spec, &o.bad.template.Spec) {
+		if mentioned(c.Line, name) || slices.ContainsFunc(dependency.WordsOf(name), func(word string) bool { return said[word] }) {
+			return true
+		}
+	}
+	return false
+}
+
+// crashDependency finds containers that crash for want of a service outside their pod,
+// as they say themselves. Where a release may be to blame, that is another finding;
+// nothing is changed here, for what is to be mended is elsewhere.
+func crashDependency(sc *scene, w *workload) *Finding {
+	loops := filter(w.failures, failure.loops)
+	c, complains := sc.complaint(loops)
+	if !complains || loudest(loops).outOfMemory() {
+		return nil
+	}
+	o, suspected := findOnset(sc, w, revisionsOf(loops))
+	suspected = suspected && len(differ(o.good, o.bad)) > 0
+	acquitted := ""
+	if suspected {
+		if acquitted = sc.acquits(w, o, loops); acquitted == "" {
+			return nil
+		}
+	}
+	worst := loudest(loops)
+	f := &Finding{
+		Code: v1alpha1.CauseCrashDependency, Object: w.ref.ObjectReference, Target: &w.ref,
+		Message: fmt.Sprintf("container %s of %s crashed %s, the last time %s, because it can't use %s, which is outside its pod: %s",
+			worst.container, w.ref, times(worst.crashes), worst.ended(), c.Name(), c.Line),
+		Explains:   []Ref{{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}},
+		Evidence:   crashEvidence(sc, loops),
+		Confidence: percent(70 - 10*sc.details()),
+	}
+	if suspected {
+		f.Message += fmt.Sprintf("; revision %d of %s was rolled out %s and is not gone back from: %s", o.bad.number, w.ref, when(o.bad.came), acquitted)
+		f.Evidence = append(f.Evidence, releaseEvidence(sc, w, o, differ(o.good, o.bad))...)
+	}
+	if alike := sc.alike(c, vitals.Onset(w.pods, sc.Events, sc.TakenAt)); len(alike) > 0 {
+		f.Confidence = min(f.Confidence+15, 95)
+		for _, n := range alike {
+			f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceLog, v1alpha1.ObjectReference{}, "%s fails alike since %s: %s", n.Name, n.Since.UTC().Format(time.RFC3339), strings.Join(n.Lines, " ")))
+		}
+	}
+	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	return f
+}

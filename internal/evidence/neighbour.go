@@ -1,0 +1,225 @@
+package evidence
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/internal/atonce"
+	"github.com/kubernaut/kubernaut/internal/dependency"
+	"github.com/kubernaut/kubernaut/internal/redact"
+	"github.com/kubernaut/kubernaut/internal/vitals"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
+)
+
+const (
+	// maxNeighbours is how many other workloads are looked at; each costs three requests.
+	maxNeighbours = 3
+	// stillFailing is how long ago the last warning about a neighbour may be: the kubelet
+	// repeats its warnings about a container that it backs off every few minutes.
+	stillFailing = 15 * time.Minute
+	// neighbourLines are kept of a neighbour's log.
+	neighbourLines = 5
+	// maxHosts is how many nodes with crashing containers are looked at.
+	maxHosts = 2
+)
+
+// neighbours notes which other workloads of the namespace crash as the target's pods do.
+// Nothing is asked where the target has no trouble, or nothing is said of others.
+func (l *look) neighbours(ctx context.Context) {
+	if !slices.ContainsFunc(l.snapshot.Pods, func(p corev1.Pod) bool { return trouble(&p) >= 2 }) {
+		return
+	}
+	failing := l.othersBackedOff()
+	found := make([]*analysis.Neighbour, len(failing))
+	reads := make([]func(), len(failing))
+	for i := range failing {
+		reads[i] = func() { found[i] = l.neighbour(ctx, &failing[i]) }
+	}
+	atonce.Do(reads...)
+	for _, n := range found {
+		if n != nil {
+			l.snapshot.Neighbours = append(l.snapshot.Neighbours, *n)
+		}
+	}
+}
+
+// othersBackedOff returns one warning for each owner of pods that are not the target's
+// and are backed off; those that began to fail last come first.
+func (l *look) othersBackedOff() []corev1.Event {
+	ours := map[types.UID]bool{}
+	for i := range l.snapshot.Pods {
+		ours[l.snapshot.Pods[i].UID] = true
+	}
+	owners := map[string]bool{}
+	for i := range l.snapshot.ReplicaSets {
+		owners[l.snapshot.ReplicaSets[i].Name] = true
+	}
+	for _, set := range []string{"StatefulSet", "DaemonSet"} {
+		owners[l.snapshot.Target.Name] = owners[l.snapshot.Target.Name] || l.snapshot.Target.Kind == set
+	}
+	kept := keep(l.said, func(e *corev1.Event) bool {
+		return e.InvolvedObject.Kind == "Pod" && e.Reason == "BackOff" && containerOf(e) != "" && !ours[e.InvolvedObject.UID] &&
+			l.snapshot.TakenAt.Sub(vitals.LastSeen(e)) <= stillFailing
+	})
+	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return firstSeen(&b).Compare(firstSeen(&a)) })
+	kept = keep(kept, func(e *corev1.Event) bool {
+		owner := e.InvolvedObject.Name
+		if cut := strings.LastIndexByte(owner, '-'); cut > 0 {
+			owner = owner[:cut]
+		}
+		seen := owners[owner]
+		owners[owner] = true
+		return !seen
+	})
+	return first(kept, maxNeighbours)
+}
+
+// containerOf returns the container that an event is about, as the kubelet's field path
+// names it; an image that can't be pulled is backed off, too, and no crash.
+func containerOf(e *corev1.Event) string {
+	name, found := strings.CutPrefix(e.InvolvedObject.FieldPath, "spec.containers{")
+	if !found || !strings.Contains(e.Message, "restarting failed container") {
+		return ""
+	}
+	return strings.TrimSuffix(name, "}")
+}
+
+func firstSeen(e *corev1.Event) time.Time {
+	if e.FirstTimestamp.IsZero() {
+		return vitals.LastSeen(e)
+	}
+	return e.FirstTimestamp.Time
+}
+
+// neighbour looks at one; nil if it is gone or can't be read: it is a detail.
+func (l *look) neighbour(ctx context.Context, e *corev1.Event) *analysis.Neighbour {
+	ref := e.InvolvedObject
+	pod := l.head(ctx, corev1.SchemeGroupVersion.WithKind("Pod"), ref.Name)
+	if pod == nil || pod.UID != ref.UID {
+		return nil
+	}
+	n := &analysis.Neighbour{Name: "Pod/" + pod.Name, Node: e.Source.Host, Since: firstSeen(e).UTC()}
+	if owner := metav1.GetControllerOf(pod); owner != nil {
+		n.Name = owner.Kind + "/" + owner.Name
+		n.Name, n.Changed = l.rolledOut(ctx, pod, owner)
+	}
+	container := containerOf(e)
+	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, analysis.Log{Pod: pod.Name, Container: container, Previous: true})
+	if err != nil {
+		return n
+	}
+	lines = strings.Split(redact.Text(strings.Join(lines, "\n")), "\n")
+	if c, complains := dependency.Find(lines); complains {
+		n.Lines = []string{redact.Cut(c.Line, 400)}
+		return n
+	}
+	for _, line := range lines[max(0, len(lines)-neighbourLines):] {
+		n.Lines = append(n.Lines, redact.Cut(line, 400))
+	}
+	return n
+}
+
+// rolledOut names the workload of a pod, and when the pod's template was rolled out.
+func (l *look) rolledOut(ctx context.Context, pod *metav1.PartialObjectMetadata, owner *metav1.OwnerReference) (string, time.Time) {
+	name := owner.Kind + "/" + owner.Name
+	keeper, kept := "ReplicaSet", owner.Name
+	if owner.Kind != keeper {
+		keeper, kept = "ControllerRevision", pod.Labels[appsv1.ControllerRevisionHashLabelKey]
+		if owner.Kind == "DaemonSet" {
+			kept = owner.Name + "-" + kept
+		}
+	}
+	meta := l.head(ctx, appsv1.SchemeGroupVersion.WithKind(keeper), kept)
+	if meta == nil {
+		return name, time.Time{}
+	}
+	if top := metav1.GetControllerOf(meta); top != nil {
+		name = top.Kind + "/" + top.Name
+	}
+	if meta.Annotations[reusedAnnotation] != "" {
+		return name, time.Time{} // it was rolled out again, and its creation does not say when
+	}
+	return name, meta.CreationTimestamp.UTC()
+}
+
+// head reads an object's metadata; nil if it can't be had.
+func (l *look) head(ctx context.Context, kind schema.GroupVersionKind, name string) *metav1.PartialObjectMetadata {
+	meta := &metav1.PartialObjectMetadata{}
+	meta.SetGroupVersionKind(kind)
+	if name == "" || l.shared.Get(ctx, client.ObjectKey{Namespace: l.snapshot.Target.Namespace, Name: name}, meta) != nil {
+		return nil
+	}
+	return meta
+}
+
+// hosts notes how the nodes are on which containers crash, and since when: one that
+// restarted takes its pods with it. Which node a pod runs on is known to those who may
+// read the pod; of the node only this word is kept.
+func (l *look) hosts(ctx context.Context) {
+	var names []string
+	for i := range l.snapshot.Pods {
+		p := &l.snapshot.Pods[i]
+		if p.Spec.NodeName != "" && trouble(p) >= 2 && !slices.Contains(names, p.Spec.NodeName) {
+			names = append(names, p.Spec.NodeName)
+		}
+	}
+	for _, name := range first(names, maxHosts) {
+		var node corev1.Node
+		if l.shared.Get(ctx, client.ObjectKey{Name: name}, &node) != nil {
+			continue // a detail that needs a right of its own
+		}
+		for _, c := range node.Status.Conditions {
+			if c.Type == corev1.NodeReady {
+				l.snapshot.Hosts = append(l.snapshot.Hosts, analysis.Host{Name: name, Code: codeOf(&node), Since: c.LastTransitionTime.UTC()})
+			}
+		}
+	}
+}
+
+// endpoints notes which templates name the hosts that the logs complain of, before the
+// values that do are taken out of the snapshot.
+func endpoints(s *analysis.Snapshot) {
+	var hosts []string
+	for _, log := range s.Logs {
+		if c, complains := dependency.Find(log.Lines); complains && c.Host() != "" && !slices.Contains(hosts, c.Host()) {
+			hosts = append(hosts, c.Host())
+		}
+	}
+	for _, host := range hosts {
+		e := analysis.Endpoint{Host: host}
+		for i := range s.ReplicaSets {
+			if isGiven(&s.ReplicaSets[i].Spec.Template.Spec, host) {
+				e.Templates = append(e.Templates, s.ReplicaSets[i].Name)
+			}
+		}
+		for i := range s.Revisions {
+			if isGiven(&s.Revisions[i].Template.Spec, host) {
+				e.Templates = append(e.Templates, s.Revisions[i].Name)
+			}
+		}
+		s.Endpoints = append(s.Endpoints, e)
+	}
+}
+
+// isGiven reports whether a container is given a host by a variable or on its command line.
+func isGiven(spec *corev1.PodSpec, host string) bool {
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		values := slices.Concat(c.Command, c.Args)
+		for _, v := range c.Env {
+			values = append(values, v.Value)
+		}
+		if slices.ContainsFunc(values, func(value string) bool { return dependency.Mentions(value, host) }) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,200 @@
+package vitals
+
+import (
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Span is a moment that is known up to its bounds.
+type Span struct {
+	// Earliest and Latest are the bounds; the moment may be either.
+	Earliest, Latest time.Time
+}
+
+// Moment is a span of one moment.
+func Moment(at time.Time) Span { return Span{Earliest: at, Latest: at} }
+
+// IsZero reports whether nothing is known.
+func (s Span) IsZero() bool { return s.Latest.IsZero() }
+
+// first is the earlier of two moments, as far as both are known.
+func first(a, b Span) Span {
+	switch {
+	case a.IsZero():
+		return b
+	case b.IsZero():
+		return a
+	}
+	return Span{Earliest: earlier(a.Earliest, b.Earliest), Latest: earlier(a.Latest, b.Latest)}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// SteadyRun is how long a container must have run for the crash that ended the run to
+// be the first of a new trouble, whatever its restart count says: the count is of the
+// pod's whole life.
+const SteadyRun = time.Hour
+
+// The kubelet waits this long before it restarts a container, doubled at each crash
+// (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy).
+const (
+	firstBackOff = 10 * time.Second
+	mostBackOff  = 5 * time.Minute
+)
+
+// Crashes returns how often a container crashed in the present trouble, as far as its
+// status tells: the restart count, unless the last run was a steady one.
+func Crashes(c *corev1.ContainerStatus) int32 {
+	last, crashes := lastEnd(c)
+	if crashes > 1 && last != nil && runOf(last) >= SteadyRun {
+		return 1
+	}
+	return crashes
+}
+
+// lastEnd returns how a container ended last, and how often it ended in its pod's life.
+func lastEnd(c *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, int32) {
+	switch {
+	case c.State.Terminated != nil:
+		return c.State.Terminated, c.RestartCount + 1
+	case c.State.Waiting != nil:
+		return c.LastTerminationState.Terminated, c.RestartCount + 1
+	}
+	return c.LastTerminationState.Terminated, c.RestartCount
+}
+
+// runOf is how long a run lasted. A container that could not be started has no start.
+func runOf(end *corev1.ContainerStateTerminated) time.Duration {
+	if end.StartedAt.IsZero() || end.StartedAt.Unix() == 0 {
+		return 0
+	}
+	return max(end.FinishedAt.Sub(end.StartedAt.Time), 0)
+}
+
+// CrashOnset returns when the present trouble of one failing container began. Its
+// restart count bounds how long it can have been in its loop; the first warning about
+// its back-off, and the start of its last run, are later than its first crash.
+func CrashOnset(p *corev1.Pod, c *corev1.ContainerStatus, events []corev1.Event, now time.Time) Span {
+	last, crashes := lastEnd(c)
+	if last == nil || last.FinishedAt.IsZero() {
+		return Span{Earliest: p.CreationTimestamp.Time, Latest: earlier(now, firstBackedOff(p.UID, events, now))}
+	}
+	ended, ran := last.FinishedAt.Time, runOf(last)
+	if ran >= SteadyRun || crashes <= 1 {
+		return Moment(ended)
+	}
+	span := Span{Earliest: later(p.CreationTimestamp.Time, ended.Add(-longestLoop(crashes, ran))), Latest: ended.Add(-ran)}
+	if warned := firstBackedOff(p.UID, events, now); !warned.Before(span.Earliest) {
+		span.Latest = earlier(span.Latest, warned)
+	}
+	return span
+}
+
+// longestLoop is how long so many crashes can take: the back-offs between them, and
+// runs of up to twice the last one; half of it is added for what the kubelet takes.
+func longestLoop(crashes int32, ran time.Duration) time.Duration {
+	total, wait := time.Duration(0), firstBackOff
+	for range crashes - 1 {
+		total += min(wait, mostBackOff) + 2*ran
+		if wait < mostBackOff {
+			wait *= 2
+		}
+	}
+	return total + total/2 + 2*ran
+}
+
+// firstBackedOff is when a pod was first warned to be backed off; now, if it never was.
+func firstBackedOff(pod types.UID, events []corev1.Event, now time.Time) time.Time {
+	at := now
+	for i := range events {
+		e := &events[i]
+		if e.InvolvedObject.UID == pod && e.Reason == "BackOff" && !e.FirstTimestamp.IsZero() {
+			at = earlier(at, e.FirstTimestamp.Time)
+		}
+	}
+	return at
+}
+
+// UnreadyOnset returns when a pod that has no crash began not to be ready.
+func UnreadyOnset(p *corev1.Pod) Span {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady && c.Status != corev1.ConditionTrue && !c.LastTransitionTime.IsZero() {
+			return Moment(later(p.CreationTimestamp.Time, c.LastTransitionTime.Time))
+		}
+	}
+	return Moment(p.CreationTimestamp.Time)
+}
+
+// Onset returns when the present trouble of some pods began: the first failure among
+// them. An alert's time is no evidence of it: alerts have ranges and "for" clauses of
+// any length. Pods that are ready, and have not crashed lately, don't count.
+func Onset(pods []*corev1.Pod, events []corev1.Event, now time.Time) Span {
+	var onset Span
+	for _, p := range pods {
+		crashed := false
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if Crashing(p, &c, now) {
+				crashed = true
+				onset = first(onset, CrashOnset(p, &c, events, now))
+			}
+		}
+		if !crashed && !Ready(p) {
+			onset = first(onset, UnreadyOnset(p))
+		}
+	}
+	return onset
+}
+
+// Crashing reports whether a container is down because it ended, or runs again for less
+// time than it takes to count as recovered.
+func Crashing(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) bool {
+	last, _ := lastEnd(c)
+	switch {
+	case c.State.Terminated != nil:
+		return c.State.Terminated.ExitCode != 0 || restartsAnyway(p, c)
+	case c.State.Waiting != nil:
+		return c.State.Waiting.Reason == "CrashLoopBackOff" || c.State.Waiting.Reason == "RunContainerError"
+	case c.State.Running == nil || c.RestartCount == 0 || last == nil:
+		return false
+	}
+	return now.Sub(c.State.Running.StartedAt.Time) < Settling(last)
+}
+
+// restartsAnyway reports whether a container that ended without an error is one that
+// must not end: the kubelet restarts it, and has done so before.
+func restartsAnyway(p *corev1.Pod, c *corev1.ContainerStatus) bool {
+	return c.RestartCount > 0 && KeepsRunning(p, c.Name)
+}
+
+// KeepsRunning reports whether a container is to run for as long as its pod: not one
+// that prepares the pod, nor one of a pod that ends with its work.
+func KeepsRunning(p *corev1.Pod, container string) bool {
+	for i := range p.Spec.InitContainers {
+		if c := &p.Spec.InitContainers[i]; c.Name == container {
+			return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+		}
+	}
+	return p.Spec.RestartPolicy == "" || p.Spec.RestartPolicy == corev1.RestartPolicyAlways
+}
+
+// Bounds of Settling.
+const (
+	leastSettling = 30 * time.Second
+	mostSettling  = 5 * time.Minute
+)
+
+// Settling is how long a container has to run after a crash to count as recovered: half
+// as long again as the run that crashed. One that always falls over in its third minute has not
+// recovered in its first.
+func Settling(last *corev1.ContainerStateTerminated) time.Duration {
+	ran := runOf(last)
+	return min(max(ran+ran/2, leastSettling), mostSettling)
+}
