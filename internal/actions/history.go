@@ -6,31 +6,29 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
-// The Deployment controller's annotations on its ReplicaSets. A template that is
-// rolled back to keeps its ReplicaSet under a new number; the old ones go into
-// the second annotation.
-const (
-	revisionAnnotation = "deployment.kubernetes.io/revision"
-	reusedAnnotation   = "deployment.kubernetes.io/revision-history"
-)
-
-type history struct{ reader client.Reader }
+type history struct {
+	reader client.Reader
+	clock  clock.PassiveClock
+}
 
 // NewHistory returns the history that the cluster itself keeps: ReplicaSets and
 // ControllerRevisions. The reader should be live.
-func NewHistory(reader client.Reader) action.History { return history{reader} }
+func NewHistory(reader client.Reader) action.History { return history{reader, clock.RealClock{}} }
 
 // Revisions returns the revisions of a workload, newest first.
 func (h history) Revisions(ctx context.Context, workload client.Object) ([]action.Revision, error) {
@@ -57,22 +55,75 @@ func (h history) revisions(ctx context.Context, workload client.Object) ([]actio
 }
 
 func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]action.Revision, error) {
-	sets := &appsv1.ReplicaSetList{}
-	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, sets); err != nil {
+	sets, pods := &appsv1.ReplicaSetList{}, &corev1.PodList{}
+	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, sets, pods); err != nil {
 		return nil, err
 	}
 	sets.Items = slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, d) })
 	revisions, newest := deploymentRevisions(d, sets.Items)
+	if newest == nil {
+		return revisions, nil
+	}
+	past := vitals.Rollouts{Deployment: d, Sets: sets.Items, Pods: pods.Items, Now: h.clock.Now()}
+	var err error
+	if past.ScaledUp, err = h.scaledUp(ctx, d, sets.Items); err != nil {
+		return nil, err
+	}
+	for i := range revisions {
+		r := &revisions[i]
+		set := find(sets.Items, r.Name)
+		came, began := past.When(set), vitals.Onset(controlledBy(set, pods.Items), nil, past.Now)
+		r.RolledOutAfter, r.RolledOutBefore = came.Earliest, came.Latest
+		r.TroubledAfter, r.TroubledBefore = began.Earliest, began.Latest
+	}
 	before := predecessor(revisions)
 	if before == nil || before.ReadyPods > 0 {
 		return revisions, nil // that it serves says more than that it did
 	}
-	pods := &corev1.PodList{}
-	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, pods); err != nil {
-		return nil, err
+	before.WasAvailable, err = h.served(ctx, past, find(sets.Items, before.Name), newest)
+	return revisions, err
+}
+
+func find(sets []appsv1.ReplicaSet, name string) *appsv1.ReplicaSet {
+	return &sets[slices.IndexFunc(sets, func(set appsv1.ReplicaSet) bool { return set.Name == name })]
+}
+
+// controlledBy returns the pods of an owner that have not ended and are not being deleted.
+func controlledBy(owner client.Object, all []corev1.Pod) []*corev1.Pod {
+	var pods []*corev1.Pod
+	for i := range all {
+		if metav1.IsControlledBy(&all[i], owner) && vitals.Active(&all[i]) {
+			pods = append(pods, &all[i])
+		}
 	}
-	before.WasAvailable = servedUntil(d, before.CreatedAt, newest, restarted(newest, pods.Items))
-	return revisions, nil
+	return pods
+}
+
+// scaledUp reads when ReplicaSets were last scaled up from no pod, where one of them is in
+// use again: its creation does not say when it was rolled out.
+func (h history) scaledUp(ctx context.Context, d *appsv1.Deployment, sets []appsv1.ReplicaSet) (map[string]time.Time, error) {
+	if !slices.ContainsFunc(sets, func(set appsv1.ReplicaSet) bool { return set.Annotations[vitals.ReusedAnnotation] != "" }) {
+		return nil, nil
+	}
+	scaled := &corev1.EventList{}
+	err := h.reader.List(ctx, scaled, client.InNamespace(d.Namespace), client.Limit(mostListed), client.MatchingFieldsSelector{Selector: fields.AndSelectors(
+		fields.OneTermEqualSelector("involvedObject.uid", string(d.UID)), fields.OneTermEqualSelector("reason", vitals.ScalingReason))})
+	return vitals.ScaledUp(scaled.Items), err
+}
+
+// served reports whether the revision before the current one was healthy until that came.
+func (h history) served(ctx context.Context, past vitals.Rollouts, before, newest *appsv1.ReplicaSet) (bool, error) {
+	warnings := &corev1.EventList{}
+	err := h.reader.List(ctx, warnings, client.InNamespace(before.Namespace), client.Limit(mostListed),
+		client.MatchingFieldsSelector{Selector: fields.OneTermEqualSelector("type", corev1.EventTypeWarning)})
+	if err != nil {
+		return false, err
+	}
+	proof := vitals.Handover{
+		Deployment: past.Deployment, Before: before, Began: past.When(before), Came: past.When(newest),
+		Events: warnings.Items, Unread: warnings.Continue != "", Now: past.Now,
+	}.WasHealthy()
+	return proof.Says != "", nil
 }
 
 // mostListed bounds what is read of a kind. What is beyond is not seen, and a
@@ -102,14 +153,11 @@ func deploymentRevisions(d *appsv1.Deployment, sets []appsv1.ReplicaSet) ([]acti
 	var newest *appsv1.ReplicaSet
 	for i := range sets {
 		rs := &sets[i]
-		number, err := strconv.ParseInt(rs.Annotations[revisionAnnotation], 10, 64)
-		if err != nil {
+		number := vitals.RevisionNumber(rs)
+		if number == 0 {
 			continue // the controller has not numbered it yet
 		}
-		revision := action.Revision{
-			Number: number, Name: rs.Name, Template: withoutHash(rs.Spec.Template), CreatedAt: rs.CreationTimestamp.Time,
-			ReadyPods: rs.Status.ReadyReplicas,
-		}
+		revision := action.Revision{Number: number, Name: rs.Name, Template: withoutHash(rs.Spec.Template), ReadyPods: rs.Status.ReadyReplicas}
 		revision.Current = newest == nil && equality.Semantic.DeepEqual(revision.Template, d.Spec.Template)
 		if revision.Current {
 			newest = rs
@@ -150,15 +198,6 @@ func withoutHash(template corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 	return template
 }
 
-// restarted reports whether a container of the ReplicaSet's pods was started
-// more than once.
-func restarted(rs *appsv1.ReplicaSet, pods []corev1.Pod) bool {
-	return slices.ContainsFunc(pods, func(pod corev1.Pod) bool {
-		return metav1.IsControlledBy(&pod, rs) &&
-			slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.RestartCount > 0 })
-	})
-}
-
 // ofSet returns the revisions of a StatefulSet or DaemonSet. What its pods were
 // like before is not recorded, so only ready pods speak for a revision.
 func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.LabelSelector) ([]action.Revision, error) {
@@ -168,6 +207,7 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 	}
 	var revisions []action.Revision
 	var newest *action.Revision
+	now := h.clock.Now()
 	for _, cr := range kept.Items {
 		if !metav1.IsControlledBy(&cr, set) {
 			continue
@@ -176,9 +216,16 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 		if err != nil {
 			return nil, err
 		}
+		ours := labelledAs(set, cr, pods.Items)
+		began := vitals.Onset(ours, nil, now)
 		revisions = append(revisions, action.Revision{
-			Number: cr.Revision, Name: cr.Name, Template: template, CreatedAt: cr.CreationTimestamp.Time, ReadyPods: readyOf(set, cr, pods.Items),
+			Number: cr.Revision, Name: cr.Name, Template: template, ReadyPods: ready(ours),
+			RolledOutAfter: cr.CreationTimestamp.Time, RolledOutBefore: cr.CreationTimestamp.Time,
+			TroubledAfter: began.Earliest, TroubledBefore: began.Latest,
 		})
+	}
+	for i := range revisions {
+		returnedTo(revisions, &revisions[i], now)
 	}
 	for i := range revisions {
 		if newest == nil || revisions[i].Number > newest.Number {
@@ -189,6 +236,16 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 		newest.Current = true
 	}
 	return revisions, nil
+}
+
+// returnedTo corrects when a revision of a set was rolled out: one that is returned to
+// keeps its object and gets a new number, so it came after those with lower ones.
+func returnedTo(all []action.Revision, r *action.Revision, now time.Time) {
+	for _, other := range all {
+		if other.Number < r.Number && other.RolledOutAfter.After(r.RolledOutAfter) {
+			r.RolledOutAfter, r.RolledOutBefore = other.RolledOutAfter, now
+		}
+	}
 }
 
 // keptTemplate decodes the patch that a ControllerRevision holds.
@@ -204,18 +261,23 @@ func keptTemplate(cr appsv1.ControllerRevision) (corev1.PodTemplateSpec, error) 
 	return kept.Spec.Template, nil
 }
 
-// readyOf counts the ready pods of a revision. A StatefulSet labels its pods
-// with the revision's name, a DaemonSet with its hash.
-func readyOf(set client.Object, cr appsv1.ControllerRevision, pods []corev1.Pod) int32 {
-	var ready int32
-	for i := range pods {
-		hash := pods[i].Labels[appsv1.ControllerRevisionHashLabelKey]
-		same := hash != "" && (hash == cr.Name || hash == cr.Labels[appsv1.ControllerRevisionHashLabelKey])
-		if same && metav1.IsControlledBy(&pods[i], set) && isReady(&pods[i]) {
-			ready++
+// labelledAs returns the pods of a revision. A StatefulSet labels its pods with the
+// revision's name, a DaemonSet with its hash.
+func labelledAs(set client.Object, cr appsv1.ControllerRevision, pods []corev1.Pod) []*corev1.Pod {
+	return slices.DeleteFunc(controlledBy(set, pods), func(p *corev1.Pod) bool {
+		hash := p.Labels[appsv1.ControllerRevisionHashLabelKey]
+		return hash == "" || hash != cr.Name && hash != cr.Labels[appsv1.ControllerRevisionHashLabelKey]
+	})
+}
+
+func ready(pods []*corev1.Pod) int32 {
+	var n int32
+	for _, p := range pods {
+		if isReady(p) {
+			n++
 		}
 	}
-	return ready
+	return n
 }
 
 func isReady(pod *corev1.Pod) bool {

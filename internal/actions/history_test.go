@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"errors"
 	"testing"
 	"time"
@@ -9,9 +8,11 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -20,70 +21,6 @@ var came = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
 
 func since(kind appsv1.DeploymentConditionType, status corev1.ConditionStatus, after time.Duration) appsv1.DeploymentCondition {
 	return appsv1.DeploymentCondition{Type: kind, Status: status, LastTransitionTime: metav1.NewTime(came.Add(after))}
-}
-
-func TestServedUntil(t *testing.T) {
-	const available, progressing = appsv1.DeploymentAvailable, appsv1.DeploymentProgressing
-	const yes, no = corev1.ConditionTrue, corev1.ConditionFalse
-	rows := map[string]struct {
-		conditions []appsv1.DeploymentCondition
-		strategy   appsv1.DeploymentStrategyType
-		reused     bool
-		restarts   bool
-		lived      time.Duration // by the revision before, until the new one came; none: an hour
-		want       bool
-	}{
-		"unavailable since after the new one came: the old one served until then": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second), since(progressing, yes, -time.Hour)}, want: true,
-		},
-		"unavailable since the very second the new one came": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, 0)}, want: true,
-		},
-		"available all along": {
-			conditions: []appsv1.DeploymentCondition{since(available, yes, -time.Hour)}, want: true,
-		},
-		"unavailable since before the new one came: the old one was broken too": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, -time.Minute)},
-		},
-		"the rollout before had run into its deadline": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second), since(progressing, yes, time.Second)},
-		},
-		"this rollout ran into its deadline": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second), since(progressing, no, 10*time.Minute)}, want: true,
-		},
-		"available only since the new one came, which runs: it is the cure": {
-			conditions: []appsv1.DeploymentCondition{since(available, yes, 5*time.Second)},
-		},
-		"available for a moment, of a new one that restarts again and again": {
-			conditions: []appsv1.DeploymentCondition{since(available, yes, 5*time.Second)}, restarts: true, want: true,
-		},
-		"recreated: the old pods went before the new ReplicaSet came": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, -20*time.Second)}, strategy: appsv1.RecreateDeploymentStrategyType, want: true,
-		},
-		"recreated soon after a revision that never served": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, -24*time.Second)}, strategy: appsv1.RecreateDeploymentStrategyType, lived: 25 * time.Second,
-		},
-		"recreated, but unavailable long before": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, -10*time.Minute)}, strategy: appsv1.RecreateDeploymentStrategyType,
-		},
-		"a revision that was rolled back to has no known beginning": {
-			conditions: []appsv1.DeploymentCondition{since(available, no, 5*time.Second)}, reused: true,
-		},
-		"no condition, no witness": {},
-	}
-	for name, row := range rows {
-		t.Run(name, func(t *testing.T) {
-			d := &appsv1.Deployment{Status: appsv1.DeploymentStatus{Conditions: row.conditions}}
-			d.Spec.Strategy.Type = row.strategy
-			rs := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(came)}}
-			if row.reused {
-				rs.Annotations = map[string]string{reusedAnnotation: "1"}
-			}
-			if got := servedUntil(d, came.Add(-cmp.Or(row.lived, time.Hour)), rs, row.restarts); got != row.want {
-				t.Errorf("served until then: %t, want %t", got, row.want)
-			}
-		})
-	}
 }
 
 func image(name string) corev1.PodTemplateSpec {
@@ -96,7 +33,7 @@ func image(name string) corev1.PodTemplateSpec {
 func replicaSet(name, revision, keeps string, ready int32) appsv1.ReplicaSet {
 	rs := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(came)}}
 	if revision != "" {
-		rs.Annotations = map[string]string{revisionAnnotation: revision}
+		rs.Annotations = map[string]string{vitals.RevisionAnnotation: revision}
 	}
 	rs.Spec.Template = image(keeps)
 	rs.Spec.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] = name
@@ -113,12 +50,13 @@ func TestDeploymentRevisions(t *testing.T) {
 	sets := []appsv1.ReplicaSet{
 		replicaSet("a", "1", "web:1", 0), replicaSet("b", "10", "web:3", 0), replicaSet("c", "9", "web:2", 0), replicaSet("d", "", "web:4", 0),
 	}
-	sets[2].CreationTimestamp = metav1.NewTime(came.Add(-time.Hour))
+	sets[0].CreationTimestamp, sets[2].CreationTimestamp = metav1.NewTime(came.Add(-2*time.Hour)), metav1.NewTime(came.Add(-time.Hour))
 	for i := range sets {
 		sets[i].OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}
 		sets[i].Labels = map[string]string{"app": "web"}
 	}
-	got, err := NewHistory(fake.NewClientBuilder().WithLists(&appsv1.ReplicaSetList{Items: sets}).Build()).Revisions(t.Context(), d)
+	got, err := NewHistory(fake.NewClientBuilder().WithLists(&appsv1.ReplicaSetList{Items: sets}).
+		WithIndex(&corev1.Event{}, "type", func(client.Object) []string { return nil }).Build()).Revisions(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -51,6 +54,9 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	}
 	to, err := chooseRevision(target, revisions, params["toRevision"])
 	if err != nil {
+		return action.Plan{}, err
+	}
+	if err := followsRelease(target, w.object, revisions, to); err != nil {
 		return action.Plan{}, err
 	}
 	template, err := storedTemplate(ctx, world, target, to)
@@ -96,6 +102,37 @@ func chooseRevision(target action.Target, revisions []action.Revision, asked str
 		return action.Revision{}, action.NotApplicable("%s has no revision %s", target, asked)
 	}
 	return action.Revision{}, action.NotApplicable("nothing shows that a revision of %s before %d was healthy", target, now.Number)
+}
+
+// followsRelease refuses to go back where the trouble of the current revision's pods did
+// not follow the releases after the revision to return to: then they are not what broke
+// it. The rule that proposed this reads logs as well; this looks at nothing but when what
+// began, and at no rule's word.
+func followsRelease(target action.Target, workload client.Object, revisions []action.Revision, to action.Revision) error {
+	now := current(revisions)
+	if now.TroubledBefore.IsZero() {
+		return nil // that nothing is wrong with it is refused elsewhere
+	}
+	release := vitals.Span{Earliest: now.RolledOutAfter, Latest: now.RolledOutBefore}
+	for _, r := range revisions {
+		if r.Number > to.Number && r.RolledOutAfter.Before(release.Earliest) {
+			release.Earliest = r.RolledOutAfter
+		}
+	}
+	began, ahead := vitals.Span{Earliest: now.TroubledAfter, Latest: now.TroubledBefore}, time.Duration(0)
+	d, isDeployment := workload.(*appsv1.Deployment)
+	if isDeployment {
+		ahead = vitals.Reach(d)
+	}
+	rollsOut := to.ReadyPods > 0 || isDeployment && !vitals.Complete(d)
+	if rollsOut && release.Latest.Before(began.Earliest) {
+		began.Earliest = release.Latest // pods that failed from the beginning may have been replaced
+	}
+	if vitals.Follows(began, release, ahead) {
+		return nil
+	}
+	return action.NotApplicable("the trouble of %s began at %s at the earliest, and revision %d was rolled out at %s: the release is not what broke it",
+		target, began.Earliest.UTC().Format(time.RFC3339), now.Number, release.Latest.UTC().Format(time.RFC3339))
 }
 
 func allowRevision(target action.Target, r action.Revision) (action.Revision, error) {

@@ -55,7 +55,8 @@ func (r Rollouts) When(set *appsv1.ReplicaSet) Span {
 	created := set.CreationTimestamp.Time
 	earliest := created
 	for i := range r.Sets {
-		if other := &r.Sets[i]; RevisionNumber(other) < RevisionNumber(set) {
+		other := &r.Sets[i]
+		if n := RevisionNumber(other); n > 0 && n < RevisionNumber(set) {
 			earliest = later(earliest, other.CreationTimestamp.Time)
 		}
 	}

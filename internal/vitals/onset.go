@@ -88,27 +88,31 @@ func CrashOnset(p *corev1.Pod, c *corev1.ContainerStatus, events []corev1.Event,
 		return Span{Earliest: p.CreationTimestamp.Time, Latest: earlier(now, firstBackedOff(p.UID, events, now))}
 	}
 	ended, ran := last.FinishedAt.Time, runOf(last)
-	if ran >= SteadyRun || crashes <= 1 {
+	if ran >= SteadyRun {
 		return Moment(ended)
 	}
-	span := Span{Earliest: later(p.CreationTimestamp.Time, ended.Add(-longestLoop(crashes, ran))), Latest: ended.Add(-ran)}
+	span := Span{Earliest: later(p.CreationTimestamp.Time, ended.Add(-longestLoop(crashes, ran))), Latest: ended}
+	if crashes > 1 {
+		span.Latest = ended.Add(-ran) // it crashed before that run began
+	}
 	if warned := firstBackedOff(p.UID, events, now); !warned.Before(span.Earliest) {
 		span.Latest = earlier(span.Latest, warned)
 	}
 	return span
 }
 
-// longestLoop is how long so many crashes can take: the back-offs between them, and
-// runs of up to twice the last one; half of it is added for what the kubelet takes.
+// longestLoop is how long so many crashes can take, from the start of the run that ended
+// with the first: the back-offs between them, and runs of up to twice the last one; half
+// of it is added for what the kubelet takes.
 func longestLoop(crashes int32, ran time.Duration) time.Duration {
-	total, wait := time.Duration(0), firstBackOff
+	total, wait := 2*ran, firstBackOff
 	for range crashes - 1 {
 		total += min(wait, mostBackOff) + 2*ran
 		if wait < mostBackOff {
 			wait *= 2
 		}
 	}
-	return total + total/2 + 2*ran
+	return total + total/2
 }
 
 // firstBackedOff is when a pod was first warned to be backed off; now, if it never was.
@@ -198,3 +202,23 @@ func Settling(last *corev1.ContainerStateTerminated) time.Duration {
 	ran := runOf(last)
 	return min(max(ran+ran/2, leastSettling), mostSettling)
 }
+
+// UsualDelay is how long after a release the trouble that it causes begins at the latest:
+// images are pulled and pods placed before. It is the time that Kubernetes gives a rollout
+// to make progress.
+const UsualDelay = 10 * time.Minute
+
+// Follows reports whether trouble that began at a time may be the doing of a release: not
+// before it, and closely after it. What is uncertain about either speaks for that. Where
+// the release begins by taking the old pods away, which takes up to ahead, the trouble
+// may be that much earlier.
+func Follows(began, release Span, ahead time.Duration) bool {
+	if began.IsZero() {
+		return false
+	}
+	return !began.Latest.Before(release.Earliest.Add(-ahead-clockGrain)) && !began.Earliest.After(release.Latest.Add(UsualDelay))
+}
+
+// clockGrain is how far two times of the same moment may be apart: they are in whole
+// seconds, and of several clocks.
+const clockGrain = 2 * time.Second

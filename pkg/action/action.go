@@ -96,8 +96,12 @@ type Revision struct {
 	Name string
 	// Template of its pods, without what the workload controller added.
 	Template corev1.PodTemplateSpec
-	// CreatedAt is when it was first rolled out.
-	CreatedAt time.Time
+	// RolledOutAfter and RolledOutBefore are the bounds of when it was last rolled out; they are
+	// the same where that is known. One that was returned to was there long before.
+	RolledOutAfter, RolledOutBefore time.Time
+	// TroubledAfter and TroubledBefore are the bounds of when the present trouble of its
+	// pods began, by the pods' own status; zero where they have none.
+	TroubledAfter, TroubledBefore time.Time
 	// Current is true for the one the workload asks for now.
 	Current bool
 	// ReadyPods of this revision now.

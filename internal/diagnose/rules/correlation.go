@@ -48,7 +48,7 @@ func (sc *scene) acquits(w *workload, o onset, loops []failure) string {
 }
 
 // steadily is how long a pod must have been ready for its revision to be one that runs.
-const steadily = usualDelay
+const steadily = vitals.UsualDelay
 
 // servesSteadily names a pod of a revision that has been ready for long, and did not
 // crash lately.
@@ -144,7 +144,7 @@ func sameHost(a, b dependency.Complaint) bool {
 
 // unchanged reports whether a neighbour's pods were rolled out long before it failed.
 func unchanged(n analysis.Neighbour) bool {
-	return !n.Changed.IsZero() && n.Since.Sub(n.Changed) > usualDelay
+	return !n.Changed.IsZero() && n.Since.Sub(n.Changed) > vitals.UsualDelay
 }
 
 // near reports whether a moment is in the same minutes as a trouble's beginning.

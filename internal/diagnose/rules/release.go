@@ -22,11 +22,6 @@ type onset struct {
 	weight int      // of the proof, in points of confidence
 }
 
-// usualDelay is how long after a release the trouble that it causes begins at the
-// latest, beside the time that a container runs before it crashes: images are pulled and
-// pods placed before. It is the time that Kubernetes gives a rollout to make progress.
-const usualDelay = 10 * time.Minute
-
 // badRelease finds containers that crash since a new revision, where the one
 // before was healthy and is not the same, and nothing else explains the crashes.
 func badRelease(sc *scene, w *workload) *Finding {
@@ -126,23 +121,13 @@ func (sc *scene) rollsOut(w *workload, o onset) bool {
 	return o.good.ready > 0 || w.deployment != nil && !vitals.Complete(w.deployment)
 }
 
-// follows reports whether trouble that began at a time may be the doing of a release:
-// not before it, and closely after it. What is uncertain about either speaks for that.
+// follows reports whether trouble that began at a time may be the doing of a release.
 func follows(began vitals.Span, o onset, w *workload) bool {
-	if began.IsZero() {
-		return false
-	}
-	slack, ran := 2*time.Second, time.Duration(0)
+	ahead := time.Duration(0)
 	if w.deployment != nil {
-		slack += vitals.Reach(w.deployment)
+		ahead = vitals.Reach(w.deployment)
 	}
-	for _, f := range w.failures {
-		if f.last != nil && !f.last.StartedAt.IsZero() {
-			ran = max(ran, min(f.last.FinishedAt.Sub(f.last.StartedAt.Time), vitals.SteadyRun))
-		}
-	}
-	came := o.bad.came
-	return !began.Latest.Before(came.Earliest.Add(-slack)) && !began.Earliest.After(came.Latest.Add(usualDelay+ran))
+	return vitals.Follows(began, o.bad.came, ahead)
 }
 
 // lastGood completes an onset with the newest revision before the bad one that
