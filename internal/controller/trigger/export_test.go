@@ -11,3 +11,6 @@ import (
 func (r *Reconciler) Look(ctx context.Context, kind string, obj client.Object) (ctrl.Result, error) {
 	return r.Reconcile(ctx, subject{kind, client.ObjectKeyFromObject(obj)})
 }
+
+// SecondLook is the least time between the two looks that a remediation needs.
+const SecondLook = secondLook

@@ -34,7 +34,10 @@ func leanPod(obj any) (any, error) {
 func leanContainers(statuses []corev1.ContainerStatus) []corev1.ContainerStatus {
 	lean := make([]corev1.ContainerStatus, 0, len(statuses))
 	for _, c := range statuses {
-		kept := corev1.ContainerStatus{Name: c.Name, RestartCount: c.RestartCount}
+		kept := corev1.ContainerStatus{Name: c.Name, RestartCount: c.RestartCount, Ready: c.Ready}
+		if c.State.Running != nil {
+			kept.State.Running = running
+		}
 		kept.State.Waiting = c.State.Waiting
 		kept.State.Terminated = leanEnd(c.State.Terminated)
 		kept.LastTerminationState.Terminated = leanEnd(c.LastTerminationState.Terminated)
@@ -43,11 +46,14 @@ func leanContainers(statuses []corev1.ContainerStatus) []corev1.ContainerStatus 
 	return lean
 }
 
+// running says that a container runs; since when is not kept, and all share it.
+var running = &corev1.ContainerStateRunning{}
+
 func leanEnd(end *corev1.ContainerStateTerminated) *corev1.ContainerStateTerminated {
 	if end == nil {
 		return nil
 	}
-	return &corev1.ContainerStateTerminated{ExitCode: end.ExitCode, Reason: end.Reason, FinishedAt: end.FinishedAt}
+	return &corev1.ContainerStateTerminated{ExitCode: end.ExitCode, Reason: end.Reason, StartedAt: end.StartedAt, FinishedAt: end.FinishedAt}
 }
 
 func leanDeployment(obj any) (any, error) {

@@ -32,6 +32,10 @@ const (
 	shippedRepeatAfter = time.Hour
 )
 
+// secondLook is the least time between the two looks at a trouble that a remediation
+// needs: there is no alert and no person who asks for one.
+const secondLook = 2 * time.Second
+
 // often is how soon a trouble that is being remediated is looked at again, and
 // refusedRetry one whose remediation the API server does not take.
 const (
@@ -40,7 +44,8 @@ const (
 )
 
 // look ensures that a trouble which an object has shown for long enough, often
-// enough, has a remediation.
+// enough, has a remediation: it must be unwell when it is seen first, and again when
+// the remediation is made.
 func (r *Reconciler) look(ctx context.Context, s subject, obj client.Object) (ctrl.Result, error) {
 	triggers, err := r.triggers(ctx, s.Namespace)
 	if err != nil {
@@ -55,10 +60,14 @@ func (r *Reconciler) look(ctx context.Context, s subject, obj client.Object) (ct
 			continue
 		}
 		known := before[shown.kind]
-		if known.since.IsZero() {
-			known = memory{since: now, next: now.Add(given(triggers[at].HoldFor, shippedHoldFor))}
-		}
-		if !now.Before(known.next) {
+		switch {
+		case known.since.IsZero() && shown.past:
+			continue
+		case known.since.IsZero():
+			known = memory{since: now, next: now.Add(max(given(triggers[at].HoldFor, shippedHoldFor), secondLook))}
+		case shown.past && !now.Before(known.next):
+			known.next = now.Add(often)
+		case !now.Before(known.next):
 			wait, err := r.raise(ctx, obj, shown, given(triggers[at].RepeatAfter, shippedRepeatAfter))
 			if err != nil {
 				return ctrl.Result{}, err

@@ -58,11 +58,21 @@ var _ = Describe("The operator's own eyes", func() {
 		told = events.NewFakeRecorder(10)
 		r = trigger.New(trigger.Needs{Client: operator, Live: operator, Clock: clock, Resolver: evidence.NewResolver(operator), Events: told}, trigger.Config{Namespace: home})
 	})
+	// lookAt looks as often as a trouble that need not hold has to be seen.
+	lookAt := func(ctx SpecContext, kind string, obj client.Object) time.Duration {
+		GinkgoHelper()
+		result, err := r.Look(ctx, kind, obj)
+		Expect(err).NotTo(HaveOccurred())
+		if result.RequeueAfter == trigger.SecondLook {
+			clock.SetTime(clock.Now().Add(trigger.SecondLook))
+			result, err = r.Look(ctx, kind, obj)
+			Expect(err).NotTo(HaveOccurred())
+		}
+		return result.RequeueAfter
+	}
 	look := func(ctx SpecContext) time.Duration {
 		GinkgoHelper()
-		result, err := r.Look(ctx, "Pod", crashing)
-		Expect(err).NotTo(HaveOccurred())
-		return result.RequeueAfter
+		return lookAt(ctx, "Pod", crashing)
 	}
 	made := func(ctx SpecContext) []v1alpha1.AlertRemediation {
 		GinkgoHelper()
@@ -118,8 +128,7 @@ var _ = Describe("The operator's own eyes", func() {
 			Expect(server.Client.Status().Update(ctx, crashing)).To(Succeed())
 			Expect(server.Client.Status().Update(ctx, &web)).To(Succeed())
 			for kind, obj := range map[string]client.Object{"Pod": crashing, "Deployment": &web} {
-				_, err := r.Look(ctx, kind, obj)
-				Expect(err).NotTo(HaveOccurred())
+				lookAt(ctx, kind, obj)
 			}
 			return made(ctx)
 		}
@@ -176,6 +185,30 @@ var _ = Describe("The operator's own eyes", func() {
 			},
 		}),
 	)
+	It("acts on nothing that is well at the moment, however often it was restarted", func(ctx SpecContext) {
+		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
+		down := *crashing.Status.ContainerStatuses[0].DeepCopy()
+		up := *down.DeepCopy()
+		up.Ready, up.State = true, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(clock.Now())}}
+		becomes := func(status corev1.ContainerStatus) {
+			GinkgoHelper()
+			crashing.Status.ContainerStatuses[0] = status
+			Expect(server.Client.Status().Update(ctx, crashing)).To(Succeed())
+		}
+		becomes(up)
+		look(ctx)
+		Expect(made(ctx)).To(BeEmpty(), "it was never seen to be unwell")
+		becomes(down)
+		Expect(r.Look(ctx, "Pod", crashing)).To(HaveField("RequeueAfter", trigger.SecondLook))
+		becomes(up)
+		clock.SetTime(clock.Now().Add(trigger.SecondLook))
+		Expect(r.Look(ctx, "Pod", crashing)).To(HaveField("RequeueAfter", 10*time.Second))
+		Expect(made(ctx)).To(BeEmpty(), "it is well at the second look")
+		becomes(down)
+		clock.SetTime(clock.Now().Add(10 * time.Second))
+		look(ctx)
+		Expect(made(ctx)).To(HaveLen(1))
+	})
 	It("counts: what was restarted too seldom is left alone", func(ctx SpecContext) {
 		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{}), MinOccurrences: 5})
 		Expect(look(ctx)).To(BeZero())
@@ -211,7 +244,8 @@ var _ = Describe("The operator's own eyes", func() {
 	It("makes another when the trouble is still there after that", func(ctx SpecContext) {
 		ends(ctx, seen(ctx))
 		clock.SetTime(clock.Now().Add(time.Hour + time.Second))
-		crashing.Status.ContainerStatuses[0].LastTerminationState.Terminated.FinishedAt = metav1.NewTime(clock.Now())
+		end := crashing.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		end.StartedAt, end.FinishedAt = metav1.NewTime(clock.Now().Add(-time.Minute)), metav1.NewTime(clock.Now())
 		Expect(server.Client.Status().Update(ctx, crashing)).To(Succeed())
 		look(ctx)
 		Expect(made(ctx)).To(HaveLen(2))
@@ -252,6 +286,9 @@ var _ = Describe("The operator's own eyes", func() {
 		r = trigger.New(needs, trigger.Config{Namespace: home})
 		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
 		_, err := r.Look(ctx, "RemediationPolicy", build.Policy(ns, "watches", v1alpha1.ModeRecommend).Obj())
+		Expect(err).NotTo(HaveOccurred())
+		clock.SetTime(clock.Now().Add(trigger.SecondLook))
+		_, err = r.Look(ctx, "RemediationPolicy", build.Policy(ns, "watches", v1alpha1.ModeRecommend).Obj())
 		Expect(err).To(MatchError(errDown), "it is tried again")
 		Expect(made(ctx)).To(ConsistOf(HaveField("Spec.Target.Name", "web")))
 	})
@@ -261,8 +298,7 @@ var _ = Describe("The operator's own eyes", func() {
 		node.Status.Conditions = []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"}}
 		Expect(server.Client.Status().Update(ctx, node)).To(Succeed())
 		about := func(ctx SpecContext) []v1alpha1.AlertRemediation {
-			_, err := r.Look(ctx, "Node", node)
-			Expect(err).NotTo(HaveOccurred())
+			lookAt(ctx, "Node", node)
 			var list v1alpha1.AlertRemediationList
 			Expect(server.Client.List(ctx, &list, client.InNamespace(home))).To(Succeed())
 			return slices.DeleteFunc(list.Items, func(ar v1alpha1.AlertRemediation) bool { return ar.Spec.Target.Name != node.Name })

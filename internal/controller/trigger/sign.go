@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 )
 
 // recent is how long after its last end a container is still thought to loop:
@@ -23,6 +24,7 @@ type sign struct {
 	container   string // empty: it is about no container
 	occurrences int32
 	says        string
+	past        bool // it was there a moment ago; at this moment the object is well
 }
 
 // signs returns what an object shows. It is pure.
@@ -49,6 +51,7 @@ func podSigns(pod *corev1.Pod, now time.Time) []sign {
 	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 		for i := range statuses {
 			if s, ok := containerSign(&statuses[i], now); ok && !seen[s.kind] {
+				s.past = isRunning(&statuses[i])
 				seen[s.kind] = true
 				found = append(found, s)
 			}
@@ -57,8 +60,13 @@ func podSigns(pod *corev1.Pod, now time.Time) []sign {
 	return found
 }
 
+// isRunning reports whether a container runs and is ready: whatever it went through, it
+// gives no reason to act at this moment.
+func isRunning(c *corev1.ContainerStatus) bool { return c.State.Running != nil && c.Ready }
+
 // containerSign tells what one container shows: of an end and a loop around it,
-// the end that says more.
+// the end that says more. Crashes count that belong to the present trouble: the restart
+// count is of the pod's whole life.
 func containerSign(c *corev1.ContainerStatus, now time.Time) (sign, bool) {
 	if w := c.State.Waiting; w != nil && unpulled[w.Reason] {
 		return sign{kind: v1alpha1.TriggerImagePull, container: c.Name, occurrences: 1, says: fmt.Sprintf("container %s waits: %s: %s", c.Name, w.Reason, w.Message)}, true
@@ -67,11 +75,12 @@ func containerSign(c *corev1.ContainerStatus, now time.Time) (sign, bool) {
 	if end == nil || now.Sub(end.FinishedAt.Time) > recent {
 		return sign{}, false
 	}
+	crashes := min(vitals.Crashes(c), max(c.RestartCount, 1))
 	switch {
 	case end.Reason == "OOMKilled":
-		return sign{kind: v1alpha1.TriggerOOMKill, container: c.Name, occurrences: max(c.RestartCount, 1), says: fmt.Sprintf("container %s was killed for its memory; restarts so far: %d", c.Name, c.RestartCount)}, true
+		return sign{kind: v1alpha1.TriggerOOMKill, container: c.Name, occurrences: crashes, says: fmt.Sprintf("container %s was killed for its memory; restarts so far: %d", c.Name, c.RestartCount)}, true
 	case end.ExitCode != 0 && c.RestartCount > 0:
-		return sign{kind: v1alpha1.TriggerCrashLoop, container: c.Name, occurrences: c.RestartCount, says: fmt.Sprintf("container %s ended with exit code %d (%s); restarts so far: %d", c.Name, end.ExitCode, end.Reason, c.RestartCount)}, true
+		return sign{kind: v1alpha1.TriggerCrashLoop, container: c.Name, occurrences: crashes, says: fmt.Sprintf("container %s ended with exit code %d (%s); restarts so far: %d", c.Name, end.ExitCode, end.Reason, c.RestartCount)}, true
 	}
 	return sign{}, false
 }

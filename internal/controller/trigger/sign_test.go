@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,14 @@ func pod(statuses ...corev1.ContainerStatus) *corev1.Pod {
 
 func looping(restarts int32, end *corev1.ContainerStateTerminated) corev1.ContainerStatus {
 	return corev1.ContainerStatus{Name: "web", RestartCount: restarts, LastTerminationState: corev1.ContainerState{Terminated: end}}
+}
+
+// runs is a container that is ready again; its last run lasted so long.
+func runs(restarts int32, end *corev1.ContainerStateTerminated, ran time.Duration) corev1.ContainerStatus {
+	end.StartedAt = metav1.NewTime(end.FinishedAt.Add(-ran))
+	c := looping(restarts, end)
+	c.Ready, c.State.Running = true, &corev1.ContainerStateRunning{}
+	return c
 }
 
 func waiting(reason string) corev1.ContainerStatus {
@@ -52,14 +61,17 @@ func TestSigns(t *testing.T) {
 		want  v1alpha1.TriggerKind // empty: none
 		times int32
 	}{
-		"a container that ended with an error and was restarted": {pod(looping(4, ended(1, "Error", time.Minute))), v1alpha1.TriggerCrashLoop, 4},
-		"one that has run for long since":                        {pod(looping(4, ended(1, "Error", 11*time.Minute))), "", 0},
-		"one that ended well":                                    {pod(looping(4, ended(0, "Completed", time.Minute))), "", 0},
-		"one that ended for the first time":                      {pod(corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: ended(1, "Error", 0)}}), "", 0},
-		"one killed for its memory":                              {pod(looping(1, ended(137, "OOMKilled", time.Minute))), v1alpha1.TriggerOOMKill, 1},
-		"one killed for its memory that was not restarted yet":   {pod(corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: ended(137, "OOMKilled", 0)}}), v1alpha1.TriggerOOMKill, 1},
-		"one whose image is not there":                           {pod(waiting("ImagePullBackOff")), v1alpha1.TriggerImagePull, 1},
-		"one that is being made":                                 {pod(waiting("ContainerCreating")), "", 0},
+		"a container that ended with an error and was restarted":           {pod(looping(4, ended(1, "Error", time.Minute))), v1alpha1.TriggerCrashLoop, 4},
+		"one that has run for long since":                                  {pod(looping(4, ended(1, "Error", 11*time.Minute))), "", 0},
+		"one that ended well":                                              {pod(looping(4, ended(0, "Completed", time.Minute))), "", 0},
+		"one that ended for the first time":                                {pod(corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: ended(1, "Error", 0)}}), "", 0},
+		"one killed for its memory":                                        {pod(looping(1, ended(137, "OOMKilled", time.Minute))), v1alpha1.TriggerOOMKill, 1},
+		"one killed for its memory that was not restarted yet":             {pod(corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: ended(137, "OOMKilled", 0)}}), v1alpha1.TriggerOOMKill, 1},
+		"one whose image is not there":                                     {pod(waiting("ImagePullBackOff")), v1alpha1.TriggerImagePull, 1},
+		"one that is being made":                                           {pod(waiting("ContainerCreating")), "", 0},
+		"one that runs and is ready again, for the fifth time in its life": {pod(runs(5, ended(255, "Unknown", 110*time.Second), 9*24*time.Hour)), v1alpha1.TriggerCrashLoop, 1},
+		"one that crashed three times in a row":                            {pod(runs(3, ended(1, "Error", 10*time.Second), 5*time.Second)), v1alpha1.TriggerCrashLoop, 3},
+		"one killed for its memory after a week, as it was before":         {pod(runs(4, ended(137, "OOMKilled", time.Minute), 7*24*time.Hour)), v1alpha1.TriggerOOMKill, 1},
 		"an init container that loops": {changed(pod(), func(p *corev1.Pod) {
 			p.Status.InitContainerStatuses = []corev1.ContainerStatus{looping(3, ended(2, "Error", 0))}
 		}), v1alpha1.TriggerCrashLoop, 3},
@@ -82,8 +94,8 @@ func TestSigns(t *testing.T) {
 			case row.want != "" && (len(got) != 1 || got[0].kind != row.want || got[0].occurrences != row.times || got[0].says == ""):
 				t.Errorf("got %+v, want one %s, %d times", got, row.want, row.times)
 			}
-			if lean := signs(leanOf(t, row.obj), now); len(lean) != len(got) {
-				t.Errorf("what the cache keeps shows %+v", lean)
+			if lean := signs(leanOf(t, row.obj), now); !slices.Equal(lean, got) {
+				t.Errorf("what the cache keeps shows %+v, want %+v", lean, got)
 			}
 		})
 	}
