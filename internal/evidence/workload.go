@@ -28,7 +28,7 @@ func (l *look) deployment(ctx context.Context) {
 	var events []corev1.Event
 	atonce.Do(
 		func() { l.selected(ctx, "ReplicaSets of "+l.snapshot.Target.String(), &replicaSets, d.Spec.Selector) },
-		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, d.Spec.Selector) },
+		func() { l.selectedPods(ctx, &pods, d.Spec.Selector) },
 		func() { events = l.warnings(ctx) },
 	)
 	s := l.snapshot
@@ -74,7 +74,7 @@ func (l *look) podsOf(ctx context.Context, owner types.UID, selector *metav1.Lab
 	var kept appsv1.ControllerRevisionList
 	var events []corev1.Event
 	atonce.Do(
-		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, selector) },
+		func() { l.selectedPods(ctx, &pods, selector) },
 		func() { l.selected(ctx, "revisions of "+l.snapshot.Target.String(), &kept, selector) },
 		func() { events = l.warnings(ctx) },
 	)

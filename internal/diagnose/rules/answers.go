@@ -185,23 +185,31 @@ func (sc *scene) recoveredLately(f failure) bool {
 		return false
 	}
 	at := f.last.FinishedAt.Time
-	early := !sc.alert.StartsAt.IsZero() && at.Before(sc.alert.StartsAt.Add(-alertRange))
-	return !early && sc.TakenAt.Sub(at) <= alertRange
+	return !at.Before(sc.alertBegan().Add(-alertRange)) && sc.TakenAt.Sub(at) <= alertRange
+}
+
+// alertBegan is when the alert began to fire, or as long ago as counts where it
+// does not say.
+func (sc *scene) alertBegan() time.Time {
+	if sc.alert.StartsAt.IsZero() {
+		return sc.TakenAt.Add(-alertRange)
+	}
+	return sc.alert.StartsAt.Time
 }
 
 // cameBack reports whether something that became true did so while the alert fired,
 // and not so long ago that the alert should have resolved since.
 func (sc *scene) cameBack(at time.Time) bool {
-	return !sc.alert.StartsAt.IsZero() && !at.Before(sc.alert.StartsAt.Time) && sc.TakenAt.Sub(at) <= alertRange
+	return !at.Before(sc.alertBegan()) && sc.TakenAt.Sub(at) <= alertRange
 }
 
 // availableAgain reports whether a Deployment became available while the alert
 // fired, other than by being created or by a new revision.
 func (sc *scene) availableAgain(w *workload) bool {
-	if w.deployment == nil || !w.deployment.CreationTimestamp.Time.Before(sc.alert.StartsAt.Time) {
+	if w.deployment == nil || !w.deployment.CreationTimestamp.Time.Before(sc.alertBegan()) {
 		return false
 	}
-	if r, ok := w.current(); !ok || !r.created.Before(sc.alert.StartsAt.Time) {
+	if r, ok := w.current(); !ok || !r.created.Before(sc.alertBegan()) {
 		return false
 	}
 	return slices.ContainsFunc(w.deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
@@ -213,7 +221,7 @@ func (sc *scene) availableAgain(w *workload) bool {
 // while it fired. One that was started lately may only have been on its way.
 func (sc *scene) readyAgain(p *corev1.Pod) bool {
 	long := func(c corev1.ContainerStatus) bool {
-		return c.State.Running != nil && c.State.Running.StartedAt.Time.Before(sc.alert.StartsAt.Add(-alertRange))
+		return c.State.Running != nil && c.State.Running.StartedAt.Time.Before(sc.alertBegan().Add(-alertRange))
 	}
 	if len(p.Status.ContainerStatuses) == 0 || slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !long(c) }) {
 		return false

@@ -179,7 +179,7 @@ func TestATroubleThatEndedAnswersOtherAlerts(t *testing.T) {
 		"one that is new":                                                     {file: "quiet", alert: fired("CheckoutErrorRateHigh", 24*time.Hour), want: unknown},
 		"a pod that lost its readiness and has it again":                      {file: "quiet", changes: []func(*analysis.Snapshot){aged, readyFor(2*time.Minute, 0)}, alert: fired("CheckoutErrorRateHigh", 5*time.Minute), want: healthy},
 		"a pod that was added while the alert fired":                          {file: "quiet", changes: []func(*analysis.Snapshot){aged, started(2*time.Minute, 0), readyFor(time.Minute, 0)}, alert: fired("CheckoutErrorRateHigh", 5*time.Minute), want: unknown},
-		"the readiness of a pod, beside an alert that says not when it began": {file: "quiet", changes: []func(*analysis.Snapshot){aged, readyFor(2*time.Minute, 0)}, alert: func(*analysis.Snapshot) v1alpha1.Alert { return v1alpha1.Alert{Name: "CheckoutErrorRateHigh"} }, want: unknown},
+		"the readiness of a pod, beside an alert that says not when it began": {file: "quiet", changes: []func(*analysis.Snapshot){aged, readyFor(2*time.Minute, 0)}, alert: func(*analysis.Snapshot) v1alpha1.Alert { return v1alpha1.Alert{Name: "CheckoutErrorRateHigh"} }, want: healthy},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
