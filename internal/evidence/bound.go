@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -38,8 +39,7 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 // named as missing, for which of several is meant can't be told without all.
 func bound(s *analysis.Snapshot) {
 	boundPods(s)
-	slices.SortStableFunc(s.ReplicaSets, byWeight)
-	s.ReplicaSets = first(s.ReplicaSets, maxReplicaSets)
+	boundReplicaSets(s)
 	s.Revisions = first(s.Revisions, maxRevisions)
 	s.Events = someEvents(s.Events)
 	s.EndpointSlices = someSlices(s.EndpointSlices)
@@ -61,6 +61,34 @@ func cut(s *analysis.Snapshot, what string, n int) {
 
 func first[T any](all []T, n int) []T {
 	return all[:min(len(all), max(n, 0))]
+}
+
+// boundReplicaSets keeps the ReplicaSets of each Deployment in turn. Where one would
+// keep less than its last two, they count as missing: a revision that has one before
+// it must not pass for the first.
+func boundReplicaSets(s *analysis.Snapshot) {
+	owner := func(set *appsv1.ReplicaSet) string {
+		if controller := metav1.GetControllerOf(set); controller != nil {
+			return string(controller.UID)
+		}
+		return ""
+	}
+	slices.SortStableFunc(s.ReplicaSets, byWeight)
+	all := s.ReplicaSets
+	s.ReplicaSets = inTurn(all, maxReplicaSets, owner)
+	had, has := map[string]int{}, map[string]int{}
+	for i := range all {
+		had[owner(&all[i])]++
+	}
+	for i := range s.ReplicaSets {
+		has[owner(&s.ReplicaSets[i])]++
+	}
+	for key, n := range had {
+		if has[key] < min(n, 2) {
+			cut(s, "ReplicaSets", len(all)-len(s.ReplicaSets))
+			return
+		}
+	}
 }
 
 // byWeight puts ReplicaSets with pods first, then the newest revisions.
@@ -112,21 +140,28 @@ func someEndpoints(all []discoveryv1.Endpoint) []discoveryv1.Endpoint {
 // old revision whether it was well; a hundred newer ones about the new revision must
 // not hide them.
 func someEvents(sorted []corev1.Event) []corev1.Event {
-	if len(sorted) <= maxEvents {
-		return sorted
+	return inTurn(sorted, maxEvents, eventGroup)
+}
+
+// inTurn keeps the first of each group, then the second of each, and so on; in the
+// order in which they were.
+func inTurn[T any](all []T, n int, group func(*T) string) []T {
+	if len(all) <= n {
+		return all
 	}
-	told, order, turn := map[string]int{}, make([]int, len(sorted)), make([]int, len(sorted))
-	for i := range sorted {
-		group := eventGroup(&sorted[i])
-		order[i], turn[i] = i, told[group]
-		told[group]++
+	counted := map[string]int{}
+	turn, order := make([]int, len(all)), make([]int, len(all))
+	for i := range all {
+		key := group(&all[i])
+		order[i], turn[i] = i, counted[key]
+		counted[key]++
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(turn[a], turn[b]) })
-	order = first(order, maxEvents)
+	order = order[:n]
 	slices.Sort(order)
-	kept := make([]corev1.Event, 0, maxEvents)
+	kept := make([]T, 0, n)
 	for _, i := range order {
-		kept = append(kept, sorted[i])
+		kept = append(kept, all[i])
 	}
 	return kept
 }

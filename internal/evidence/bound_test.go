@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
@@ -171,5 +172,46 @@ func TestBoundKeepsEventsOfEachRevision(t *testing.T) {
 	}
 	if len(names) != maxEvents || names[0] != "web-new-00000" || !slices.Contains(names, "web-old-aaaaa") || !slices.Contains(names, "web-old-bbbbb") {
 		t.Errorf("%d events are kept: %v", len(names), names)
+	}
+}
+
+// A revision that has one before it must not pass for the first of its Deployment.
+func TestBoundKeepsTheRevisionBefore(t *testing.T) {
+	sets := func(deployments, revisions int) []appsv1.ReplicaSet {
+		var all []appsv1.ReplicaSet
+		for d := range deployments {
+			for r := range revisions {
+				owner := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "web", UID: types.UID(fmt.Sprint(d))}}
+				set := appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{
+					Name: fmt.Sprintf("web-%d-%d", d, r), Annotations: map[string]string{revisionAnnotation: fmt.Sprint(r + 1 + 100*d)},
+					OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, appsv1.SchemeGroupVersion.WithKind("Deployment"))},
+				}}
+				if r == revisions-1 {
+					set.Status.Replicas = 1
+				}
+				all = append(all, set)
+			}
+		}
+		return all
+	}
+	rows := map[string]struct {
+		deployments, revisions int
+		kept                   string // the oldest that has to be
+		missing                bool
+	}{
+		"of one Deployment the newest":           {1, 30, "web-0-29", false},
+		"of each of five the one before":         {5, 10, "web-0-8", false},
+		"of more the ones before can't all be":   {8, 10, "web-0-9", true},
+		"of more that have one revision all are": {8, 1, "web-0-0", false},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			s := &analysis.Snapshot{ReplicaSets: sets(row.deployments, row.revisions)}
+			bound(s)
+			found := slices.ContainsFunc(s.ReplicaSets, func(set appsv1.ReplicaSet) bool { return set.Name == row.kept })
+			if missing := len(s.Missing) > 0; len(s.ReplicaSets) > maxReplicaSets || !found || missing != row.missing {
+				t.Errorf("%d are kept, %s among them: %t, missing %v", len(s.ReplicaSets), row.kept, found, s.Missing)
+			}
+		})
 	}
 }
