@@ -24,7 +24,6 @@ const (
 	maxRevisions   = 6
 	maxPods        = 12
 	maxEnded       = 2 // of the pods: they explain, and never count
-	maxWitnesses   = 3 // ready pods that are kept beside any number of unready ones
 	maxSlices      = 4
 	maxEvents      = 20
 	maxEndpoints   = 20

@@ -107,6 +107,8 @@ func TestBoundKeepsThePodsThatDecide(t *testing.T) {
 			pods: append(many(30, crashing), drawPod("serves", "1", true, noon.Add(-time.Hour))), keeps: []string{"serves"}, omitted: 19, total: maxPods},
 		"a ready one of the same revision, too": {
 			pods: append(many(30, crashing), drawPod("serves", "1", true, noon), drawPod("sibling", "2", true, noon)), keeps: []string{"serves", "sibling"}, omitted: 20, total: maxPods},
+		"an unready one of an older revision, beside any number that crash": {
+			pods: append(many(30, crashing), drawPod("older", "1", false, noon.Add(-time.Hour))), keeps: []string{"older"}, omitted: 19, total: maxPods},
 		"a living one beside evicted ones":                 {pods: append(many(14, ended(corev1.PodFailed)), drawPod("alive", "1", true, noon)), first: "alive", keeps: []string{"ended-13", "ended-12"}, total: 1 + maxEnded},
 		"a living one beside completed ones":               {pods: append(many(14, ended(corev1.PodSucceeded)), drawPod("alive", "1", true, noon)), first: "alive", total: 1 + maxEnded},
 		"a living one beside those that are deleted":       {pods: append(many(14, deleted), drawPod("alive", "1", true, noon)), first: "alive", total: 1 + maxEnded},

@@ -3,6 +3,7 @@ package evidence
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -55,44 +56,27 @@ func endedLast(all []corev1.Pod) []corev1.Pod {
 }
 
 // boundPods cuts the pods to what fits, and notes how many of those that count were
-// left out. Pods that are not ready come first, so that all are ready if all that are
-// kept are. Those that the Service which is the target selects come before others, and
-// then the pod to which something happened last: it says since when a target is well.
+// left out. Those that are not ready come first, then those that the Service which is
+// the target selects, and then the one to which something happened last: it says since
+// when a target is well. Those of each revision, ready or not, are kept in turn, so that
+// neither old pods that fail nor a revision that serves are hidden by the other pods.
 func boundPods(s *analysis.Snapshot) {
 	wanted := selectedBy(s)
-	slices.SortStableFunc(s.Pods, func(a, b corev1.Pod) int {
+	active := keep(s.Pods, vitals.Active)
+	slices.SortStableFunc(active, func(a, b corev1.Pod) int {
 		return cmp.Or(
-			compareBool(vitals.Active(&a), vitals.Active(&b)),
 			compareBool(!vitals.Ready(&a), !vitals.Ready(&b)),
 			compareBool(wanted(&a), wanted(&b)),
 			cmp.Compare(unreadiness(&b), unreadiness(&a)),
 			vitals.ReadySince(&b).Compare(vitals.ReadySince(&a)),
 		)
 	})
-	active := keep(s.Pods, vitals.Active)
-	if len(active) > maxPods {
-		witnesses := witnessesOf(active)
-		rest := active[maxPods-len(witnesses):]
-		slices.SortStableFunc(rest, func(a, b corev1.Pod) int { return compareBool(witnesses[a.Name], witnesses[b.Name]) })
-	}
-	s.PodsOmitted = max(len(active)-maxPods, 0)
-	ended := first(s.Pods[len(active):], maxEnded)
-	active = first(active, maxPods)
-	s.Pods = append(active, first(ended, maxPods-len(active))...)
-}
-
-// witnessesOf names the first ready pods, each of another revision: that a revision
-// has ready pods must not be hidden by those of another that are not.
-func witnessesOf(sorted []corev1.Pod) map[string]bool {
-	names, seen := map[string]bool{}, map[string]bool{}
-	for i := range sorted {
-		p := &sorted[i]
-		revision := cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey])
-		if vitals.Ready(p) && !seen[revision] && len(names) < maxWitnesses {
-			names[p.Name], seen[revision] = true, true
-		}
-	}
-	return names
+	kept := inTurn(active, maxPods, func(p *corev1.Pod) string {
+		return fmt.Sprint(cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]), vitals.Ready(p), wanted(p))
+	})
+	s.PodsOmitted = len(active) - len(kept)
+	ended := endedLast(s.Pods)[len(active):]
+	s.Pods = append(kept, first(ended, maxPods-len(kept))...)
 }
 
 // selectedBy returns whether the Service that is the target selects a pod.
