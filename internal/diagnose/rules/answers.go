@@ -16,15 +16,19 @@ import (
 	"github.com/kubernaut/kubernaut/internal/vitals"
 )
 
-// alertRange is how long an alert may fire after its trouble ended, and how long
-// before it began to fire its trouble may have begun and ended: the range and the
-// "for" of common rules.
-const alertRange = 15 * time.Minute
+const (
+	// alertRange is how long an alert may fire after its trouble ended: the range of
+	// common rules, or the time for which they keep firing.
+	alertRange = 15 * time.Minute
+	// alertLead is how long before an alert its trouble may have ended already: the
+	// range of the rates that most rules about errors and latency are made of.
+	alertLead = 5 * time.Minute
+)
 
-// answers reports whether Healthy answers the alert. What is looked at is
-// readiness, restarts and rollouts. An alert about anything else, or one whose
-// name is not known, is answered only by a trouble that was seen to end: pods that
-// are all ready say nothing about errors, latency or a disk.
+// answers reports whether Healthy answers the alert. What is checked is readiness,
+// restarts and rollouts. An alert about anything else, or one whose name is not known,
+// is answered only by a trouble that was seen to end: that all pods are ready says
+// nothing about errors, latency or a disk.
 func (sc *scene) answers() bool {
 	broken, all := sc.brokenPorts()
 	switch {
@@ -33,7 +37,7 @@ func (sc *scene) answers() bool {
 	case isAboutReadiness(sc.alert, sc.Machine != nil):
 		return true
 	}
-	return len(broken) == 0 && !isLasting(sc.alert.Name) && sc.troubleEnded()
+	return len(broken) == 0 && len(sc.undeclaredPorts()) == 0 && !isLasting(sc.alert.Name) && sc.troubleEnded()
 }
 
 // unanswered says, of a target that is well, what was checked and that it does
@@ -67,13 +71,13 @@ const workloadWords = `(?:pods?|containers?|deployments?|stateful ?sets?|daemon 
 // readinessClaims are the phrases of alerts about readiness, restarts and rollouts.
 // A name is matched as words: KubePodNotReady is "kube pod not ready".
 var readinessClaims = regexp.MustCompile(strings.Join([]string{
-	`not ?ready|\bunready|\breadiness(?: probes?)?`,
+	`\breadiness probes?|\bendpoints? (?:address(?:es)? )?not ?ready`,
 	`crash(?:es|ed|ing|loop\w*)?\b(?: ?loop\w*)?(?: back ?off)?`,
 	`restart(?:s|ed|ing)?\b`,
 	`(?:\bmemory )?(?:\blimit )?\boom(?: ?kill\w*)?|\bout of memory`,
 	`(?:\berr )?\bimage ?pull(?: ?back ?off)?(?: errors?)?|\berr ?image ?(?:never )?pull|\binvalid image name|\bpull image`,
 	`\b(?:create|run) ?container (?:config )?error|\bcontainers? creating`,
-	`\bcontainers? waiting|` + workloadWords + ` (?:\w+ ){0,2}pending|\bpending ` + workloadWords,
+	`\bcontainers? waiting|` + workloadWords + ` (?:(?:is|are|in|stuck|too|long|phase) )*pending|\bpending ` + workloadWords,
 	`\bunschedulable|\bnot scheduled|\bfailed scheduling`,
 	`\breplicas? (?:count )?(?:mismatch\w*|unavailable|not available)|\bunavailable replicas?|\bgeneration mismatch`,
 	`\brollouts?\b|\brolled out|\bprogress deadline(?: exceeded)?`,
@@ -81,6 +85,14 @@ var readinessClaims = regexp.MustCompile(strings.Join([]string{
 	`\b(?:unhealthy|unavailable|stuck) ` + workloadWords,
 	`\b(?:no|without|missing|zero) (?:(?:ready|available|healthy) )?endpoints?|\bendpoints? (?:address(?:es)? )?not available`,
 }, "|"))
+
+// unreadyWords are about readiness where the name says of what: certificates, custom
+// resources and nodes are not ready, too, and no pod answers for them.
+var (
+	unreadyWords = regexp.MustCompile(`not ?ready|\bunready|\breadiness`)
+	ofWorkload   = regexp.MustCompile(`\b(?:` + workloadWords + `|replicas?)|pods?not`)
+	ofNode       = regexp.MustCompile(`\bnodes? ?(?:not ?ready|unready|readiness)`)
+)
 
 // nodeClaims are those of alerts about the readiness of a node, without spaces:
 // people write node_down, NodeDown and nodedown.
@@ -123,10 +135,11 @@ func isAboutReadiness(a v1alpha1.Alert, node bool) bool {
 		return (nodeClaims.MatchString(compact) || a.Labels["condition"] == string(corev1.NodeReady)) && !otherwise.MatchString(name)
 	}
 	rest := readinessClaims.ReplaceAllString(name, " ")
-	if otherwise.MatchString(rest) {
+	if otherwise.MatchString(rest) || ofNode.MatchString(name) {
 		return false
 	}
-	return rest != name || slices.Contains(waitingReasons, a.Labels["reason"]) || slices.Contains(readyConditions, a.Labels["condition"])
+	ready := unreadyWords.MatchString(rest) || slices.Contains(readyConditions, a.Labels["condition"])
+	return rest != name || ready && ofWorkload.MatchString(name) || slices.Contains(waitingReasons, a.Labels["reason"])
 }
 
 // isLasting reports whether an alert is about what no return to readiness ends.
@@ -185,7 +198,7 @@ func (sc *scene) recoveredLately(f failure) bool {
 		return false
 	}
 	at := f.last.FinishedAt.Time
-	return !at.Before(sc.alertBegan().Add(-alertRange)) && sc.TakenAt.Sub(at) <= alertRange
+	return !at.Before(sc.alertBegan().Add(-alertLead)) && sc.TakenAt.Sub(at) <= alertRange
 }
 
 // alertBegan is when the alert began to fire, or as long ago as counts where it

@@ -29,7 +29,7 @@ var readinessAlerts = []string{
 	"KubernetesDaemonsetRolloutStuck", "KubernetesStatefulsetDown", "KubernetesContainerOomKiller",
 	// people's own
 	"PodRestartingTooMuch", "HighPodRestartRate", "pod_restarts_too_high", "TooManyContainerRestarts", "CrashLoopBackOff", "checkout-crash-looping",
-	"DeploymentUnavailable", "DeploymentReplicasUnavailable", "deployment_unavailable_replicas", "CheckoutPodsNotReady", "PodsUnready", "StreamJobRestarting",
+	"DeploymentUnavailable", "DeploymentReplicasUnavailable", "deployment_unavailable_replicas", "CheckoutPodsNotReady", "PodsUnready", "podNotReady", "pod_not_ready", "podnotready", "ReplicasNotReady", "EndpointsNotReady", "StreamJobRestarting",
 	"ImagePullBackOff", "ErrImagePull", "PodImagePullErrors", "InvalidImageName", "CreateContainerConfigError", "PodPending", "PodsStuckPending", "PendingPods",
 	"PodUnschedulable", "ContainerOutOfMemory", "ContainerMemoryOOMKilled", "OOMKilled", "ProgressDeadlineExceeded", "ReadinessProbeFailing", "NoEndpoints",
 	"ServiceHasNoReadyEndpoints", "StatefulSetNotHealthy", "DaemonSetNotReady",
@@ -48,6 +48,9 @@ var otherAlerts = []string{
 	"StatefulSetVolumeAlmostFull", "DeploymentRequestsHigh", "ContainerRequestsFailing", "PodStuckTerminating", "PodEvicted",
 	// nor is a phrase about readiness beside another claim
 	"ErrorRateAfterRollout", "CanaryRolloutLatency", "PodReadinessFlapping", "ImagePullLatencyHigh", "PodNotReadyQueueLength", "ContainerNearOOM", "RestartRequired",
+	"PodRequestsPending", "ContainerErrorsPending",
+	// nor is readiness that of pods alone
+	"CertManagerCertNotReady", "CertificateNotReady", "KustomizationNotReady", "ClusterOperatorNotReady", "CheckoutNotReady", "KubeNodeNotReady", "KubeNodeReadinessFlapping",
 	// words that only look like it
 	"RoomTooHot", "ZoomDown", "PaymentsAlreadyRefunded", "NodeDown", "KubeNodeUnreachable",
 }
@@ -85,6 +88,7 @@ func TestLabelsTellWhatAnAlertIsAbout(t *testing.T) {
 		"why a container waits":                        {"ContainerTrouble", "reason", "CrashLoopBackOff", healthy},
 		"how a container ended":                        {"ContainerTrouble", "reason", "OOMKilled", healthy},
 		"a condition of readiness":                     {"WorkloadCondition", "condition", "Available", healthy},
+		"a condition of what is no workload":           {"ClusterOperatorTrouble", "condition", "Available", unknown},
 		"a reason of something else":                   {"ContainerTrouble", "reason", "QuotaExceeded", unknown},
 		"a condition of something else":                {"WorkloadCondition", "condition", "DiskPressure", unknown},
 		"a name that claims something else":            {"CheckoutErrors", "reason", "CrashLoopBackOff", unknown},
@@ -170,6 +174,7 @@ func TestATroubleThatEndedAnswersOtherAlerts(t *testing.T) {
 		"one of which it is not known when the alert began":                   {file: "recovered", alert: func(*analysis.Snapshot) v1alpha1.Alert { return v1alpha1.Alert{Name: "NoRequests"} }, want: healthy},
 		"a crash long before the alert":                                       {file: "recovered", changes: []func(*analysis.Snapshot){later(time.Hour)}, alert: fired("CheckoutErrorRateHigh", time.Minute), want: unknown},
 		"a crash so long ago that the alert should have resolved":             {file: "recovered", changes: []func(*analysis.Snapshot){later(time.Hour)}, alert: fired("CheckoutErrorRateHigh", time.Hour), want: unknown},
+		"a crash that ended before the rates of the alert began":              {file: "recovered", changes: []func(*analysis.Snapshot){later(8 * time.Minute)}, alert: fired("CheckoutErrorRateHigh", 0), want: unknown},
 		"a crash beside a disk that fills":                                    {file: "recovered", alert: fired("PersistentVolumeFillingUp", time.Minute), want: unknown},
 		"a crash beside a certificate that expires":                           {file: "recovered", alert: fired("CertificateExpiresSoon", time.Minute), want: unknown},
 		"a Deployment that became available again":                            {file: "quiet", changes: []func(*analysis.Snapshot){aged, available(2 * time.Minute)}, alert: fired("CheckoutErrorRateHigh", 5*time.Minute), want: healthy},
@@ -208,6 +213,16 @@ func started(ago time.Duration, pod int) func(*analysis.Snapshot) {
 	}
 }
 
+// crashedOnce gives a pod a container that ended ten minutes ago and has run since.
+func crashedOnce(s *analysis.Snapshot) {
+	c := &s.Pods[0].Status.ContainerStatuses[0]
+	c.RestartCount = 1
+	c.State.Running.StartedAt = metav1.NewTime(s.TakenAt.Add(-9 * time.Minute))
+	c.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+		ExitCode: 1, StartedAt: metav1.NewTime(s.TakenAt.Add(-11 * time.Minute)), FinishedAt: metav1.NewTime(s.TakenAt.Add(-10 * time.Minute)),
+	}
+}
+
 func TestAServiceWhosePortNoContainerHasIsNotHealthy(t *testing.T) {
 	const errorsHigh, noEndpoints = "CartErrorRateHigh", "KubeServiceWithoutReadyEndpoints"
 	sends := func(targets ...intstr.IntOrString) func(*analysis.Snapshot) {
@@ -240,6 +255,8 @@ func TestAServiceWhosePortNoContainerHasIsNotHealthy(t *testing.T) {
 		"one of two named ports, beside an alert about errors":  {errorsHigh, []func(*analysis.Snapshot){declared(web), sends(named("web"), named("metrics"))}, unknown, `port 81 of Service/calm sends to the container port named "metrics"`},
 		"one of two named ports, beside one about endpoints":    {noEndpoints, []func(*analysis.Snapshot){declared(web), sends(named("web"), named("metrics"))}, healthy, ""},
 		"a number that no container declares is only suspected": {errorsHigh, []func(*analysis.Snapshot){declared(web), sends(intstr.FromInt32(9999))}, unknown, "sends to 9999, which no container of its pods declares: check that"},
+		"nor does a crash that ended answer for it":             {errorsHigh, []func(*analysis.Snapshot){declared(web), sends(intstr.FromInt32(9999)), crashedOnce}, unknown, "sends to 9999"},
+		"a crash that ended, where the port is declared":        {errorsHigh, []func(*analysis.Snapshot){declared(web), sends(named("web")), crashedOnce}, healthy, ""},
 		"a number need not be declared":                         {noEndpoints, []func(*analysis.Snapshot){declared(web), sends(intstr.FromInt32(9999))}, healthy, ""},
 		"nothing is suspected where nothing is declared":        {errorsHigh, []func(*analysis.Snapshot){declared(), sends(intstr.FromInt32(9999))}, unknown, "does not answer alert CartErrorRateHigh"},
 		"a port that sends to its own number":                   {errorsHigh, []func(*analysis.Snapshot){declared(web), sends(intstr.IntOrString{})}, unknown, "port 80 of Service/calm sends to 80, which"},
