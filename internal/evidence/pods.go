@@ -72,7 +72,7 @@ func boundPods(s *analysis.Snapshot) {
 		)
 	})
 	kept := inTurn(active, maxPods, func(p *corev1.Pod) string {
-		return fmt.Sprint(cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]), vitals.Ready(p), wanted(p))
+		return fmt.Sprint(cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey]), vitals.Ready(p))
 	})
 	s.PodsOmitted = len(active) - len(kept)
 	ended := endedLast(s.Pods)[len(active):]

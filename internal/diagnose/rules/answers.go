@@ -217,12 +217,9 @@ func (sc *scene) cameBack(at time.Time) bool {
 }
 
 // availableAgain reports whether a Deployment became available while the alert
-// fired, other than by being created or by a new revision.
+// fired, other than by a new revision, the first one included.
 func (sc *scene) availableAgain(w *workload) bool {
-	if w.deployment == nil || !w.deployment.CreationTimestamp.Time.Before(sc.alertBegan()) {
-		return false
-	}
-	if r, ok := w.current(); !ok || !r.created.Before(sc.alertBegan()) {
+	if r, ok := w.current(); w.deployment == nil || !ok || !r.created.Before(sc.alertBegan()) {
 		return false
 	}
 	return slices.ContainsFunc(w.deployment.Status.Conditions, func(c appsv1.DeploymentCondition) bool {

@@ -50,7 +50,7 @@ var otherAlerts = []string{
 	"ErrorRateAfterRollout", "CanaryRolloutLatency", "PodReadinessFlapping", "ImagePullLatencyHigh", "PodNotReadyQueueLength", "ContainerNearOOM", "RestartRequired",
 	"PodRequestsPending", "ContainerErrorsPending",
 	// nor is readiness that of pods alone
-	"CertManagerCertNotReady", "CertificateNotReady", "KustomizationNotReady", "ClusterOperatorNotReady", "CheckoutNotReady", "KubeNodeNotReady", "KubeNodeReadinessFlapping",
+	"CertManagerCertNotReady", "CertificateNotReady", "KustomizationNotReady", "ClusterOperatorNotReady", "CheckoutNotReady", "KubeNodeNotReady", "NodeNotReadyWithPods", "KubeNodeReadinessFlapping",
 	// words that only look like it
 	"RoomTooHot", "ZoomDown", "PaymentsAlreadyRefunded", "NodeDown", "KubeNodeUnreachable",
 }
