@@ -48,6 +48,7 @@ func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference,
 		return s
 	}
 	gather(l, ctx)
+	s.Pods = endedLast(s.Pods) // before logs are read of some
 	atonce.Do(
 		func() { l.readLogs(ctx) },
 		func() { l.nodes(ctx) },

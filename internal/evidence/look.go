@@ -68,7 +68,12 @@ func (l *look) target(ctx context.Context, obj client.Object) bool {
 // list reads one page of objects of the target's namespace.
 func (l *look) list(ctx context.Context, what string, list client.ObjectList, opts ...client.ListOption) bool {
 	opts = append(opts, client.InNamespace(l.snapshot.Target.Namespace), client.Limit(pageSize))
-	if err := l.reader.List(ctx, list, opts...); err != nil {
+	return l.complete(what, list, l.reader.List(ctx, list, opts...))
+}
+
+// complete notes what a list lacks, and reports whether it was read at all.
+func (l *look) complete(what string, list client.ObjectList, err error) bool {
+	if err != nil {
 		l.unread(what, err, false)
 		return false
 	}

@@ -35,7 +35,7 @@ const (
 // neighbours notes which other workloads of the namespace crash as the target's pods do.
 // Nothing is asked where the target has no trouble, or nothing is said of others.
 func (l *look) neighbours(ctx context.Context) {
-	if !slices.ContainsFunc(l.snapshot.Pods, func(p corev1.Pod) bool { return trouble(&p) >= 2 }) {
+	if !l.isTroubled() {
 		return
 	}
 	failing := l.othersBackedOff()
@@ -50,6 +50,15 @@ func (l *look) neighbours(ctx context.Context) {
 			l.snapshot.Neighbours = append(l.snapshot.Neighbours, *n)
 		}
 	}
+}
+
+// isTroubled reports whether a pod of the target is not well now.
+func (l *look) isTroubled() bool { return slices.ContainsFunc(l.snapshot.Pods, l.isUnwell) }
+
+// isUnwell reports whether a pod that counts is not ready, or crashed a moment ago.
+func (l *look) isUnwell(p corev1.Pod) bool {
+	return vitals.Active(&p) && (!vitals.Ready(&p) || slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses),
+		func(c corev1.ContainerStatus) bool { return vitals.Crashing(&p, &c, l.snapshot.TakenAt) }))
 }
 
 // othersBackedOff returns one warning for each owner of pods that are not the target's
@@ -168,7 +177,7 @@ func (l *look) hosts(ctx context.Context) {
 	var names []string
 	for i := range l.snapshot.Pods {
 		p := &l.snapshot.Pods[i]
-		if p.Spec.NodeName != "" && trouble(p) >= 2 && !slices.Contains(names, p.Spec.NodeName) {
+		if p.Spec.NodeName != "" && l.isUnwell(*p) && !slices.Contains(names, p.Spec.NodeName) {
 			names = append(names, p.Spec.NodeName)
 		}
 	}

@@ -47,7 +47,7 @@ func (l *look) service(ctx context.Context) {
 		func() { l.list(ctx, "StatefulSets of the namespace", &n.statefulSets) },
 		func() { l.list(ctx, "DaemonSets of the namespace", &n.daemonSets) },
 		func() { l.list(ctx, "ReplicaSets of the namespace", &n.replicaSets) },
-		func() { l.list(ctx, "pods of the namespace", &n.pods) },
+		func() { l.pods(ctx, "pods of the namespace", &n.pods) },
 		func() { n.events = l.warnings(ctx) },
 	)
 	if !found {

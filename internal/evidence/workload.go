@@ -31,7 +31,7 @@ func (l *look) deployment(ctx context.Context) {
 	var events []corev1.Event
 	atonce.Do(
 		func() { l.selected(ctx, "ReplicaSets of "+l.snapshot.Target.String(), &replicaSets, d.Spec.Selector) },
-		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, d.Spec.Selector) },
+		func() { l.selectedPods(ctx, &pods, d.Spec.Selector) },
 		func() { events = l.warnings(ctx) },
 	)
 	s := l.snapshot
@@ -46,7 +46,7 @@ func (l *look) deployment(ctx context.Context) {
 func (l *look) scaledUp(ctx context.Context) {
 	s := l.snapshot
 	reused := slices.ContainsFunc(s.ReplicaSets, func(set appsv1.ReplicaSet) bool { return set.Annotations[reusedAnnotation] != "" })
-	if len(s.Deployments) != 1 || !reused || !slices.ContainsFunc(s.Pods, func(p corev1.Pod) bool { return trouble(&p) >= 2 }) {
+	if len(s.Deployments) != 1 || !reused || !l.isTroubled() {
 		return
 	}
 	var list corev1.EventList
@@ -95,7 +95,7 @@ func (l *look) podsOf(ctx context.Context, owner types.UID, selector *metav1.Lab
 	var kept appsv1.ControllerRevisionList
 	var events []corev1.Event
 	atonce.Do(
-		func() { l.selected(ctx, "pods of "+l.snapshot.Target.String(), &pods, selector) },
+		func() { l.selectedPods(ctx, &pods, selector) },
 		func() { l.selected(ctx, "revisions of "+l.snapshot.Target.String(), &kept, selector) },
 		func() { events = l.warnings(ctx) },
 	)

@@ -21,6 +21,9 @@ func service(s *analysis.Snapshot) Vitals {
 		return unknown("%s has no selector: whoever writes its endpoints knows whether they are well", s.Target)
 	}
 	selected := Selected(s, svc)
+	if len(selected) == 0 && s.PodsOmitted > 0 {
+		return unknown("%s selects none of the pods that were kept, and %d were left out", s.Target, s.PodsOmitted)
+	}
 	if len(selected) == 0 {
 		return unhealthy("%s selects no pod", s.Target)
 	}

@@ -57,6 +57,14 @@ func pod(name string) corev1.Pod {
 	}
 }
 
+// ended makes a pod that was ready and is over.
+func ended(phase corev1.PodPhase) corev1.Pod {
+	p := pod("shop-0")
+	p.Status.Phase, p.Status.Reason = phase, "Evicted"
+	p.Status.Conditions[0].Status = corev1.ConditionFalse
+	return p
+}
+
 func deployment(change func(*appsv1.Deployment)) func(*analysis.Snapshot) {
 	return func(s *analysis.Snapshot) { change(&s.Deployments[0]) }
 }
@@ -129,6 +137,42 @@ func TestJudge(t *testing.T) {
 		"a pod that is not ready, though the counts lag behind": {snapshot: shop(unready), health: v1alpha1.HealthUnhealthy, why: "shop-2"},
 		"no pods, though the counts lag behind": {
 			snapshot: shop(func(s *analysis.Snapshot) { s.Pods = nil }), health: v1alpha1.HealthUnhealthy, why: "no pod",
+		},
+		"no pods among those that were kept, and others that were not": {
+			snapshot: shop(func(s *analysis.Snapshot) { s.Pods, s.PodsOmitted = nil, 40 }), health: v1alpha1.HealthUnknown, why: "40 were left out",
+		},
+		"pods that were evicted beside those that are ready": {
+			snapshot: shop(func(s *analysis.Snapshot) {
+				for range 14 {
+					s.Pods = append([]corev1.Pod{ended(corev1.PodFailed)}, s.Pods...)
+				}
+			}), health: v1alpha1.HealthHealthy, since: time.Hour,
+		},
+		"pods that completed beside those that are ready": {
+			snapshot: shop(func(s *analysis.Snapshot) { s.Pods = append(s.Pods, ended(corev1.PodSucceeded)) }), health: v1alpha1.HealthHealthy, since: time.Hour,
+		},
+		"pods that were evicted and no other": {
+			snapshot: shop(func(s *analysis.Snapshot) { s.Pods = []corev1.Pod{ended(corev1.PodFailed)} }), health: v1alpha1.HealthUnhealthy, why: "no pod",
+		},
+		"a Service that selects evicted pods beside ready ones": {
+			snapshot: shop(asService, func(s *analysis.Snapshot) { s.Pods = append(s.Pods, ended(corev1.PodFailed)) }), health: v1alpha1.HealthHealthy, since: time.Hour,
+		},
+		"a Service that selects evicted pods only": {
+			snapshot: shop(asService, func(s *analysis.Snapshot) { s.Pods = []corev1.Pod{ended(corev1.PodFailed)} }), health: v1alpha1.HealthUnhealthy, why: "selects no pod",
+		},
+		"a Service that selects none of the pods that were kept": {
+			snapshot: shop(asService, func(s *analysis.Snapshot) {
+				s.Services[0].Spec.Selector["app"] = "leader"
+				s.PodsOmitted = 40
+			}), health: v1alpha1.HealthUnknown, why: "40 were left out",
+		},
+		"a DaemonSet one of whose pods was rejected by its node, with a ready one beside": {
+			snapshot: shop(func(s *analysis.Snapshot) {
+				set := appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}
+				set.Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberReady: 2, NumberAvailable: 2}
+				s.Target, s.DaemonSets = target("apps/v1", "DaemonSet"), []appsv1.DaemonSet{set}
+				s.Pods = append([]corev1.Pod{ended(corev1.PodFailed)}, s.Pods...)
+			}), health: v1alpha1.HealthHealthy, since: time.Hour,
 		},
 		"scaled to nothing is not well": {
 			snapshot: shop(deployment(func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(0)) })), health: v1alpha1.HealthUnknown, why: "scaled to 0",

@@ -52,6 +52,9 @@ func judgePods(s *analysis.Snapshot, pods []corev1.Pod, since time.Time) Vitals 
 		ready++
 		since = later(since, ReadySince(p))
 	}
+	if ready == 0 && s.PodsOmitted > 0 {
+		return unknown("none of the pods of %s that were kept counts, and %d were left out", s.Target, s.PodsOmitted)
+	}
 	if ready == 0 {
 		return unhealthy("no pod of %s exists", s.Target)
 	}

@@ -43,6 +43,9 @@ type Snapshot struct {
 	Machine *Machine `json:"machine,omitempty"`
 	// Pods of the target, or those a Service could select.
 	Pods []corev1.Pod `json:"pods,omitempty"`
+	// PodsOmitted is how many more there are that have not ended. Pods that are not ready are kept first, so those left out
+	// are ready if all that are kept are; that a pod is not in Pods proves nothing else.
+	PodsOmitted int `json:"podsOmitted,omitempty"`
 	// Services that were needed.
 	Services []corev1.Service `json:"services,omitempty"`
 	// EndpointSlices of the Services.

@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -53,15 +52,6 @@ func nodeNotReady(sc *scene) *Finding {
 	}
 	f.Remedies = append(f.Remedies, toPerson(f.Message))
 	return f
-}
-
-// aboutReadiness are the names of alerts that a node which is ready answers.
-var aboutReadiness = regexp.MustCompile(`(?i)not_?ready|unreachable|node_?down`)
-
-// answers reports whether a target that is well answers the alert. Of a node
-// little is looked at: that it is ready says nothing of a disk that fills.
-func (sc *scene) answers() bool {
-	return sc.Machine == nil || aboutReadiness.MatchString(sc.alert.Name)
 }
 
 // down reports whether the node that is the target is down, and what it says of that.

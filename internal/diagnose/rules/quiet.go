@@ -70,9 +70,7 @@ func (sc *scene) undecided(v vitals.Vitals, moving []failure) Finding {
 	if !sc.blind() {
 		f.Message += sc.perhapsMeant()
 	}
-	if !sc.answers() {
-		f.Message += "; whether it is ready and without strain is all that is looked at, which does not answer alert " + sc.alert.Name
-	}
+	f.Message += sc.unanswered(v)
 	if len(moving) > 0 {
 		worst := loudest(moving)
 		f.Message += fmt.Sprintf("; container %s ended %s, the last time %s, and %s; nothing that was read says why it began",
