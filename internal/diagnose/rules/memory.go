@@ -2,6 +2,11 @@ package rules
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -42,4 +47,29 @@ func lowered(o onset, container string) bool {
 	was, before := memoryLimit(&o.good.template.Spec, container)
 	_, existed := containerOf(&o.good.template.Spec, container)
 	return existed && limited && (!before || now.Cmp(was) < 0)
+}
+
+// outOfMemory reports whether the kernel killed it for reaching its own limit.
+func (f failure) outOfMemory() bool {
+	if f.last == nil {
+		return false
+	}
+	if _, limited := f.memoryLimit(); !limited {
+		return false // it was the node that had no memory left
+	}
+	return f.last.Reason == "OOMKilled" || strings.Contains(f.last.Message, "OOM-killed (memory limit too low?)")
+}
+
+func (f failure) memoryLimit() (resource.Quantity, bool) {
+	return memoryLimit(&f.pod.Spec, f.container)
+}
+
+func memoryLimit(spec *corev1.PodSpec, container string) (resource.Quantity, bool) {
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		if c.Name == container {
+			limit, ok := c.Resources.Limits[corev1.ResourceMemory]
+			return limit, ok
+		}
+	}
+	return resource.Quantity{}, false
 }
