@@ -77,6 +77,8 @@ type Node struct {
 	Name string `json:"name"`
 	// Code says how it is.
 	Code NodeCode `json:"code"`
+	// By names the program that set the taint, where the code is NodeLifecycle; of other taints nothing is kept.
+	By string `json:"by,omitempty"`
 }
 
 // Machine is what is kept of a node that is the target. Of what runs there and of
@@ -114,6 +116,12 @@ const (
 	NodeReserved NodeCode = "Reserved"
 	// NodeTainted: it is ready, and somebody's taint keeps pods off.
 	NodeTainted NodeCode = "Tainted"
+	// NodeTaintKept: it is ready, and keeps pods off by a taint that a person set and no action
+	// takes off: its key is in a domain of Kubernetes, or the cloud's node pool puts it back.
+	NodeTaintKept NodeCode = "TaintKept"
+	// NodeLifecycle: the taint of an autoscaler, or of a controller that starts and ends nodes,
+	// keeps pods off. Another node may take its place.
+	NodeLifecycle NodeCode = "Lifecycle"
 	// NodePressed: Kubernetes' own taint keeps pods off, for pressure or because it is not set up yet.
 	NodePressed NodeCode = "Pressed"
 )
