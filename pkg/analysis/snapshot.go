@@ -43,6 +43,9 @@ type Snapshot struct {
 	Pods []corev1.Pod `json:"pods,omitempty"`
 	// Services that were needed.
 	Services []corev1.Service `json:"services,omitempty"`
+	// PodLabels are the keys of a Service's selector that pods of the namespace carry, with some of their values,
+	// where the Service selects none. All pods were looked at, not only those in Pods.
+	PodLabels map[string][]string `json:"podLabels,omitempty"`
 	// EndpointSlices of the Services.
 	EndpointSlices []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
 	// Events about the target, its ReplicaSets and its pods, newest first.
