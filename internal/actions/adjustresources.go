@@ -112,6 +112,7 @@ func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []acti
 		if wanted, err = resource.ParseQuantity(given); err != nil {
 			return none, fmt.Errorf("%w: limit: %w", action.ErrInvalidParameters, err)
 		}
+		most = larger(most, largestLimit(revisions, name)) // what a revision had already is not given unseen
 	}
 	switch {
 	case wanted.Cmp(most) > 0 || most.Cmp(old) <= 0:
@@ -139,6 +140,23 @@ func firstLimit(target action.Target, revisions []action.Revision, container str
 		}
 	}
 	return resource.Quantity{}, action.NotApplicable("no revision of %s has a memory limit for container %s", target, container)
+}
+
+// largestLimit returns the largest limit that any kept revision has.
+func largestLimit(revisions []action.Revision, container string) resource.Quantity {
+	var most resource.Quantity
+	for _, r := range revisions {
+		limit, _ := memoryLimit(r.Template, container)
+		most = larger(most, limit)
+	}
+	return most
+}
+
+func larger(a, b resource.Quantity) resource.Quantity {
+	if a.Cmp(b) < 0 {
+		return b
+	}
+	return a
 }
 
 // memoryLimit of a container, zero if it has none; false if there is no such container.

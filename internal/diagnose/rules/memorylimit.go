@@ -54,13 +54,14 @@ func (b *memoryBound) report(r *corev1.ResourceRequirements) {
 }
 
 // resize says that a resize in place waits, and how long it is worth waiting for it: one
-// that the node can never grant is not waited for.
+// that the node can never grant is not waited for. The limit that is asked for is left to
+// the evidence: in the message it would be taken for the one that was reached.
 func (b memoryBound) resize(p *corev1.Pod, now time.Time) (why string, again time.Duration, waits bool) {
 	c := resizeCondition(p)
 	if b.asked.Cmp(b.limit) == 0 && (b.told || c == nil) {
 		return "", 0, false
 	}
-	why = fmt.Sprintf("a resize of the pod to %s has not been carried out", b.asked.String())
+	why = "a resize of the pod in place is pending, so the limit in the spec is not in force"
 	if c == nil {
 		return why, 0, true
 	}
