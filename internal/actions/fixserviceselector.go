@@ -58,7 +58,7 @@ func (a fixServiceSelector) Plan(ctx context.Context, world action.World, target
 	if err := fixable(ctx, world, target, service); err != nil {
 		return action.Plan{}, err
 	}
-	if err := mendable(ctx, world.Objects, target, service, wanted); err != nil {
+	if err := mendable(ctx, world.Objects, target, selector.Change{From: service.Spec.Selector, To: wanted, Edited: selector.Edited(service)}); err != nil {
 		return action.Plan{}, err
 	}
 	var d jsonpatch.Difference
@@ -129,7 +129,7 @@ type candidate struct {
 // mendable refuses labels that do not select the pods of exactly one ready workload, and
 // a change that makes the selector wider or leads it elsewhere. It reads every pod of the
 // namespace: pods carry labels that no template names.
-func mendable(ctx context.Context, reader client.Reader, target action.Target, service *corev1.Service, wanted map[string]string) error {
+func mendable(ctx context.Context, reader client.Reader, target action.Target, change selector.Change) error {
 	all, err := candidates(ctx, reader, target.Namespace)
 	if err != nil {
 		return err
@@ -142,25 +142,11 @@ func mendable(ctx context.Context, reader client.Reader, target action.Target, s
 	if err := reader.List(ctx, services, client.InNamespace(target.Namespace)); err != nil {
 		return fmt.Errorf("reading the Services of namespace %s: %w", target.Namespace, err)
 	}
-	found, err := judgeSelection(all, pods.Items, wanted)
+	found, err := judgeSelection(all, pods.Items, change.To)
 	if err != nil {
 		return err
 	}
-	return judgeChange(changeOf(service, wanted, found, all), target, surroundings{pods.Items, services.Items, found})
-}
-
-// changeOf says what the workload and its neighbours have to do with a change of a selector.
-func changeOf(service *corev1.Service, wanted map[string]string, found candidate, all []candidate) selector.Change {
-	_, name, _ := strings.Cut(found.name, "/")
-	change := selector.Change{
-		From: service.Spec.Selector, To: wanted, Template: found.template.Labels, Names: []string{service.Name, name}, Edited: selector.Edited(service),
-	}
-	for _, other := range all {
-		if other.name != found.name {
-			change.Others = append(change.Others, other.template.Labels)
-		}
-	}
-	return change
+	return judgeChange(change, target, surroundings{all, pods.Items, services.Items, found})
 }
 
 // judgeSelection refuses labels that do not select the pods of exactly one ready
@@ -197,14 +183,22 @@ func judgeSelection(all []candidate, pods []corev1.Pod, wanted map[string]string
 
 // surroundings are what the namespace holds beside a Service.
 type surroundings struct {
-	pods     []corev1.Pod
-	services []corev1.Service
-	meant    candidate
+	workloads []candidate
+	pods      []corev1.Pod
+	services  []corev1.Service
+	meant     candidate
 }
 
 // judgeChange refuses a change that drops what pods carry, or that no slip and no edit
 // accounts for, or of a Service whose pods another one selects. It is pure.
 func judgeChange(change selector.Change, target action.Target, near surroundings) error {
+	_, name, _ := strings.Cut(near.meant.name, "/")
+	change.Template, change.Names = near.meant.template.Labels, []string{target.Name, name}
+	for _, other := range near.workloads {
+		if other.name != near.meant.name {
+			change.Others = append(change.Others, other.template.Labels)
+		}
+	}
 	var carried []map[string]string
 	served := []map[string]string{near.meant.template.Labels}
 	own, err := metav1.LabelSelectorAsSelector(near.meant.selector)
@@ -219,16 +213,21 @@ func judgeChange(change selector.Change, target action.Target, near surroundings
 		}
 	}
 	change.Carried = selector.Carried(change.From, carried)
-	for _, other := range near.services {
-		if other.Name != target.Name && len(other.Spec.Selector) > 0 && selectsAny(other.Spec.Selector, served) {
-			change.Served = other.Name
-			break
-		}
-	}
+	change.Served = servedBy(near.services, target.Name, served)
 	if why := change.Refusal(); why != "" {
 		return action.NotApplicable("the selector of %s stays as it is: %s", target, why)
 	}
 	return nil
+}
+
+// servedBy names a Service, but this one, that selects one of the labelled; empty: none does.
+func servedBy(services []corev1.Service, but string, labelled []map[string]string) string {
+	for _, other := range services {
+		if other.Name != but && len(other.Spec.Selector) > 0 && selectsAny(other.Spec.Selector, labelled) {
+			return other.Name
+		}
+	}
+	return ""
 }
 
 func selectsAny(wanted map[string]string, all []map[string]string) bool {

@@ -19,12 +19,7 @@ const startsLate = 3 * time.Second
 // in another pod of it now, or in this one before. Then its port is right.
 func (sc *scene) answered(w *workload, p probed) bool {
 	number := w.revisionOf[p.pod]
-	for _, r := range w.revisions {
-		if r.number == number && r.ready > 0 && p.kind == "Readiness" {
-			return true // counted by its controller: the pods at hand may be some of them only
-		}
-	}
-	if current, known := w.current(); known && current.number == number && w.completed(current) && p.kind == "Readiness" {
+	if p.kind == "Readiness" && w.wasReady(number) {
 		return true
 	}
 	for _, pod := range w.pods {
@@ -34,6 +29,17 @@ func (sc *scene) answered(w *workload, p probed) bool {
 		}
 	}
 	return w.unseen() && w.counts.ready > 0
+}
+
+// wasReady reports whether a pod of a revision is or was ready, as the controllers count
+// them: the pods at hand may be some of them only.
+func (w *workload) wasReady(number int64) bool {
+	for _, r := range w.revisions {
+		if r.number == number {
+			return r.ready > 0 || r.current && w.completed(r)
+		}
+	}
+	return false
 }
 
 // sameProbe reports whether a pod's container is probed at the same port.
