@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,8 +33,12 @@ func TestNewLimit(t *testing.T) {
 		history   []action.Revision
 		container string
 		limit     string
+		shown     string // of another workload with the image
 		want      string
 	}{
+		"what another workload of the same image has":                {history: limits("5Mi"), limit: "64Mi", shown: "64Mi", want: "64Mi"},
+		"more than another workload of the same image has":           {history: limits("5Mi"), limit: "65Mi", shown: "64Mi"},
+		"another workload does not lift the default":                 {history: limits("5Mi"), shown: "64Mi", want: "10Mi"},
 		"twice the old one":                                          {history: limits("64Mi"), want: "128Mi"},
 		"twice the old one, up to the ceiling":                       {history: limits("96Mi", "32Mi"), want: "128Mi"},
 		"at the ceiling there is no more":                            {history: limits("128Mi", "64Mi", "32Mi")},
@@ -64,7 +69,7 @@ func TestNewLimit(t *testing.T) {
 			if row.limit != "" {
 				params["limit"] = row.limit
 			}
-			got, err := newLimit(target, row.history[0].Template, row.history, params)
+			got, err := newLimit(target, row.history[0].Template, row.history, wish{params, resource.MustParse(cmp.Or(row.shown, "0"))})
 			if row.want == "" {
 				wantRefusal(t, err)
 				return

@@ -48,7 +48,7 @@ func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference,
 		return s
 	}
 	gather(l, ctx)
-	atonce.Do(func() { l.readLogs(ctx) }, func() { l.nodes(ctx) }, func() { l.configMaps(ctx) })
+	atonce.Do(func() { l.readLogs(ctx) }, func() { l.nodes(ctx) }, func() { l.configMaps(ctx) }, func() { l.siblings(ctx) })
 	bound(s)
 	redactSnapshot(s)
 	return s

@@ -10,6 +10,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -149,6 +150,30 @@ var _ = Describe("Gathering", func() {
 			And(HaveField("What", "events about Deployment/shop"), HaveField("Forbidden", true), HaveField("Detail", true)),
 		))
 		Expect(evidence.Judge(seen).Why).To(ContainSubstring("could not be read"))
+	})
+
+	It("notes what other workloads with the image have, where there is too little memory to begin", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		image := s.pod.Spec.Containers[0].Image
+		for name, d := range map[string]*appsv1.Deployment{
+			"ready":   build.Deployment(namespace, "ready").Image(image).MemoryLimit("64Mi").Ready().Obj(),
+			"unready": build.Deployment(namespace, "unready").Image(image).MemoryLimit("32Mi").Obj(),
+			"other":   build.Deployment(namespace, "other").Image("example.test/other:1").MemoryLimit("48Mi").Ready().Obj(),
+		} {
+			d.Status.UpdatedReplicas, d.Status.ObservedGeneration = d.Status.Replicas, 1
+			Expect(d.Name).To(Equal(name))
+			server.Create(ctx, d)
+		}
+		Expect(gathered(ctx, server.Client, paper{}).Siblings).To(BeEmpty(), "as long as nothing says so")
+		Expect(server.Client.Create(ctx, &corev1.Event{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "e"}, Type: corev1.EventTypeWarning, Reason: "FailedCreatePodSandBox",
+			Message:        "container init was OOM-killed (memory limit too low?): unknown",
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: s.pod.Name, UID: s.pod.UID},
+		})).To(Succeed())
+		seen := gathered(ctx, server.Client, paper{}).Siblings
+		Expect(seen).To(HaveLen(1))
+		Expect(seen[0].Workload).To(Equal("Deployment/ready"))
+		Expect(seen[0].MemoryLimit.String()).To(Equal("64Mi"))
 	})
 
 	DescribeTable("says why a log is not there, unless there never was one",

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -52,6 +53,9 @@ type Snapshot struct {
 	Events []corev1.Event `json:"events,omitempty"`
 	// Elsewhere are warnings about pods of others in the namespace that can't get an image either, one for each owner of pods.
 	Elsewhere []corev1.Event `json:"elsewhere,omitempty"`
+	// Siblings are containers of other ready workloads of the namespace with an image of the target's, where the target
+	// has too little memory to begin.
+	Siblings []Sibling `json:"siblings,omitempty"`
 	// Changes say who last changed what can break the target. Of a ConfigMap nothing but that is read.
 	Changes []Change `json:"changes,omitempty"`
 	// Logs of containers that failed.
@@ -72,6 +76,16 @@ type Revision struct {
 	CreatedAt time.Time `json:"createdAt"`
 	// Template of its pods.
 	Template corev1.PodTemplateSpec `json:"template"`
+}
+
+// Sibling is a container of another workload that is ready.
+type Sibling struct {
+	// Workload that it belongs to, as Kind/name.
+	Workload string `json:"workload"`
+	// Image that it runs.
+	Image string `json:"image"`
+	// MemoryLimit that it has.
+	MemoryLimit resource.Quantity `json:"memoryLimit"`
 }
 
 // Node is a node's name, and how it is in one word.

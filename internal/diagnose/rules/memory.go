@@ -119,7 +119,7 @@ func (sc *scene) giveMemory(f *Finding, w *workload, worst failure, ill map[int6
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		return
 	}
-	raise, why := raiseLimit(w, worst, bound)
+	raise, why := sc.raiseLimit(w, worst, bound)
 	o, known := findOnset(sc, w, ill)
 	switch {
 	case known && lowered(o, worst.container):
@@ -149,8 +149,8 @@ var raisable = []string{"Deployment", "StatefulSet", "DaemonSet"}
 
 // raiseLimit returns the remedy that raises a container's limit, or says why it would
 // not help. It is twice the old one where the program ran; where it never began, only
-// what an earlier revision had, because nothing shows how much it needs.
-func raiseLimit(w *workload, worst failure, bound memoryBound) (v1alpha1.Remedy, string) {
+// what an earlier revision or a sibling has: twice too little may be too little.
+func (sc *scene) raiseLimit(w *workload, worst failure, bound memoryBound) (v1alpha1.Remedy, string) {
 	template, inTemplate := containerLimit(&w.template.Spec, worst.container)
 	none := v1alpha1.Remedy{}
 	switch {
@@ -170,14 +170,32 @@ func raiseLimit(w *workload, worst failure, bound memoryBound) (v1alpha1.Remedy,
 	case !worst.beforeStart():
 		return raiseMemory(worst.container), ""
 	}
+	shown, known := sc.shownLimit(w, worst, bound.limit)
+	if !known {
+		return none, "no earlier revision and no other workload with its image has more, so nothing shows how much it needs; set it in the template"
+	}
+	raise := raiseMemory(worst.container)
+	raise.Parameters["limit"] = shown.String()
+	return raise, ""
+}
+
+// shownLimit returns a larger limit under which the container may begin: that of the
+// newest earlier revision that has one, or else the smallest of another workload's
+// container that runs the same image.
+func (sc *scene) shownLimit(w *workload, worst failure, than resource.Quantity) (resource.Quantity, bool) {
 	for _, r := range w.before(worst.revision) {
-		if had, limited := containerLimit(&r.template.Spec, worst.container); limited && had.Cmp(bound.limit) > 0 {
-			raise := raiseMemory(worst.container)
-			raise.Parameters["limit"] = had.String()
-			return raise, ""
+		if had, limited := containerLimit(&r.template.Spec, worst.container); limited && had.Cmp(than) > 0 {
+			return had, true
 		}
 	}
-	return none, "no earlier revision had more, so nothing shows how much it needs; set it in the template"
+	var least resource.Quantity
+	c, found := containerOf(&w.template.Spec, worst.container)
+	for _, s := range sc.Siblings {
+		if found && s.Image == c.Image && s.MemoryLimit.Cmp(than) > 0 && (least.IsZero() || s.MemoryLimit.Cmp(least) < 0) {
+			least = s.MemoryLimit
+		}
+	}
+	return least, !least.IsZero()
 }
 
 // lowered reports whether the revision with which it began gave a container, or the

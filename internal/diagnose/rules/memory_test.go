@@ -89,6 +89,15 @@ func inPodOnly(s *analysis.Snapshot) {
 	s.Pods[0].Spec.Containers[0].Resources = *memoryLimits("64Mi")
 }
 
+// siblings are other workloads with an image and these limits.
+func siblings(image string, amounts ...string) func(*picture) {
+	return func(p *picture) {
+		for _, amount := range amounts {
+			p.Siblings = append(p.Siblings, analysis.Sibling{Workload: "Deployment/other", Image: image, MemoryLimit: resource.MustParse(amount)})
+		}
+	}
+}
+
 func minutesAgo(n int) metav1.Time { return metav1.NewTime(noon.Add(-time.Duration(n) * time.Minute)) }
 
 func TestMemoryLimits(t *testing.T) {
@@ -150,6 +159,12 @@ func TestMemoryLimits(t *testing.T) {
 			touches: []func(*picture){bounded("128Mi", "5Mi"), killedAtStart, func(p *picture) {
 				p.ReplicaSets[0].Status.ReadyReplicas, p.ReplicaSets[0].CreationTimestamp = 0, p.ReplicaSets[1].CreationTimestamp
 			}}, cause: oomKilled, remedies: "AdjustResources limit=128Mi"},
+		"another workload with the image shows how much": {
+			touches: []func(*picture){alone, bounded("", "5Mi"), killedAtStart, siblings("shop/web:1", "512Mi", "64Mi", "4Mi")}, cause: oomKilled, remedies: "AdjustResources limit=64Mi"},
+		"another workload with another image shows nothing": {
+			touches: []func(*picture){alone, bounded("", "5Mi"), killedAtStart, siblings("shop/mail:1", "64Mi")}, cause: oomKilled, remedies: "Escalate"},
+		"another workload with the image, while the program ran": {
+			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory, siblings("shop/web:1", "512Mi")}, cause: oomKilled, remedies: "AdjustResources"},
 		"an event alone tells that the sandbox can't begin": {
 			touches: []func(*picture){bounded("128Mi", "5Mi"), waits("ContainerCreating", ""), warns("FailedCreatePodSandBox", noSandbox)}, cause: oomKilled, remedies: "RolloutUndo AdjustResources limit=128Mi", says: "container app of Deployment/web can't begin"},
 		"an event alone, of a first revision": {
