@@ -8,7 +8,7 @@ type DiagnosisSource string
 const SourceRules DiagnosisSource = "Rules"
 
 // Cause is a code of the catalogue of causes.
-// +kubebuilder:validation:Enum=CrashBadRelease;CrashBadConfig;OOMKilled;ImageNotFound;ImagePullDenied;ProbeWrongPort;UntoleratedTaint;InsufficientCPU;InsufficientMemory;NodeNotReady;ManyNodesDown;ServiceSelectorMismatch;RolloutStuck;Healthy;NotEnoughEvidence
+// +kubebuilder:validation:Enum=CrashBadRelease;CrashDependency;CrashBadConfig;OOMKilled;ImageNotFound;ImagePullDenied;ProbeWrongPort;UntoleratedTaint;InsufficientCPU;InsufficientMemory;NodeNotReady;ManyNodesDown;ServiceSelectorMismatch;RolloutStuck;Healthy;NotEnoughEvidence
 type Cause string
 
 const (

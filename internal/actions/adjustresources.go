@@ -61,7 +61,11 @@ func (a adjustResources) Plan(ctx context.Context, world action.World, target ac
 	if err != nil {
 		return action.Plan{}, err
 	}
-	limit, err := newLimit(target, w.template, revisions, params)
+	shown, err := siblingLimit(ctx, world.Objects, target, imageAsked(w.template, params))
+	if err != nil {
+		return action.Plan{}, err
+	}
+	limit, err := newLimit(target, w.template, revisions, wish{params, shown})
 	if err != nil {
 		return action.Plan{}, err
 	}
@@ -86,10 +90,16 @@ func (adjustResources) Settled(ctx context.Context, world action.World, target a
 	return rolledOut(ctx, world, target)
 }
 
+// wish is what a limit is asked to become.
+type wish struct {
+	params action.Params
+	shown  resource.Quantity // the largest that a ready workload has for the same image; zero: not known
+}
+
 // newLimit decides the limit. It is pure.
-func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []action.Revision, params action.Params) (resource.Quantity, error) {
+func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []action.Revision, asked wish) (resource.Quantity, error) {
 	none := resource.Quantity{}
-	name := params["container"]
+	name := asked.params["container"]
 	old, found := memoryLimit(now, name)
 	switch {
 	case !found:
@@ -108,10 +118,12 @@ func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []acti
 	if wanted.Cmp(most) > 0 {
 		wanted = most
 	}
-	if given := params["limit"]; given != "" {
+	if given := asked.params["limit"]; given != "" {
 		if wanted, err = resource.ParseQuantity(given); err != nil {
 			return none, fmt.Errorf("%w: limit: %w", action.ErrInvalidParameters, err)
 		}
+		// What a revision had already, or the same program has elsewhere, is not given unseen.
+		most = larger(most, larger(asked.shown, largestLimit(revisions, name)))
 	}
 	switch {
 	case wanted.Cmp(most) > 0 || most.Cmp(old) <= 0:
@@ -139,6 +151,23 @@ func firstLimit(target action.Target, revisions []action.Revision, container str
 		}
 	}
 	return resource.Quantity{}, action.NotApplicable("no revision of %s has a memory limit for container %s", target, container)
+}
+
+// largestLimit returns the largest limit that any kept revision has.
+func largestLimit(revisions []action.Revision, container string) resource.Quantity {
+	var most resource.Quantity
+	for _, r := range revisions {
+		limit, _ := memoryLimit(r.Template, container)
+		most = larger(most, limit)
+	}
+	return most
+}
+
+func larger(a, b resource.Quantity) resource.Quantity {
+	if a.Cmp(b) < 0 {
+		return b
+	}
+	return a
 }
 
 // memoryLimit of a container, zero if it has none; false if there is no such container.

@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"cmp"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,8 +33,12 @@ func TestNewLimit(t *testing.T) {
 		history   []action.Revision
 		container string
 		limit     string
+		shown     string // of another workload with the image
 		want      string
 	}{
+		"what another workload of the same image has":                {history: limits("5Mi"), limit: "64Mi", shown: "64Mi", want: "64Mi"},
+		"more than another workload of the same image has":           {history: limits("5Mi"), limit: "65Mi", shown: "64Mi"},
+		"another workload does not lift the default":                 {history: limits("5Mi"), shown: "64Mi", want: "10Mi"},
 		"twice the old one":                                          {history: limits("64Mi"), want: "128Mi"},
 		"twice the old one, up to the ceiling":                       {history: limits("96Mi", "32Mi"), want: "128Mi"},
 		"at the ceiling there is no more":                            {history: limits("128Mi", "64Mi", "32Mi")},
@@ -42,6 +47,9 @@ func TestNewLimit(t *testing.T) {
 		"what was asked for, in the API's own spelling":              {history: limits("512Mi"), limit: "1024Mi", want: "1Gi"},
 		"what was asked for, at the ceiling":                         {history: limits("64Mi"), limit: "256Mi", want: "256Mi"},
 		"what was asked for is beyond the ceiling":                   {history: limits("64Mi"), limit: "257Mi"},
+		"what was asked for is what an earlier revision had":         {history: limits("5Mi", "256Mi", "8Mi"), limit: "256Mi", want: "256Mi"},
+		"what was asked for is more than any revision had":           {history: limits("5Mi", "256Mi", "8Mi"), limit: "257Mi"},
+		"a larger revision in between does not lift the default":     {history: limits("30Mi", "256Mi", "8Mi"), want: "32Mi"},
 		"what was asked for would lower it":                          {history: limits("64Mi"), limit: "63Mi"},
 		"what was asked for is what it has":                          {history: limits("1Gi"), limit: "1024Mi"},
 		"no limit, nothing to raise":                                 {history: limits("")},
@@ -61,7 +69,7 @@ func TestNewLimit(t *testing.T) {
 			if row.limit != "" {
 				params["limit"] = row.limit
 			}
-			got, err := newLimit(target, row.history[0].Template, row.history, params)
+			got, err := newLimit(target, row.history[0].Template, row.history, wish{params, resource.MustParse(cmp.Or(row.shown, "0"))})
 			if row.want == "" {
 				wantRefusal(t, err)
 				return

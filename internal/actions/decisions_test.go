@@ -41,7 +41,7 @@ func TestJudgeSelection(t *testing.T) {
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
-			err := judgeSelection(row.all, row.pods, map[string]string{"app": "web"})
+			_, err := judgeSelection(row.all, row.pods, map[string]string{"app": "web"})
 			if !row.good {
 				wantRefusal(t, err)
 			} else if err != nil {

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	"github.com/kubernaut/kubernaut/internal/selector"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -56,7 +58,7 @@ func (a fixServiceSelector) Plan(ctx context.Context, world action.World, target
 	if err := fixable(ctx, world, target, service); err != nil {
 		return action.Plan{}, err
 	}
-	if err := selectsOne(ctx, world.Objects, target, wanted); err != nil {
+	if err := mendable(ctx, world.Objects, target, selector.Change{From: service.Spec.Selector, To: wanted, Edited: selector.Edited(service)}); err != nil {
 		return action.Plan{}, err
 	}
 	var d jsonpatch.Difference
@@ -102,13 +104,13 @@ func fixable(ctx context.Context, world action.World, target action.Target, serv
 
 // readyEndpoints counts the endpoints that get the Service's traffic.
 func readyEndpoints(ctx context.Context, reader client.Reader, target action.Target) (int, error) {
-	slices := &discoveryv1.EndpointSliceList{}
-	err := reader.List(ctx, slices, client.InNamespace(target.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: target.Name})
+	found := &discoveryv1.EndpointSliceList{}
+	err := reader.List(ctx, found, client.InNamespace(target.Namespace), client.MatchingLabels{discoveryv1.LabelServiceName: target.Name})
 	if err != nil {
 		return 0, fmt.Errorf("reading the endpoints of %s: %w", target, err)
 	}
 	ready := 0
-	for _, slice := range slices.Items {
+	for _, slice := range found.Items {
 		for _, endpoint := range slice.Endpoints {
 			if endpoint.Conditions.Ready == nil || *endpoint.Conditions.Ready { // nil means ready
 				ready++
@@ -124,47 +126,113 @@ type candidate struct {
 	workload
 }
 
-// selectsOne refuses labels that do not select the pods of exactly one ready workload.
-func selectsOne(ctx context.Context, reader client.Reader, target action.Target, wanted map[string]string) error {
+// mendable refuses labels that do not select the pods of exactly one ready workload, and
+// a change that makes the selector wider or leads it elsewhere. It reads every pod of the
+// namespace: pods carry labels that no template names.
+func mendable(ctx context.Context, reader client.Reader, target action.Target, change selector.Change) error {
 	all, err := candidates(ctx, reader, target.Namespace)
 	if err != nil {
 		return err
 	}
 	pods := &corev1.PodList{}
-	if err := reader.List(ctx, pods, client.InNamespace(target.Namespace), client.MatchingLabels(wanted)); err != nil {
-		return fmt.Errorf("reading the pods that %s would select: %w", target, err)
+	if err := reader.List(ctx, pods, client.InNamespace(target.Namespace)); err != nil {
+		return fmt.Errorf("reading the pods of namespace %s: %w", target.Namespace, err)
 	}
-	return judgeSelection(all, pods.Items, wanted)
+	services := &corev1.ServiceList{}
+	if err := reader.List(ctx, services, client.InNamespace(target.Namespace)); err != nil {
+		return fmt.Errorf("reading the Services of namespace %s: %w", target.Namespace, err)
+	}
+	found, err := judgeSelection(all, pods.Items, change.To)
+	if err != nil {
+		return err
+	}
+	return judgeChange(change, target, surroundings{all, pods.Items, services.Items, found})
 }
 
-// judgeSelection is the pure half of selectsOne.
-func judgeSelection(all []candidate, pods []corev1.Pod, wanted map[string]string) error {
-	selector := labels.SelectorFromSet(wanted)
+// judgeSelection refuses labels that do not select the pods of exactly one ready
+// workload, and else returns it. It is pure.
+func judgeSelection(all []candidate, pods []corev1.Pod, wanted map[string]string) (candidate, error) {
+	matching := labels.SelectorFromSet(wanted)
+	var none candidate
 	var found []candidate
 	var names []string
 	for _, c := range all {
-		if selector.Matches(labels.Set(c.template.Labels)) {
+		if matching.Matches(labels.Set(c.template.Labels)) {
 			found, names = append(found, c), append(names, c.name)
 		}
 	}
 	switch {
 	case len(found) == 0:
-		return action.NotApplicable("no workload has pods labelled %s", selector)
+		return none, action.NotApplicable("no workload has pods labelled %s", matching)
 	case len(found) > 1:
-		return action.NotApplicable("%s selects the pods of several workloads: %s", selector, strings.Join(names[:min(len(names), 5)], ", "))
+		return none, action.NotApplicable("%s selects the pods of several workloads: %s", matching, strings.Join(names[:min(len(names), 5)], ", "))
 	case found[0].ready == 0:
-		return action.NotApplicable("%s selects the pods of %s, and none of them is ready", selector, names[0])
+		return none, action.NotApplicable("%s selects the pods of %s, and none of them is ready", matching, names[0])
 	}
 	own, err := metav1.LabelSelectorAsSelector(found[0].selector)
 	if err != nil {
-		return fmt.Errorf("reading the selector of %s: %w", names[0], err)
+		return none, fmt.Errorf("reading the selector of %s: %w", names[0], err)
 	}
 	for i := range pods {
-		if !own.Matches(labels.Set(pods[i].Labels)) {
-			return action.NotApplicable("%s selects Pod/%s too, which is not of %s", selector, pods[i].Name, names[0])
+		if matching.Matches(labels.Set(pods[i].Labels)) && !own.Matches(labels.Set(pods[i].Labels)) {
+			return none, action.NotApplicable("%s selects Pod/%s too, which is not of %s", matching, pods[i].Name, names[0])
 		}
 	}
+	return found[0], nil
+}
+
+// surroundings are what the namespace holds beside a Service.
+type surroundings struct {
+	workloads []candidate
+	pods      []corev1.Pod
+	services  []corev1.Service
+	meant     candidate
+}
+
+// judgeChange refuses a change that drops what pods carry, or that no slip and no edit
+// accounts for, or of a Service whose pods another one selects. It is pure.
+func judgeChange(change selector.Change, target action.Target, near surroundings) error {
+	_, name, _ := strings.Cut(near.meant.name, "/")
+	change.Template, change.Names = near.meant.template.Labels, []string{target.Name, name}
+	for _, other := range near.workloads {
+		if other.name != near.meant.name {
+			change.Others = append(change.Others, other.template.Labels)
+		}
+	}
+	var carried []map[string]string
+	served := []map[string]string{near.meant.template.Labels}
+	own, err := metav1.LabelSelectorAsSelector(near.meant.selector)
+	if err != nil {
+		return fmt.Errorf("reading the selector of %s: %w", near.meant.name, err)
+	}
+	for i := range near.pods {
+		has := near.pods[i].Labels
+		carried = append(carried, has)
+		if own.Matches(labels.Set(has)) && active(&near.pods[i]) {
+			served = append(served, has)
+		}
+	}
+	change.Carried = selector.Carried(change.From, carried)
+	change.Served = servedBy(near.services, target.Name, served)
+	if why := change.Refusal(); why != "" {
+		return action.NotApplicable("the selector of %s stays as it is: %s", target, why)
+	}
 	return nil
+}
+
+// servedBy names a Service, but this one, that selects one of the labelled; empty: none does.
+func servedBy(services []corev1.Service, but string, labelled []map[string]string) string {
+	for _, other := range services {
+		if other.Name != but && len(other.Spec.Selector) > 0 && selectsAny(other.Spec.Selector, labelled) {
+			return other.Name
+		}
+	}
+	return ""
+}
+
+func selectsAny(wanted map[string]string, all []map[string]string) bool {
+	matches := labels.SelectorFromSet(wanted).Matches
+	return slices.ContainsFunc(all, func(has map[string]string) bool { return matches(labels.Set(has)) })
 }
 
 // candidates returns the workloads of a namespace.

@@ -117,6 +117,9 @@ var _ = Describe("A plan for a node is refused", func() {
 		"that carries no such taint":     untainting("carries no taint team=blue:NoSchedule", action.Params{"value": "blue"}, web, tainted("team", time.Minute)),
 		"whose taint is Kubernetes' own": untainting("it is a program's", action.Params{"key": "node.kubernetes.io/unschedulable"}, web, tainted("node.kubernetes.io/unschedulable", time.Minute)),
 		"whose taint an autoscaler set":  untainting("it is a program's", action.Params{"key": "ToBeDeletedByClusterAutoscaler"}, web, tainted("ToBeDeletedByClusterAutoscaler", time.Minute)),
+		"whose taint Karpenter set":      untainting("it is a program's", action.Params{"key": "karpenter.sh/disrupted"}, web, tainted("karpenter.sh/disrupted", time.Minute)),
+		"whose taint is a pool's":        untainting("whose taints no action takes off", action.Params{"key": "kubernetes.azure.com/scalesetpriority"}, web, tainted("kubernetes.azure.com/scalesetpriority", time.Minute)),
+		"whose key is of Kubernetes":     untainting("whose taints no action takes off", action.Params{"key": "example.kubernetes.io/team"}, web, tainted("example.kubernetes.io/team", time.Minute)),
 		"where the workload never ran":   untainting("no pod of the workload", nil, func(ctx context.Context, node string) { placed(ctx, node, "api") }, tainted("team", time.Minute)),
 		"where it came after the taint":  untainting("no pod of the workload", nil, web, tainted("team", -time.Hour)),
 		"where its pods tolerate every taint": untainting("no pod of the workload", nil, func(ctx context.Context, node string) {

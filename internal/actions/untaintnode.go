@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	owner "github.com/kubernaut/kubernaut/internal/taint"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -132,32 +133,26 @@ func same(a, b corev1.Taint) bool {
 	return a.Key == b.Key && a.Value == b.Value && a.Effect == b.Effect
 }
 
-// machines are taints that programs set and take off by themselves.
-var machines = []string{"ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler"}
-
-// ofMachine reports whether a program set a taint, Kubernetes above all.
-func ofMachine(key string) bool {
-	domain, _, found := strings.Cut(key, "/")
-	return slices.Contains(machines, key) || found && (strings.HasSuffix(domain, "kubernetes.io") || domain == "karpenter.sh")
-}
-
 // meant says why a taint was set on purpose, as far as anything shows, or
 // nothing. The scheduler places no pod on a node whose taint it does not
 // tolerate: that one of the workload's runs there shows that the taint came
 // later. A toleration of everything says nothing of this taint. It is pure.
-func meant(taint corev1.Taint, pods, ours []corev1.Pod) string {
-	if ofMachine(taint.Key) {
+func meant(set corev1.Taint, pods, ours []corev1.Pod) string {
+	switch owner.OwnerOf(set.Key) {
+	case owner.Kubernetes, owner.Role, owner.Lifecycle:
 		return "it is a program's, which takes it off itself"
+	case owner.Reserved:
+		return "its key is in a domain of Kubernetes or of the cloud, whose taints no action takes off; a person has to"
 	}
 	for i := range pods {
-		if names(&pods[i], taint.Key) && active(&pods[i]) {
+		if names(&pods[i], set.Key) && active(&pods[i]) {
 			return fmt.Sprintf("pod %s/%s on the node tolerates it by name, so the node is kept for such pods", pods[i].Namespace, pods[i].Name)
 		}
 	}
 	for i := range ours {
 		p := &ours[i]
-		before := taint.TimeAdded == nil || p.CreationTimestamp.Before(taint.TimeAdded)
-		if before && !names(p, "") && !names(p, taint.Key) {
+		before := set.TimeAdded == nil || p.CreationTimestamp.Before(set.TimeAdded)
+		if before && !names(p, "") && !names(p, set.Key) {
 			return ""
 		}
 	}

@@ -111,6 +111,10 @@ var rules = []rule{
 		because: "it knows functions, and nothing of what they do"},
 	{rooms: "internal/redact", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
 		because: "text in, text out"},
+	{rooms: "internal/taint", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
+		because: "it is a list of keys, which evidence and actions share"},
+	{rooms: "internal/selector", own: []string{"internal/..."}, foreign: impure,
+		because: "rule and action judge a selector alike, each from what it read itself"},
 	{rooms: "internal/jsonpatch", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
 		because: "documents in, documents out"},
 }

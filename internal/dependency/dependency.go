@@ -89,7 +89,7 @@ func hasOwnReason(line string) bool {
 var (
 	unusable = regexp.MustCompile(`(?i)` + strings.Join([]string{
 		// no connection
-		`connection refused`, `econnrefused`, `\bdial (?:tcp|udp)\b`, `i/o timeout`, `etimedout`, `\btimed? ?out (?:connecting|waiting for)`,
+		`connection refused`, `connection to \S+ (?:was )?refused`, `econnrefused`, `\bdial (?:tcp|udp)\b`, `i/o timeout`, `etimedout`, `\btimed? ?out (?:connecting|waiting for)`,
 		`no route to host`, `ehostunreach`, `enetunreach`, `network is unreachable`, `connection (?:reset|timed out|closed|aborted|lost|terminated|failure|failed)`,
 		`econnreset`, `server closed the connection`, `(?:could not|couldn't|cannot|can't|can not|unable to|failed to|error) (?:connect|connecting|reach|contact)\b`,
 		`communications link failure`, `connect(?:ion)? (?:error|timeout)`, `tls handshake timeout`, `handshake failure`, `\bnot reachable\b|\bunreachable\b`,

@@ -2,6 +2,7 @@ package evidence_test
 
 import (
 	"context"
+	"encoding/json"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -39,6 +40,10 @@ var _ = Describe("Gathering what is around a workload", func() {
 		}{
 			{name: "plain", pool: "red", code: analysis.NodeReady},
 			{name: "tainted", pool: "red", spec: corev1.NodeSpec{Taints: taint("team")}, code: analysis.NodeTainted},
+			{name: "tolerated", pool: "red", spec: corev1.NodeSpec{Taints: taint("mine")}, code: analysis.NodeReady},
+			{name: "kept", pool: "red", spec: corev1.NodeSpec{Taints: taint("example.kubernetes.io/team")}, code: analysis.NodeTaintKept},
+			{name: "disrupted", pool: "red", spec: corev1.NodeSpec{Taints: append(taint("team"), taint("karpenter.sh/disrupted")...)}, code: analysis.NodeLifecycle},
+			{name: "deleted", pool: "red", spec: corev1.NodeSpec{Taints: taint("ToBeDeletedByClusterAutoscaler")}, code: analysis.NodeLifecycle},
 			{name: "reserved", pool: "red", spec: corev1.NodeSpec{Taints: taint("node-role.kubernetes.io/infra")}, code: analysis.NodeReserved},
 			{name: "pressed", pool: "red", spec: corev1.NodeSpec{Taints: taint("node.kubernetes.io/disk-pressure")}, code: analysis.NodePressed},
 			{name: "cordoned", pool: "red", spec: corev1.NodeSpec{Unschedulable: true}, code: analysis.NodeCordoned},
@@ -60,6 +65,7 @@ var _ = Describe("Gathering what is around a workload", func() {
 		Expect(server.Client.Delete(ctx, s.pod)).To(Succeed())
 		homeless := build.PodOf(s.replicaSet, "zzzzz")
 		homeless.Spec.NodeSelector = map[string]string{"pool": "red"}
+		homeless.Spec.Tolerations = []corev1.Toleration{{Key: "mine", Operator: corev1.TolerationOpExists}}
 		Expect(server.Client.Create(ctx, homeless)).To(Succeed())
 		homeless.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable}}
 		Expect(server.Client.Status().Update(ctx, homeless)).To(Succeed())
@@ -72,6 +78,13 @@ var _ = Describe("Gathering what is around a workload", func() {
 			}
 		}
 		Expect(got).To(Equal(want))
+		Expect(seen.Nodes).To(ContainElements(
+			analysis.Node{Name: namespace + "-disrupted", Code: analysis.NodeLifecycle, By: "Karpenter"},
+			analysis.Node{Name: namespace + "-deleted", Code: analysis.NodeLifecycle, By: "Cluster Autoscaler"},
+		))
+		raw, err := json.Marshal(seen.Nodes)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(string(raw)).NotTo(Or(ContainSubstring("team"), ContainSubstring("secret-project")))
 	})
 
 	It("notes once for each owner that others can't get their images either", func(ctx SpecContext) {

@@ -56,6 +56,7 @@ func (g *Gatherer) Gather(ctx context.Context, subject v1alpha1.ObjectReference,
 		func() { l.neighbours(ctx) },
 		func() { l.hosts(ctx) },
 		func() { l.scaledUp(ctx) },
+		func() { l.siblings(ctx) },
 	)
 	endpoints(s)
 	bound(s)

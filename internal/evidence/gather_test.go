@@ -10,9 +10,11 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clocktesting "k8s.io/utils/clock/testing"
@@ -150,6 +152,30 @@ var _ = Describe("Gathering", func() {
 		Expect(evidence.Judge(seen).Why).To(ContainSubstring("could not be read"))
 	})
 
+	It("notes what other workloads with the image have, where there is too little memory to begin", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		image := s.pod.Spec.Containers[0].Image
+		for name, d := range map[string]*appsv1.Deployment{
+			"ready":   build.Deployment(namespace, "ready").Image(image).MemoryLimit("64Mi").Ready().Obj(),
+			"unready": build.Deployment(namespace, "unready").Image(image).MemoryLimit("32Mi").Obj(),
+			"other":   build.Deployment(namespace, "other").Image("example.test/other:1").MemoryLimit("48Mi").Ready().Obj(),
+		} {
+			d.Status.UpdatedReplicas, d.Status.ObservedGeneration = d.Status.Replicas, 1
+			Expect(d.Name).To(Equal(name))
+			server.Create(ctx, d)
+		}
+		Expect(gathered(ctx, server.Client, paper{}).Siblings).To(BeEmpty(), "as long as nothing says so")
+		Expect(server.Client.Create(ctx, &corev1.Event{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "e"}, Type: corev1.EventTypeWarning, Reason: "FailedCreatePodSandBox",
+			Message:        "container init was OOM-killed (memory limit too low?): unknown",
+			InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: s.pod.Name, UID: s.pod.UID},
+		})).To(Succeed())
+		seen := gathered(ctx, server.Client, paper{}).Siblings
+		Expect(seen).To(HaveLen(1))
+		Expect(seen[0].Workload).To(Equal("Deployment/ready"))
+		Expect(seen[0].MemoryLimit.String()).To(Equal("64Mi"))
+	})
+
 	DescribeTable("says why a log is not there, unless there never was one",
 		func(ctx SpecContext, err error, missing int) {
 			crashed(ctx, shopIn(ctx, namespace).pod)
@@ -188,5 +214,37 @@ var _ = Describe("Gathering", func() {
 		Expect(seen.Deployments).To(HaveLen(3))
 		Expect(seen.Services).To(HaveLen(3))
 		Expect(seen.Services[0].Name).To(Equal("shop"))
+		Expect(seen.PodLabels).To(Equal(map[string][]string{"app": {"shop"}}), "what pods carry, though none is kept")
+	})
+
+	It("tells which labels of a selector pods carry at run time, however many pods there are", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		for i := range 14 {
+			Expect(server.Client.Create(ctx, build.PodOf(s.replicaSet, fmt.Sprintf("p%04d", i)))).To(Succeed())
+		}
+		last := build.PodOf(s.replicaSet, "zzzzz")
+		last.Labels["role"] = "follower"
+		Expect(server.Client.Create(ctx, last)).To(Succeed())
+		svc := build.Service(namespace, "leader", "shop")
+		svc.Spec.Selector["role"], svc.Spec.Selector["zone"] = "leader", "a"
+		Expect(server.Client.Create(ctx, svc)).To(Succeed())
+		target := build.TargetOf(svc, build.ServiceKind)
+		seen := evidence.NewGatherer(server.Client, paper{}, clock).Gather(ctx, target.ObjectReference, target)
+		Expect(seen.PodLabels).To(Equal(map[string][]string{"app": {"shop"}, "role": {"follower"}}))
+	})
+
+	It("keeps the memory limits in force, of a container and of the pod, and a resize that waits", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		crashed(ctx, s.pod)
+		limit := func(amount string) *corev1.ResourceRequirements {
+			return &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(amount)}}
+		}
+		s.pod.Status.ContainerStatuses[0].Resources, s.pod.Status.Resources = limit("64Mi"), limit("96Mi")
+		s.pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: corev1.PodReasonDeferred, Message: "password=hunter2"}}
+		Expect(server.Client.Status().Update(ctx, s.pod)).To(Succeed())
+		seen := gathered(ctx, server.Client, paper{}).Pods[0].Status
+		Expect(seen.ContainerStatuses[0].Resources.Limits.Memory().String()).To(Equal("64Mi"))
+		Expect(seen.Resources.Limits.Memory().String()).To(Equal("96Mi"))
+		Expect(seen.Conditions).To(ConsistOf(And(HaveField("Type", corev1.PodResizePending), HaveField("Message", Not(ContainSubstring("hunter2"))))))
 	})
 })

@@ -83,7 +83,7 @@ func (l *look) peers(ctx context.Context, m *analysis.Machine) {
 		}
 		for i := range list.Items {
 			m.Nodes++
-			if codeOf(&list.Items[i]) == analysis.NodeNotReady {
+			if codeOf(&list.Items[i], nil) == analysis.NodeNotReady {
 				m.Down++
 			}
 		}

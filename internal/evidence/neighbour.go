@@ -188,7 +188,7 @@ func (l *look) hosts(ctx context.Context) {
 		}
 		for _, c := range node.Status.Conditions {
 			if c.Type == corev1.NodeReady {
-				l.snapshot.Hosts = append(l.snapshot.Hosts, analysis.Host{Name: name, Code: codeOf(&node), Since: c.LastTransitionTime.UTC()})
+				l.snapshot.Hosts = append(l.snapshot.Hosts, analysis.Host{Name: name, Code: codeOf(&node, nil), Since: c.LastTransitionTime.UTC()})
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/atonce"
+	"github.com/kubernaut/kubernaut/internal/selector"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -102,6 +103,11 @@ func (n *neighbourhood) behind(s *analysis.Snapshot) {
 // the selector does fit, but that has no pods, is kept with its ReplicaSets:
 // then the selector is not what is wrong.
 func (n *neighbourhood) candidates(s *analysis.Snapshot, svc *corev1.Service) {
+	var carried []map[string]string
+	for i := range n.pods.Items {
+		carried = append(carried, n.pods.Items[i].Labels)
+	}
+	s.PodLabels = selector.Carried(svc.Spec.Selector, carried)
 	related := func(template *corev1.PodTemplateSpec, name string) bool {
 		return isRelated(svc, template.Labels, name)
 	}
@@ -150,13 +156,13 @@ func isRelated(svc *corev1.Service, template map[string]string, name string) boo
 }
 
 // selects reports whether a Service's selector selects pods with these labels.
-func selects(selector, podLabels map[string]string) bool {
-	return labels.SelectorFromSet(selector).Matches(labels.Set(podLabels))
+func selects(wanted, podLabels map[string]string) bool {
+	return labels.SelectorFromSet(wanted).Matches(labels.Set(podLabels))
 }
 
-func matching(pods []corev1.Pod, selector map[string]string) []corev1.Pod {
+func matching(pods []corev1.Pod, wanted map[string]string) []corev1.Pod {
 	return keep(pods, func(p *corev1.Pod) bool {
-		return p.DeletionTimestamp == nil && selects(selector, p.Labels)
+		return p.DeletionTimestamp == nil && selects(wanted, p.Labels)
 	})
 }
 

@@ -122,6 +122,7 @@ func (e numbers) shrinkPodSpec(spec *corev1.PodSpec) {
 		Tolerations:                   spec.Tolerations,
 		Volumes:                       configVolumes(spec.Volumes),
 		TerminationGracePeriodSeconds: spec.TerminationGracePeriodSeconds,
+		Resources:                     spec.Resources,
 	}
 }
 
@@ -179,7 +180,7 @@ func shrinkProbe(p *corev1.Probe) *corev1.Probe {
 		kept.Exec = &corev1.ExecAction{Command: hideArgs(kept.Exec.Command)}
 	}
 	if kept.HTTPGet != nil {
-		kept.HTTPGet = &corev1.HTTPGetAction{Path: redact.Line(kept.HTTPGet.Path, 256), Port: kept.HTTPGet.Port, Scheme: kept.HTTPGet.Scheme}
+		kept.HTTPGet = &corev1.HTTPGetAction{Path: redact.Line(kept.HTTPGet.Path, 256), Port: kept.HTTPGet.Port, Scheme: kept.HTTPGet.Scheme, Host: kept.HTTPGet.Host}
 	}
 	return &kept
 }
@@ -190,6 +191,7 @@ func shrinkPodStatus(status *corev1.PodStatus) {
 		Conditions: keep(status.Conditions, telling), StartTime: status.StartTime,
 		InitContainerStatuses: shrinkContainers(status.InitContainerStatuses),
 		ContainerStatuses:     shrinkContainers(status.ContainerStatuses),
+		Resources:             limitsOf(status.Resources),
 	}
 	for i := range status.Conditions {
 		status.Conditions[i].Message = redact.Line(status.Conditions[i].Message, 300)
@@ -198,7 +200,20 @@ func shrinkPodStatus(status *corev1.PodStatus) {
 
 // telling reports whether a condition of a pod says more than the state of its containers.
 func telling(c *corev1.PodCondition) bool {
-	return c.Type == corev1.PodReady || c.Type == corev1.PodReadyToStartContainers || c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget
+	switch c.Type {
+	case corev1.PodReady, corev1.PodReadyToStartContainers, corev1.PodScheduled, corev1.DisruptionTarget, corev1.PodResizePending, corev1.PodResizeInProgress:
+		return true
+	}
+	return false
+}
+
+// limitsOf keeps the limits in force: after a resize in place they may differ from
+// those that the spec asks for.
+func limitsOf(r *corev1.ResourceRequirements) *corev1.ResourceRequirements {
+	if r == nil {
+		return nil
+	}
+	return &corev1.ResourceRequirements{Limits: r.Limits}
 }
 
 func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {
@@ -206,7 +221,7 @@ func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	for _, c := range all {
 		kept = append(kept, corev1.ContainerStatus{
 			Name: c.Name, Ready: c.Ready, RestartCount: c.RestartCount, Started: c.Started,
-			State: shrinkState(c.State), LastTerminationState: shrinkState(c.LastTerminationState),
+			State: shrinkState(c.State), LastTerminationState: shrinkState(c.LastTerminationState), Resources: limitsOf(c.Resources),
 		})
 	}
 	return kept
@@ -239,7 +254,7 @@ func shrinkEvents(all []corev1.Event) {
 func shrinkEvent(e *corev1.Event) {
 	*e = corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace},
-		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID},
+		InvolvedObject: corev1.ObjectReference{Kind: e.InvolvedObject.Kind, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID, FieldPath: e.InvolvedObject.FieldPath},
 		Reason:         e.Reason, Message: redact.Line(e.Message, 600), Type: e.Type,
 		FirstTimestamp: e.FirstTimestamp, LastTimestamp: e.LastTimestamp, EventTime: e.EventTime, Series: e.Series, Count: e.Count,
 	}

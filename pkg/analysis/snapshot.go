@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -48,6 +49,9 @@ type Snapshot struct {
 	PodsOmitted int `json:"podsOmitted,omitempty"`
 	// Services that were needed.
 	Services []corev1.Service `json:"services,omitempty"`
+	// PodLabels are the keys of a Service's selector that pods of the namespace carry, with some of their values,
+	// where the Service selects none. All pods were looked at, not only those in Pods.
+	PodLabels map[string][]string `json:"podLabels,omitempty"`
 	// EndpointSlices of the Services.
 	EndpointSlices []discoveryv1.EndpointSlice `json:"endpointSlices,omitempty"`
 	// Events about the target, its ReplicaSets and its pods, newest first.
@@ -60,6 +64,9 @@ type Snapshot struct {
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
 	// Hosts are the nodes on which containers crash, where they could be read.
 	Hosts []Host `json:"hosts,omitempty"`
+	// Siblings are containers of other ready workloads of the namespace with an image of the target's, where the target
+	// has too little memory to begin.
+	Siblings []Sibling `json:"siblings,omitempty"`
 	// Changes say who last changed what can break the target. Of a ConfigMap nothing but that is read.
 	Changes []Change `json:"changes,omitempty"`
 	// Logs of containers that failed.
@@ -82,12 +89,24 @@ type Revision struct {
 	Template corev1.PodTemplateSpec `json:"template"`
 }
 
+// Sibling is a container of another workload that is ready.
+type Sibling struct {
+	// Workload that it belongs to, as Kind/name.
+	Workload string `json:"workload"`
+	// Image that it runs.
+	Image string `json:"image"`
+	// MemoryLimit that it has.
+	MemoryLimit resource.Quantity `json:"memoryLimit"`
+}
+
 // Node is a node's name, and how it is in one word.
 type Node struct {
 	// Name of the node.
 	Name string `json:"name"`
 	// Code says how it is.
 	Code NodeCode `json:"code"`
+	// By names the program that set the taint, where the code is NodeLifecycle; of other taints nothing is kept.
+	By string `json:"by,omitempty"`
 }
 
 // Neighbour is another workload of the namespace whose containers crash. What began at
@@ -159,6 +178,12 @@ const (
 	NodeReserved NodeCode = "Reserved"
 	// NodeTainted: it is ready, and somebody's taint keeps pods off.
 	NodeTainted NodeCode = "Tainted"
+	// NodeTaintKept: it is ready, and keeps pods off by a taint that a person set and no action
+	// takes off: its key is in a domain of Kubernetes, or the cloud's node pool puts it back.
+	NodeTaintKept NodeCode = "TaintKept"
+	// NodeLifecycle: the taint of an autoscaler, or of a controller that starts and ends nodes,
+	// keeps pods off. Another node may take its place.
+	NodeLifecycle NodeCode = "Lifecycle"
 	// NodePressed: Kubernetes' own taint keeps pods off, for pressure or because it is not set up yet.
 	NodePressed NodeCode = "Pressed"
 )

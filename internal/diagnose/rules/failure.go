@@ -3,11 +3,9 @@ package rules
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubernaut/kubernaut/internal/vitals"
 )
@@ -80,31 +78,6 @@ func failureOf(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) (failure
 // which it runs, for it fell over twice and has not yet stood for long.
 func (f failure) loops() bool {
 	return f.recent >= loopCrashes && (f.state == crashing || f.state == unsettled)
-}
-
-// outOfMemory reports whether the kernel killed it for reaching its own limit.
-func (f failure) outOfMemory() bool {
-	if f.last == nil {
-		return false
-	}
-	if _, limited := f.memoryLimit(); !limited {
-		return false // it was the node that had no memory left
-	}
-	return f.last.Reason == "OOMKilled" || strings.Contains(f.last.Message, "OOM-killed (memory limit too low?)")
-}
-
-func (f failure) memoryLimit() (resource.Quantity, bool) {
-	return memoryLimit(&f.pod.Spec, f.container)
-}
-
-func memoryLimit(spec *corev1.PodSpec, container string) (resource.Quantity, bool) {
-	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
-		if c.Name == container {
-			limit, ok := c.Resources.Limits[corev1.ResourceMemory]
-			return limit, ok
-		}
-	}
-	return resource.Quantity{}, false
 }
 
 // ended says how a container last ended.

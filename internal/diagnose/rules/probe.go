@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ import (
 // more than that it is still starting.
 const leastAsked = 10 * time.Second
 
+// onlyDeclared is the confidence where only the declared ports speak against a probe.
+const onlyDeclared = 50
+
 // probed is a container whose probe is refused.
 type probed struct {
 	pod       *corev1.Pod
@@ -27,15 +31,21 @@ type probed struct {
 	event     *corev1.Event
 }
 
-// probeWrongPort finds a probe that asks where nothing listens, while the
-// container says that it listens elsewhere, or did so until a revision changed
-// the probe and nothing else that could matter.
+// probeWrongPort finds a probe that asks where nothing listens, after a revision changed
+// the probe and nothing else that could matter, or while the container says that it
+// listens elsewhere. The ports that a container declares are information only: by
+// themselves they call a person and do no more. A probe that was answered by the same
+// revision asks at the right port.
 func probeWrongPort(sc *scene, w *workload) *Finding {
 	for _, p := range sc.refused(w) {
 		o, known := findOnset(sc, w, map[int64]bool{w.revisionOf[p.pod]: true})
 		moved := known && p.moved(o) && !sc.rewritten(o)
-		if !moved && p.declared() {
+		if !moved && p.declared() || sc.answered(w, p) {
 			continue // the port is right, and the program is not there yet
+		}
+		weight := onlyDeclared
+		if moved {
+			weight = 65
 		}
 		f := &Finding{
 			Code: v1alpha1.CauseProbeWrongPort, Object: w.ref.ObjectReference, Target: &w.ref,
@@ -45,7 +55,8 @@ func probeWrongPort(sc *scene, w *workload) *Finding {
 				{v1alpha1.CauseRolloutStuck, w.ref.ObjectReference}, {v1alpha1.CauseCrashBadRelease, w.ref.ObjectReference},
 			},
 			Evidence:   []v1alpha1.Evidence{says(v1alpha1.EvidenceEvent, refOf(p.pod), "%s: %s", p.event.Reason, p.event.Message)},
-			Confidence: percent(65 - 10*sc.details()),
+			Confidence: percent(weight - 10*sc.details()),
+			Again:      sc.startLeft(p),
 		}
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		if moved {
@@ -96,15 +107,16 @@ func probesOf(c *corev1.Container) map[string]*corev1.Probe {
 	return map[string]*corev1.Probe{"Readiness": c.ReadinessProbe, "Liveness": c.LivenessProbe, "Startup": c.StartupProbe}
 }
 
-// portOf returns the port a probe asks at, by number.
+// portOf returns the port a probe asks at, by number. One that asks another host says
+// nothing of where the container listens.
 func portOf(c *corev1.Container, p *corev1.Probe) (int32, bool) {
 	var port intstr.IntOrString
 	switch {
 	case p == nil:
 		return 0, false
-	case p.HTTPGet != nil:
+	case p.HTTPGet != nil && p.HTTPGet.Host == "":
 		port = p.HTTPGet.Port
-	case p.TCPSocket != nil:
+	case p.TCPSocket != nil && p.TCPSocket.Host == "":
 		port = p.TCPSocket.Port
 	case p.GRPC != nil:
 		return p.GRPC.Port, true
@@ -124,10 +136,11 @@ func portOf(c *corev1.Container, p *corev1.Probe) (int32, bool) {
 
 // refusal returns the kubelet's word that a probe was refused at a port.
 func (sc *scene) refusal(p *corev1.Pod, kind string, port int32) *corev1.Event {
+	at := regexp.MustCompile(fmt.Sprintf(`:%d(?:\D|$)`, port)) // port 80 is no part of 8080
 	for i := range sc.Events {
 		e := &sc.Events[i]
 		if e.InvolvedObject.UID == p.UID && e.Reason == "Unhealthy" && strings.HasPrefix(e.Message, kind+" probe failed") &&
-			strings.Contains(e.Message, "connection refused") && strings.Contains(e.Message, fmt.Sprintf(":%d", port)) {
+			strings.Contains(e.Message, "connection refused") && at.MatchString(e.Message) {
 			return e
 		}
 	}

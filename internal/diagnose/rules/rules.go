@@ -48,7 +48,7 @@ type rule func(*scene, *workload) *Finding
 
 var workloadRules = []rule{
 	badRelease, crashDependency, oomKilled, badConfig, imageNotFound, imageDenied, probeWrongPort,
-	untoleratedTaint, insufficientCPU, insufficientMemory, rolloutStuck,
+	untoleratedTaint, nodesComeAndGo, insufficientCPU, insufficientMemory, rolloutStuck,
 }
 
 // Diagnose returns what was found, the cause first, its symptoms after it. There

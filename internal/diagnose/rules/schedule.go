@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,26 +88,72 @@ func number(digits string) int {
 // taints of Kubernetes itself say that a node is ill or has a role, which is no
 // fault of this kind; a node that the pod does not ask for would not take it without
 // its taint either; and where a node is open to the pod, it is for another reason
-// that it finds none.
+// that it finds none. While an autoscaler replaces nodes, the pod most likely waits
+// for the next one: what people set counts then only if a release lost a toleration.
 func untoleratedTaint(sc *scene, w *workload) *Finding {
 	u, found := unplacedOf(sc, w)
 	if !found {
 		return nil
 	}
-	byPeople := sc.nodesThatAre(analysis.NodeTainted)
-	nodes := min(u.tainted, len(byPeople))
+	byPeople, kept := sc.nodesThatAre(analysis.NodeTainted), sc.nodesThatAre(analysis.NodeTaintKept)
+	nodes := min(u.tainted, len(byPeople)+len(kept))
 	if nodes == 0 || u.nodes > len(sc.Nodes) || len(sc.nodesThatAre(analysis.NodeReady)) > 0 {
 		return nil
 	}
 	what := fmt.Sprintf("%d of %d nodes carry a taint of somebody's that they do not tolerate", nodes, u.nodes)
 	f := u.finding(sc, w, v1alpha1.CauseUntoleratedTaint, share{what, nodes, lessTolerant})
-	if f.Remedies[0].Action == escalate {
+	undoes := f.Remedies[0].Action == rolloutUndo
+	if !undoes && len(sc.nodesThatAre(analysis.NodeLifecycle)) > 0 {
+		return nil
+	}
+	if !undoes && len(byPeople) == 0 {
+		f.Message += "; no action of Kubernaut takes taints of such keys off: see kubectl describe node " + kept[0]
+		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	}
+	if !undoes && len(byPeople) > 0 {
 		// A remediation changes nothing outside its namespace, and which taint it is stays out.
 		f.Message += fmt.Sprintf("; if it is a mistake, a WorkflowRun UntaintNode with workload=%s/%s/%s, made in the operator's namespace, takes it off %s",
 			w.ref.Namespace, w.ref.Kind, w.ref.Name, join(byPeople[:min(len(byPeople), 3)]))
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 	}
 	return f
+}
+
+// nodesComeAndGo finds pods that are kept off by the taints of an autoscaler, or of a
+// controller that starts and ends nodes. Another node may be on its way; until it has
+// had its time, and after it, nothing is changed: the program would put its taint back.
+func nodesComeAndGo(sc *scene, w *workload) *Finding {
+	u, found := unplacedOf(sc, w)
+	names := sc.nodesThatAre(analysis.NodeLifecycle)
+	nodes := min(u.tainted, len(names))
+	if !found || nodes == 0 || u.nodes > len(sc.Nodes) || len(sc.nodesThatAre(analysis.NodeReady)) > 0 {
+		return nil
+	}
+	if f := untoleratedTaint(sc, w); f != nil {
+		return nil // a release lost a toleration
+	}
+	what := fmt.Sprintf("%d of %d nodes (%s) carry a taint of %s, which takes them away or has not set them up yet",
+		nodes, u.nodes, join(names[:min(len(names), 3)]), join(sc.programs()))
+	if others := len(sc.nodesThatAre(analysis.NodeTainted)) + len(sc.nodesThatAre(analysis.NodeTaintKept)); others > 0 {
+		what += fmt.Sprintf(", and %d carry a taint that a person set", others)
+	}
+	unchanged := func(_, _ *corev1.PodSpec) bool { return false }
+	f := u.finding(sc, w, v1alpha1.CauseNotEnoughEvidence, share{what, nodes, unchanged})
+	f.Target, f.Confidence = nil, 0
+	f.Message += "; no other node has come yet"
+	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
+	return f
+}
+
+// programs names the programs whose taints keep pods off, each once.
+func (sc *scene) programs() []string {
+	var names []string
+	for _, node := range sc.Nodes {
+		if node.Code == analysis.NodeLifecycle && !slices.Contains(names, node.By) {
+			names = append(names, node.By)
+		}
+	}
+	return names
 }
 
 func insufficientCPU(sc *scene, w *workload) *Finding {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/selector"
 	"github.com/kubernaut/kubernaut/internal/vitals"
 )
 
@@ -52,20 +53,20 @@ func selectorMismatch(sc *scene) *Finding {
 	if best == nil || !isReady(best.workload) || !listens(best.template, svc) {
 		return nil
 	}
-	selector := sc.selectorFor(svc, best.workload)
-	if selector == nil {
+	mended, why := sc.mend(svc, best.workload)
+	if why != "" {
 		return nil
 	}
 	target := sc.ref(svc, "v1", "Service")
 	f := &Finding{
 		Code: v1alpha1.CauseServiceSelectorMismatch, Object: target.ObjectReference, Target: &target,
 		Message: fmt.Sprintf("%s selects %s, which no pod has; %s, all of whose pods are ready (%d), has %s and is the only one it can mean (%s)",
-			target, labels.Set(svc.Spec.Selector), best.ref, readyPods(best.workload), labels.Set(selector), strings.Join(best.why, ", ")),
-		Remedies:   []v1alpha1.Remedy{{Action: fixServiceSelector, Parameters: map[string]string{"selector": labels.Set(selector).String()}}},
+			target, labels.Set(svc.Spec.Selector), best.ref, readyPods(best.workload), labels.Set(mended), strings.Join(best.why, ", ")),
+		Remedies:   []v1alpha1.Remedy{{Action: fixServiceSelector, Parameters: map[string]string{"selector": labels.Set(mended).String()}}},
 		Confidence: percent(60 + 5*min(best.points, 6) - 10*sc.details()),
 		Evidence: []v1alpha1.Evidence{
 			says(v1alpha1.EvidenceObject, target.ObjectReference, "its selector %s matches no pod of the namespace, and it has no ready endpoint", labels.Set(svc.Spec.Selector)),
-			says(v1alpha1.EvidenceObject, best.ref.ObjectReference, "its pods carry %s, and %d of them are ready", labels.Set(selector), readyPods(best.workload)),
+			says(v1alpha1.EvidenceObject, best.ref.ObjectReference, "its pods carry %s, and %d of them are ready", labels.Set(mended), readyPods(best.workload)),
 			says(v1alpha1.EvidenceObject, best.ref.ObjectReference, "it listens where the Service sends: %s", ports(svc)),
 		},
 	}
@@ -95,7 +96,7 @@ func (sc *scene) candidates(svc *corev1.Service) []candidate {
 	for _, w := range sc.all() {
 		c := candidate{workload: w}
 		c.points, c.why = likeness(svc, w)
-		if c.served = sc.servedElsewhere(svc, w); c.served {
+		if c.served = sc.servedBy(svc, w) != ""; c.served {
 			c.points -= servedElse
 		}
 		if c.points > 0 {
@@ -120,7 +121,11 @@ func (sc *scene) perhapsMeant() string {
 	for _, c := range all[:min(len(all), 3)] {
 		words = append(words, fmt.Sprintf("%s (%s)", c.ref, strings.Join(c.why, ", ")))
 	}
-	return "; it may mean " + strings.Join(words, " or ") + ", which is not certain enough to act on"
+	says := "; it may mean " + strings.Join(words, " or ") + ", which is not certain enough to act on"
+	if _, why := sc.mend(sc.service, all[0].workload); why != "" {
+		says += ": " + why
+	}
+	return says
 }
 
 // likeness counts what speaks for a workload, and says it.
@@ -153,7 +158,7 @@ func pairLikeness(key, wanted string, has map[string]string) (points int, says s
 	switch {
 	case shared && value == wanted:
 		return samePair, fmt.Sprintf("it has %s=%s", key, value)
-	case shared && isSlip(wanted, value):
+	case shared && selector.IsSlip(wanted, value):
 		return typo, fmt.Sprintf("%s=%s differs by a slip", key, value)
 	case shared:
 		return sameKey, "it has the label " + key
@@ -163,12 +168,15 @@ func pairLikeness(key, wanted string, has map[string]string) (points int, says s
 	return 0, ""
 }
 
-// servedElsewhere reports whether another Service selects a workload.
-func (sc *scene) servedElsewhere(svc *corev1.Service, w *workload) bool {
-	return slices.ContainsFunc(sc.Services, func(other corev1.Service) bool {
-		return other.Name != svc.Name && len(other.Spec.Selector) > 0 &&
-			labels.SelectorFromSet(other.Spec.Selector).Matches(labels.Set(w.template.Labels))
-	})
+// servedBy names another Service that selects a workload; empty: none does.
+func (sc *scene) servedBy(svc *corev1.Service, w *workload) string {
+	for _, other := range sc.Services {
+		if other.Name != svc.Name && len(other.Spec.Selector) > 0 &&
+			labels.SelectorFromSet(other.Spec.Selector).Matches(labels.Set(w.template.Labels)) {
+			return other.Name
+		}
+	}
+	return ""
 }
 
 // retouched reports whether somebody wrote the selector after the Service was
@@ -231,70 +239,40 @@ func ports(svc *corev1.Service) string {
 	return join(all)
 }
 
-// selectorFor returns the labels by which a Service selects a workload and no
-// other: under the keys it has, if those will do, or else the workload's own.
-func (sc *scene) selectorFor(svc *corev1.Service, w *workload) map[string]string {
-	same := map[string]string{}
-	for key := range svc.Spec.Selector {
-		if value, has := w.template.Labels[key]; has {
-			same[key] = value
+// mend returns the labels by which a Service selects a workload and no other, each a
+// counterpart of one it selects by now; or it says why they are not to be had.
+func (sc *scene) mend(svc *corev1.Service, w *workload) (map[string]string, string) {
+	mended := selector.Mend(svc.Spec.Selector, w.template.Labels)
+	if mended == nil {
+		mended = w.selector // it drops a label: why that is not done is said below
+	} else if !sc.selectsOnly(mended, w) {
+		maps.Copy(mended, w.selector)
+	}
+	if len(mended) == 0 || !sc.selectsOnly(mended, w) {
+		return nil, "no labels select its pods and no others"
+	}
+	change := selector.Change{
+		From: svc.Spec.Selector, To: mended, Template: w.template.Labels, Names: []string{svc.Name, w.ref.Name},
+		Carried: sc.PodLabels, Edited: sc.retouched(svc), Served: sc.servedBy(svc, w),
+	}
+	for _, other := range sc.all() {
+		if other.ref != w.ref {
+			change.Others = append(change.Others, other.template.Labels)
 		}
 	}
-	for _, selector := range []map[string]string{same, w.selector} {
-		if len(selector) > 0 && sc.selectsOnly(selector, w) {
-			return selector
-		}
+	if why := change.Refusal(); why != "" {
+		return nil, why
 	}
-	return nil
+	return mended, ""
 }
 
-// selectsOnly reports whether a selector selects the pods of a workload and of
-// no other one.
-func (sc *scene) selectsOnly(selector map[string]string, w *workload) bool {
-	set := labels.SelectorFromSet(selector)
+// selectsOnly reports whether labels select the pods of a workload and of no other one.
+func (sc *scene) selectsOnly(wanted map[string]string, w *workload) bool {
+	set := labels.SelectorFromSet(wanted)
 	if !set.Matches(labels.Set(w.template.Labels)) {
 		return false
 	}
 	return !slices.ContainsFunc(sc.all(), func(other *workload) bool {
 		return other.ref != w.ref && set.Matches(labels.Set(other.template.Labels))
 	})
-}
-
-// isSlip reports whether two values differ by at most two keystrokes. Values
-// that differ in their numbers only are meant to be different.
-func isSlip(a, b string) bool {
-	if len(a) < 3 || len(b) < 3 || len(a) > 63 || len(b) > 63 || withoutDigits(a) == withoutDigits(b) {
-		return false
-	}
-	return distance(a, b) <= 2
-}
-
-func withoutDigits(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, s)
-}
-
-// distance is how many keystrokes make one text the other (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := diagonal
-			if a[i-1] != b[j-1] {
-				change++
-			}
-			diagonal = row[j]
-			row[j] = min(change, row[j]+1, row[j-1]+1)
-		}
-	}
-	return row[len(b)]
 }
