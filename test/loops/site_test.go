@@ -171,12 +171,12 @@ func (s *site) finished(t *testing.T, ns string, many int, check func(ns string)
 	return all
 }
 
-// patience is how long a remediation that waits to look again is watched: longer
+// watched is how long a remediation that waits to look again is watched: longer
 // than the operator takes for a diagnosis, a plan and its execution together.
-const patience = 12 * time.Second
+const watched = 12 * time.Second
 
 // settled waits until the one remediation of a namespace has ended, or has put its
-// diagnosis off for the whole of patience, and returns it. It fails as soon as the
+// diagnosis off for as long as it is watched, and returns it. It fails as soon as the
 // operator writes to a workload.
 func (s *site) settled(t *testing.T, ns string) v1alpha1.AlertRemediation {
 	t.Helper()
@@ -201,7 +201,7 @@ func (s *site) settled(t *testing.T, ns string) v1alpha1.AlertRemediation {
 		case began.IsZero():
 			began = time.Now()
 		}
-		return time.Since(began) > patience, nil
+		return time.Since(began) > watched, nil
 	})
 	return ar
 }

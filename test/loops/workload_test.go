@@ -101,7 +101,7 @@ func (a app) status() appsv1.DeploymentStatus {
 	}
 	progressing := appsv1.DeploymentCondition{
 		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable",
-		LastTransitionTime: since(a.releases[0].age), LastUpdateTime: since(last.age - 10*time.Second),
+		LastTransitionTime: since(a.releases[0].age), LastUpdateTime: since(max(last.age-10*time.Second, 0)),
 	}
 	if a.lost == 0 && status.UpdatedReplicas > last.ready { // the rollout has not been complete yet
 		progressing.Reason = "ReplicaSetUpdated"
