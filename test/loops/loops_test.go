@@ -23,7 +23,7 @@ func TestLoops(t *testing.T) {
 	s := open(t)
 	t.Run("a healthy Deployment after a reboot of a node is not changed", func(t *testing.T) { reboot(t, s) })
 	t.Run("a cure beside evicted pods is kept", func(t *testing.T) { evicted(t, s) })
-	t.Run("no Deployment is changed when the database of ten of them dies", func(t *testing.T) { dependency(t, s) })
+	t.Run("no Deployment is changed when the database of ten of them fails", func(t *testing.T) { dependency(t, s) })
 }
 
 // reboot: all pods are ready. One of them came back 100 s ago from a reboot of its
@@ -56,7 +56,7 @@ func evicted(t *testing.T, s *site) {
 	t.Parallel()
 	ctx, g, ns := t.Context(), NewWithT(t), s.tenant(t)
 	w := s.deploy(ctx, ns, app{
-		name: "checkout", replicas: 2, unavailable: 1,
+		name: "checkout", replicas: 2, unavailable: 1, rolling: true,
 		releases: []release{{age: 40 * day, pods: 1, ready: 1}, {age: 8 * time.Minute, pods: 1}},
 	})
 	s.pod(ctx, w, 1, podState{name: "a", age: 40 * day, ready: 40 * day})
@@ -90,8 +90,9 @@ func (s *site) cured(ns string) error {
 // crashDependency is the cause of containers that crash because what they need does not answer.
 const crashDependency v1alpha1.Cause = "CrashDependency"
 
-// dependency: the database dies 150 s ago under ten Deployments. Five of them are
-// 40 days old; of the other five the image's tag was changed 30 s before.
+// dependency: the database of ten Deployments failed 150 s ago. The releases of five
+// of them are 40 days old. Those of the other five changed only the image's tag: four
+// were rolled out 30 s before the database failed, and one just after.
 func dependency(t *testing.T, s *site) {
 	t.Parallel()
 	ctx, g, ns := t.Context(), NewWithT(t), s.tenant(t)
@@ -118,8 +119,12 @@ func dependency(t *testing.T, s *site) {
 	}
 }
 
-// dead is how long ago the database of these loops died.
-const dead = 150 * time.Second
+// down is how long ago the database of these loops failed, and backedOff is how long
+// after the first of five crashes the kubelet counts the last one.
+const (
+	down      = 150 * time.Second
+	backedOff = 74 * time.Second
+)
 
 // refusals are how programs say that the database refuses the connection.
 var refusals = []string{
@@ -131,10 +136,13 @@ var refusals = []string{
 // client makes the i-th Deployment that needs the database, and returns it with the
 // labels of the alert about it.
 func (s *site) client(ctx context.Context, ns string, i int) (*workload, labels) {
-	a := app{name: "client-" + string(rune('a'+i)), replicas: int32(1 + i%3), lost: dead}
-	last := release{age: 40 * day, pods: a.replicas}
-	if i%2 == 1 {
-		last.age = 180 * time.Second
+	a := app{name: "client-" + string(rune('a'+i)), replicas: int32(1 + i%3), lost: down}
+	last, lost := release{age: 40 * day, pods: a.replicas}, down
+	switch {
+	case i == 9: // its pods were never ready
+		last.age, lost, a.rolling = down-10*time.Second, 0, true
+	case i%2 == 1:
+		last.age = down + 30*time.Second
 	}
 	if i%4 == 3 {
 		a.strategy = appsv1.RecreateDeploymentStrategyType
@@ -142,7 +150,9 @@ func (s *site) client(ctx context.Context, ns string, i int) (*workload, labels)
 	a.releases = []release{{age: 60 * day}, last}
 	w := s.deploy(ctx, ns, a)
 	for j := range a.replicas {
-		pod := s.pod(ctx, w, 2, podState{name: string(rune('a' + j)), age: last.age, lost: dead, restarts: 4, exitCode: 1, ended: dead - 74*time.Second})
+		pod := s.pod(ctx, w, 2, podState{
+			name: string(rune('a' + j)), age: last.age, lost: lost, restarts: 4, exitCode: 1, ended: min(down, last.age-2*time.Second) - backedOff,
+		})
 		s.kubelet.Log(pod, a.name, "starting", "connecting to the database", fmt.Sprintf(refusals[i%len(refusals)], "db."+ns+".svc:5432"))
 	}
 	if i%3 == 2 {

@@ -26,6 +26,7 @@ type app struct {
 	unavailable int32 // how many pods an update may make unavailable
 	strategy    appsv1.DeploymentStrategyType
 	lost        time.Duration // how long ago it became unavailable; zero: it is available
+	rolling     bool          // the rollout of the last release is not complete
 	releases    []release     // oldest first; each has another tag of the image
 }
 
@@ -103,7 +104,7 @@ func (a app) status() appsv1.DeploymentStatus {
 		Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable",
 		LastTransitionTime: since(a.releases[0].age), LastUpdateTime: since(max(last.age-10*time.Second, 0)),
 	}
-	if a.lost == 0 && status.UpdatedReplicas > last.ready { // the rollout has not been complete yet
+	if a.rolling {
 		progressing.Reason = "ReplicaSetUpdated"
 	}
 	status.Conditions = []appsv1.DeploymentCondition{available, progressing}
@@ -230,6 +231,7 @@ func (s *site) restore(t *testing.T, w *workload, crashing *corev1.Pod) {
 	w.dep.Annotations[revisionAnnotation] = "3"
 	g.Expect(s.Client.Update(ctx, w.dep)).To(Succeed())
 	restored := w.app
+	restored.rolling = false
 	restored.releases = []release{w.app.releases[1], {age: time.Second, pods: ready, ready: ready}}
 	restored.releases[0].pods = 0
 	w.dep.Status = restored.status()
@@ -246,13 +248,13 @@ func (s *site) image(ctx context.Context, w *workload) (string, error) {
 	return dep.Spec.Template.Spec.Containers[0].Image, nil
 }
 
-// database makes a database that crashes, and its Service.
+// database creates a database that crashes, and its Service.
 func (s *site) database(ctx context.Context, ns string) {
 	service := build.Service(ns, "db", "db")
 	service.Spec.Ports[0].Port, service.Spec.Ports[0].TargetPort = 5432, intstr.FromInt32(5432)
 	s.Create(ctx, service)
-	w := s.deploy(ctx, ns, app{name: "db", replicas: 1, lost: dead, releases: []release{{age: 40 * day, pods: 1}}})
-	pod := s.pod(ctx, w, 1, podState{name: "a", age: 40 * day, lost: dead, restarts: 4, exitCode: 1, ended: dead - 74*time.Second})
+	w := s.deploy(ctx, ns, app{name: "db", replicas: 1, lost: down, releases: []release{{age: 40 * day, pods: 1}}})
+	pod := s.pod(ctx, w, 1, podState{name: "a", age: 40 * day, lost: down, restarts: 4, exitCode: 1, ended: down - backedOff})
 	s.kubelet.Log(pod, "db", "database system is starting up", `PANIC: could not write to file "pg_wal/xlogtemp.29": No space left on device`)
 }
 
