@@ -2,6 +2,7 @@ package kubetest_test
 
 import (
 	"testing"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -58,5 +59,48 @@ var _ = Describe("The test server", func() {
 		operator := server.Operator(ctx)
 		Expect(operator.Create(ctx, build.Remediation(ns, "mine").Obj())).To(Succeed())
 		Expect(apierrors.IsForbidden(operator.Create(ctx, build.Deployment(ns, "web").Obj()))).To(BeTrue())
+	})
+
+	It("makes an object as old as a test needs, and its last change too", func(ctx SpecContext) {
+		dep := build.Deployment(server.Namespace(ctx), "web").Ready().Obj()
+		server.Create(ctx, dep)
+		before := dep.DeepCopy()
+		server.Age(ctx, dep, 40*24*time.Hour, time.Hour)
+
+		Expect(time.Since(dep.CreationTimestamp.Time)).To(BeNumerically("~", 40*24*time.Hour, time.Minute))
+		for _, entry := range dep.ManagedFields {
+			written := time.Hour
+			if entry.Subresource == "status" {
+				written = 0
+			}
+			Expect(time.Since(entry.Time.Time)).To(BeNumerically("~", written, time.Minute), entry.Subresource)
+		}
+		Expect(dep.UID).To(Equal(before.UID))
+		Expect(dep.Spec).To(Equal(before.Spec))
+		Expect(dep.Status).To(Equal(before.Status))
+		dep.Labels["seen"] = "true"
+		Expect(server.Client.Update(ctx, dep)).To(Succeed(), "the API server has to accept what is stored")
+	})
+
+	It("answers for the logs of pods as their kubelet does", func(ctx SpecContext) {
+		kubelet := server.RunKubelet(ctx, "n1")
+		dep := build.Deployment(server.Namespace(ctx), "web").Obj()
+		server.Create(ctx, dep)
+		rs := build.ReplicaSetOf(dep, 1)
+		server.Create(ctx, rs)
+		pod := build.PodOf(rs, "a")
+		pod.Spec.NodeName = "n1"
+		server.Create(ctx, pod)
+		log := func() string {
+			return string(server.Kubectl(ctx, nil, "-n", pod.Namespace, "logs", pod.Name))
+		}
+
+		Expect(log()).To(BeEmpty())
+		kubelet.Log(pod, "web", "starting", "fatal: no database")
+		Expect(log()).To(Equal("starting\nfatal: no database\n"))
+		Expect(kubelet.Reads(pod, "web")).To(Equal(2))
+		node := &corev1.Node{}
+		Expect(server.Client.Get(ctx, client.ObjectKey{Name: "n1"}, node)).To(Succeed())
+		Expect(node.Spec.Taints).To(BeEmpty())
 	})
 })
