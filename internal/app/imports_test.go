@@ -91,8 +91,6 @@ var rules = []rule{
 
 	{rooms: "internal/plan", own: []string{"internal/evidence", "internal/gate", "internal/clearance"}, foreign: impure,
 		because: "planning is pure"},
-	{rooms: "internal/attempt", own: []string{"internal/evidence", "internal/gate", "internal/clearance", "internal/controller/..."}, foreign: impure,
-		because: "what was tried before is a comparison of records, and pure"},
 	{rooms: "internal/policy", own: []string{"internal/..."}, foreign: impure,
 		because: "a policy is a list of refusals over facts, and pure"},
 	{rooms: "internal/clearance", own: []string{"internal/controller/...", "internal/diagnose/...", "internal/actions", "internal/plan"},

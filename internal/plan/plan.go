@@ -25,7 +25,7 @@ type Step struct {
 	Params action.Params
 	Target v1alpha1.TargetReference
 	Plan   action.Plan
-	// Change is the fingerprint of what is changed (package attempt).
+	// Change is the fingerprint of what is changed.
 	Change string
 	// Note says what was tried before, where this is the larger step.
 	Note string

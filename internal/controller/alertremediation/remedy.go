@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/attempt"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
@@ -42,12 +41,12 @@ func (r *Reconciler) remedy(ctx context.Context, ar *v1alpha1.AlertRemediation) 
 // untried plans one remedy. A change that was made before, for the same cause and to
 // the same spec, and did not help is not made again (gate 13): the next larger step
 // is planned once instead, where the action has one.
-func (r *Reconciler) untried(ctx context.Context, ar *v1alpha1.AlertRemediation, remedy v1alpha1.Remedy, failed []attempt.Attempt) (plan.Step, error) {
+func (r *Reconciler) untried(ctx context.Context, ar *v1alpha1.AlertRemediation, remedy v1alpha1.Remedy, failed []plan.Attempt) (plan.Step, error) {
 	step, err := r.step(ctx, ar, remedy)
 	if err != nil || len(step.Plan.Operations) == 0 || step.Spec.Contains {
 		return step, err // what contains a fault is not expected to help
 	}
-	decision := attempt.Decide(step, failed)
+	decision := plan.Decide(step, failed)
 	if len(decision.Same) == 0 {
 		return step, nil
 	}
@@ -63,10 +62,10 @@ func (r *Reconciler) untried(ctx context.Context, ar *v1alpha1.AlertRemediation,
 	if err != nil {
 		return step, err
 	}
-	if again := attempt.Decide(enlarged, failed); len(again.Same) > 0 {
+	if again := plan.Decide(enlarged, failed); len(again.Same) > 0 {
 		return step, ineffective(step, merged(decision.Same, again.Same), "")
 	}
-	enlarged.Note = cut("this is the next larger step: "+attempt.Told(decision.Same), maxMessage/2)
+	enlarged.Note = cut("this is the next larger step: "+plan.Told(decision.Same), maxMessage/2)
 	return enlarged, nil
 }
 
@@ -85,10 +84,10 @@ func (r *Reconciler) larger(step plan.Step) (v1alpha1.Remedy, bool) {
 }
 
 // merged returns the attempts of both, each once.
-func merged(a, b []attempt.Attempt) []attempt.Attempt {
+func merged(a, b []plan.Attempt) []plan.Attempt {
 	all := slices.Clone(a)
 	for _, other := range b {
-		if !slices.ContainsFunc(all, func(one attempt.Attempt) bool { return one.Remediation == other.Remediation }) {
+		if !slices.ContainsFunc(all, func(one plan.Attempt) bool { return one.Remediation == other.Remediation }) {
 			all = append(all, other)
 		}
 	}
@@ -96,8 +95,8 @@ func merged(a, b []attempt.Attempt) []attempt.Attempt {
 }
 
 // ineffective refuses a change that did not help before.
-func ineffective(step plan.Step, same []attempt.Attempt, further string) error {
-	return refuse(v1alpha1.ReasonIneffective, "%s: the same change is not made again for the same cause: %s%s", step.Spec.Name, attempt.Told(same), further)
+func ineffective(step plan.Step, same []plan.Attempt, further string) error {
+	return refuse(v1alpha1.ReasonIneffective, "%s: the same change is not made again for the same cause: %s%s", step.Spec.Name, plan.Told(same), further)
 }
 
 // step plans one remedy. Gate 8 is here: an action that is not in the catalogue,

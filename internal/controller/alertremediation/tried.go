@@ -9,14 +9,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/attempt"
 	"github.com/kubernaut/kubernaut/internal/plan"
 )
 
 // failed returns the changes that were made in the namespace for the cause of a
 // remediation, and did not help. The cache holds the remediations that have ended for
 // as long as the retention keeps them; one that it shows at work is read as it is now.
-func (r *Reconciler) failed(ctx context.Context, ar *v1alpha1.AlertRemediation) ([]attempt.Attempt, error) {
+func (r *Reconciler) failed(ctx context.Context, ar *v1alpha1.AlertRemediation) ([]plan.Attempt, error) {
 	var remediations v1alpha1.AlertRemediationList
 	var runs v1alpha1.WorkflowRunList
 	for _, list := range []client.ObjectList{&remediations, &runs} {
@@ -39,14 +38,14 @@ func (r *Reconciler) failed(ctx context.Context, ar *v1alpha1.AlertRemediation) 
 			remediations.Items[i] = now
 		}
 	}
-	return attempt.Failed(ar.Status.Diagnosis.Cause, remediations.Items, runs.Items), nil
+	return plan.FailedAttempts(ar.Status.Diagnosis.Cause, remediations.Items, runs.Items), nil
 }
 
 // fingerprint names the change of a step, by the spec that it is made to.
 func (r *Reconciler) fingerprint(ctx context.Context, ar *v1alpha1.AlertRemediation, step plan.Step) (string, error) {
-	subject := attempt.Subject(ar, step.Target)
+	subject := plan.Subject(ar, step.Target)
 	var spec map[string]any
-	if attempt.HasSpec(subject) {
+	if plan.HasSpec(subject) {
 		var found unstructured.Unstructured
 		found.SetGroupVersionKind(subject.GroupVersionKind())
 		err := r.Live.Get(ctx, subject.NamespacedName(), &found)
@@ -58,5 +57,5 @@ func (r *Reconciler) fingerprint(ctx context.Context, ar *v1alpha1.AlertRemediat
 		}
 		spec, _, _ = unstructured.NestedMap(found.Object, "spec")
 	}
-	return attempt.Fingerprint(subject, spec, step)
+	return plan.Fingerprint(subject, spec, step)
 }

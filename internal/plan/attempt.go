@@ -1,7 +1,4 @@
-// Package attempt knows which changes were made for a cause and did not help, so
-// that the same change is not made again. It is pure: remediations and runs in,
-// attempts out.
-package attempt
+package plan
 
 import (
 	"fmt"
@@ -14,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/plan"
 )
 
 // Attempt is a change that was made for a cause and did not help.
@@ -55,10 +51,10 @@ func (e End) String() string {
 	}[e]
 }
 
-// Failed returns the changes of remediations that have ended, for a cause, that did
+// FailedAttempts returns the changes of remediations that have ended, for a cause, that did
 // not help; the oldest first. The remediation that asks is still at work, and so
 // none of them.
-func Failed(cause v1alpha1.Cause, remediations []v1alpha1.AlertRemediation, runs []v1alpha1.WorkflowRun) []Attempt {
+func FailedAttempts(cause v1alpha1.Cause, remediations []v1alpha1.AlertRemediation, runs []v1alpha1.WorkflowRun) []Attempt {
 	var failed []Attempt
 	for i := range remediations {
 		ar := &remediations[i]
@@ -161,7 +157,7 @@ type Decision struct {
 }
 
 // Decide compares a step with the attempts that failed.
-func Decide(step plan.Step, failed []Attempt) Decision {
+func Decide(step Step, failed []Attempt) Decision {
 	d := Decision{Larger: true}
 	for _, a := range failed {
 		if !same(a.Step, step) {
@@ -175,7 +171,7 @@ func Decide(step plan.Step, failed []Attempt) Decision {
 
 // same reports whether an attempt made the change of a step. A plan from before
 // fingerprints were kept is compared by what was asked for.
-func same(tried v1alpha1.PlanStep, wanted plan.Step) bool {
+func same(tried v1alpha1.PlanStep, wanted Step) bool {
 	if tried.Change != "" {
 		return tried.Change == wanted.Change
 	}

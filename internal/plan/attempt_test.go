@@ -1,4 +1,4 @@
-package attempt_test
+package plan_test
 
 import (
 	"strings"
@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/attempt"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -83,7 +82,7 @@ func TestWhichEndsShowThatAChangeDidNotHelp(t *testing.T) {
 			if row.change != nil {
 				row.change(&ar)
 			}
-			got := attempt.Failed(v1alpha1.CauseOOMKilled, []v1alpha1.AlertRemediation{ar}, []v1alpha1.WorkflowRun{run})
+			got := plan.FailedAttempts(v1alpha1.CauseOOMKilled, []v1alpha1.AlertRemediation{ar}, []v1alpha1.WorkflowRun{run})
 			if (len(got) > 0) != (row.want != "") {
 				t.Fatalf("failed attempts %+v, want some: %t", got, row.want != "")
 			}
@@ -99,43 +98,43 @@ func TestWhatWasTriedIsToldWithRunAndTime(t *testing.T) {
 	ar.Status.PhaseTimes = []v1alpha1.PhaseTime{{Phase: v1alpha1.PhaseExecuting, At: metav1.NewMicroTime(build.Started.Add(time.Minute))}}
 	all := []v1alpha1.AlertRemediation{ar}
 	const limit = "AdjustResources of Deployment/web (containers[web].resources.limits.memory: 256Mi) was tried by "
-	told := attempt.Told(attempt.Failed(v1alpha1.CauseOOMKilled, all, []v1alpha1.WorkflowRun{run}))
+	told := plan.Told(plan.FailedAttempts(v1alpha1.CauseOOMKilled, all, []v1alpha1.WorkflowRun{run}))
 	if want := limit + "WorkflowRun ar-1-run-1 at 2026-03-01 03:00:00Z: it did not help and was taken back"; told != want {
 		t.Errorf("got:  %s\nwant: %s", told, want)
 	}
-	told = attempt.Told(attempt.Failed(v1alpha1.CauseOOMKilled, all, nil))
+	told = plan.Told(plan.FailedAttempts(v1alpha1.CauseOOMKilled, all, nil))
 	if want := limit + "AlertRemediation ar-1 at 2026-03-01 03:01:00Z: it did not help and was taken back"; told != want {
 		t.Errorf("the run was deleted: got:  %s\nwant: %s", told, want)
 	}
 }
 
 func TestDecide(t *testing.T) {
-	tried := func(change string, end attempt.End) attempt.Attempt {
-		return attempt.Attempt{End: end, Step: v1alpha1.PlanStep{Change: change, Action: "AdjustResources", Target: web, Parameters: map[string]string{"container": "web"}}}
+	tried := func(change string, end plan.End) plan.Attempt {
+		return plan.Attempt{End: end, Step: v1alpha1.PlanStep{Change: change, Action: "AdjustResources", Target: web, Parameters: map[string]string{"container": "web"}}}
 	}
-	elsewhere := tried("", attempt.TakenBack)
+	elsewhere := tried("", plan.TakenBack)
 	elsewhere.Step.Target.UID = "u0"
-	sidecar := tried("", attempt.TakenBack)
+	sidecar := tried("", plan.TakenBack)
 	sidecar.Step.Parameters = map[string]string{"container": "log"}
 	rows := map[string]struct {
-		failed []attempt.Attempt
+		failed []plan.Attempt
 		same   int
 		larger bool
 	}{
 		"nothing was tried":                                 {larger: true},
-		"another change was tried":                          {failed: []attempt.Attempt{tried("other", attempt.TakenBack)}, larger: true},
-		"the same change was taken back":                    {failed: []attempt.Attempt{tried("other", attempt.TakenBack), tried("abc", attempt.TakenBack)}, same: 1, larger: true},
-		"the same change twice":                             {failed: []attempt.Attempt{tried("abc", attempt.Stuck), tried("abc", attempt.Left)}, same: 2, larger: true},
-		"a person took the same change back":                {failed: []attempt.Attempt{tried("abc", attempt.TakenBack), tried("abc", attempt.Withdrawn)}, same: 2},
-		"a person took another change back":                 {failed: []attempt.Attempt{tried("other", attempt.Withdrawn)}, larger: true},
-		"a plan without a fingerprint asked for the same":   {failed: []attempt.Attempt{tried("", attempt.TakenBack)}, same: 1, larger: true},
-		"one without a fingerprint, of another incarnation": {failed: []attempt.Attempt{elsewhere}, larger: true},
-		"one without a fingerprint, of another container":   {failed: []attempt.Attempt{sidecar}, larger: true},
+		"another change was tried":                          {failed: []plan.Attempt{tried("other", plan.TakenBack)}, larger: true},
+		"the same change was taken back":                    {failed: []plan.Attempt{tried("other", plan.TakenBack), tried("abc", plan.TakenBack)}, same: 1, larger: true},
+		"the same change twice":                             {failed: []plan.Attempt{tried("abc", plan.Stuck), tried("abc", plan.Left)}, same: 2, larger: true},
+		"a person took the same change back":                {failed: []plan.Attempt{tried("abc", plan.TakenBack), tried("abc", plan.Withdrawn)}, same: 2},
+		"a person took another change back":                 {failed: []plan.Attempt{tried("other", plan.Withdrawn)}, larger: true},
+		"a plan without a fingerprint asked for the same":   {failed: []plan.Attempt{tried("", plan.TakenBack)}, same: 1, larger: true},
+		"one without a fingerprint, of another incarnation": {failed: []plan.Attempt{elsewhere}, larger: true},
+		"one without a fingerprint, of another container":   {failed: []plan.Attempt{sidecar}, larger: true},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			step := plan.Step{Spec: action.Spec{Name: "AdjustResources"}, Params: action.Params{"container": "web"}, Target: web, Change: "abc"}
-			got := attempt.Decide(step, row.failed)
+			got := plan.Decide(step, row.failed)
 			if len(got.Same) != row.same || got.Larger != row.larger {
 				t.Errorf("got %d the same, larger %t; want %d, %t", len(got.Same), got.Larger, row.same, row.larger)
 			}
@@ -174,7 +173,7 @@ func spec(image string, annotations map[string]any, replicas int64) map[string]a
 func (f fingerprinted) of(t *testing.T) string {
 	t.Helper()
 	step := plan.Step{Spec: action.Spec{Name: f.action}, Params: f.params, Target: f.target, Plan: action.Plan{Operations: f.ops}}
-	got, err := attempt.Fingerprint(f.target, f.spec, step)
+	got, err := plan.Fingerprint(f.target, f.spec, step)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +291,7 @@ func TestFingerprintOfRestartsAndNodes(t *testing.T) {
 
 func TestFingerprintRefusesWhatItCannotRead(t *testing.T) {
 	step := plan.Step{Spec: action.Spec{Name: "Act"}, Target: web, Plan: action.Plan{Operations: []action.Operation{operation(v1alpha1.VerbPatch, "Deployment", `{"no":"patch"}`)}}}
-	if got, err := attempt.Fingerprint(web, nil, step); err == nil {
+	if got, err := plan.Fingerprint(web, nil, step); err == nil {
 		t.Errorf("fingerprint %s of a patch that is none", got)
 	}
 }
@@ -309,14 +308,14 @@ func TestFingerprintLeavesTheSpecAsItIs(t *testing.T) {
 func TestSubject(t *testing.T) {
 	pod := v1alpha1.TargetReference{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: "shop", Name: "web-1"}, UID: "p1"}
 	ar := build.Remediation("shop", "a").Admitted(web).Obj()
-	if got := attempt.Subject(ar, pod); got != web {
+	if got := plan.Subject(ar, pod); got != web {
 		t.Errorf("of a pod: %v, want its workload", got)
 	}
 	service := v1alpha1.TargetReference{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "web"}, UID: "s1"}
-	if got := attempt.Subject(ar, service); got != service {
+	if got := plan.Subject(ar, service); got != service {
 		t.Errorf("of a Service: %v, want itself", got)
 	}
-	if got := attempt.Subject(build.Remediation("shop", "a").Obj(), pod); got != pod {
+	if got := plan.Subject(build.Remediation("shop", "a").Obj(), pod); got != pod {
 		t.Errorf("of a pod without an owner: %v, want itself", got)
 	}
 }

@@ -1,4 +1,4 @@
-package attempt
+package plan
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -42,7 +41,7 @@ func HasSpec(subject v1alpha1.TargetReference) bool {
 // change. The spec is the subject's as the API server serves it; it counts without
 // what says nothing about the fault: the number of replicas and the annotations
 // that restart pods. It is pure.
-func Fingerprint(subject v1alpha1.TargetReference, spec map[string]any, step plan.Step) (string, error) {
+func Fingerprint(subject v1alpha1.TargetReference, spec map[string]any, step Step) (string, error) {
 	made, err := effects(step)
 	if err != nil {
 		return "", fmt.Errorf("reading what %s would change: %w", step.Spec.Name, err)
@@ -58,7 +57,7 @@ func Fingerprint(subject v1alpha1.TargetReference, spec map[string]any, step pla
 // effects returns what a step makes of the cluster, whichever action it is and
 // whatever was there before. Where nothing of the operations tells one step from
 // another, the action and its parameters do.
-func effects(step plan.Step) (any, error) {
+func effects(step Step) (any, error) {
 	named := map[string]any{"action": step.Spec.Name, "parameters": step.Params}
 	if step.Target.Kind == nodeKind {
 		return named, nil // a patch of the taints holds the taints of others too
@@ -120,9 +119,6 @@ func result(op v1alpha1.Operation) (any, error) {
 	}
 	return left, nil
 }
-
-// unescaped is a part of a JSON Pointer as the field is called.
-var unescaped = strings.NewReplacer("~1", "/", "~0", "~")
 
 // restarts are the annotations of a pod template that restart its pods and change
 // nothing else of them.
