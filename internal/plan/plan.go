@@ -1,5 +1,5 @@
 // Package plan turns planned remedies into what a person reads, a policy judges
-// and a WorkflowRun carries out. It is pure: no client, no clock.
+// and a WorkflowRun carries out, and compares it with what was tried before. It is pure: no client, no clock.
 package plan
 
 import (

@@ -161,15 +161,19 @@ func refusal(err error) (*refusedError, bool) {
 	return refused, errors.As(err, &refused)
 }
 
-// mark writes to the remedies of the diagnosis which of them can't be planned: a
-// remedy that is refused is shown to nobody as what to do.
+// maxRefused bounds what is said beside a remedy, in bytes: an AlertRemediation has
+// to stay under 32 KiB. The condition says it at length.
+const maxRefused = 256
+
+// mark writes beside each remedy of the diagnosis why it can't be planned, so that
+// it is not read as what to do.
 func mark(ar *v1alpha1.AlertRemediation, refused []v1alpha1.Refusal) {
 	diagnosis := *ar.Status.Diagnosis
 	diagnosis.Remedies = slices.Clone(diagnosis.Remedies)
 	for i := range diagnosis.Remedies {
 		diagnosis.Remedies[i].Refused = nil
 		if i < len(refused) {
-			diagnosis.Remedies[i].Refused = &v1alpha1.Refusal{Reason: refused[i].Reason, Message: cut(refused[i].Message, maxMessage/2)}
+			diagnosis.Remedies[i].Refused = &v1alpha1.Refusal{Reason: refused[i].Reason, Message: cut(refused[i].Message, maxRefused)}
 		}
 	}
 	ar.Status.Diagnosis = &diagnosis
