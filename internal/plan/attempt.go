@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
 // Attempt is a change that was made for a cause and did not help.
@@ -25,6 +27,8 @@ type Attempt struct {
 	Step v1alpha1.PlanStep
 	// End says how it ended.
 	End End
+	// made are the operations that the run recorded; none: the run is gone.
+	made []action.Operation
 }
 
 // End is how a change ended that did not help.
@@ -68,7 +72,7 @@ func FailedAttempts(cause v1alpha1.Cause, remediations []v1alpha1.AlertRemediati
 		}
 		by, at := begun(ar, run)
 		for _, step := range ar.Status.Plan.Steps {
-			failed = append(failed, Attempt{By: by, Remediation: ar.Name, At: at, Step: step, End: end})
+			failed = append(failed, Attempt{By: by, Remediation: ar.Name, At: at, Step: step, End: end, made: recorded(run, step.Name)})
 		}
 	}
 	slices.SortStableFunc(failed, func(a, b Attempt) int { return a.At.Compare(b.At) })
@@ -83,6 +87,22 @@ func runOf(ar *v1alpha1.AlertRemediation, runs []v1alpha1.WorkflowRun) *v1alpha1
 		}
 	}
 	return nil
+}
+
+// recorded returns the operations of a step as its run recorded them.
+func recorded(run *v1alpha1.WorkflowRun, step string) []action.Operation {
+	if run == nil {
+		return nil
+	}
+	var made []action.Operation
+	for _, s := range run.Status.Steps {
+		for _, op := range s.Operations {
+			if s.Name == step {
+				made = append(made, action.Operation{Operation: op.Operation, Undo: op.Undo})
+			}
+		}
+	}
+	return made
 }
 
 // begun returns who made a change, and when.
@@ -160,7 +180,7 @@ type Decision struct {
 func Decide(step Step, failed []Attempt) Decision {
 	d := Decision{Larger: true}
 	for _, a := range failed {
-		if !same(a.Step, step) {
+		if !same(a, step) {
 			continue
 		}
 		d.Same = append(d.Same, a)
@@ -170,12 +190,32 @@ func Decide(step Step, failed []Attempt) Decision {
 }
 
 // same reports whether an attempt made the change of a step. A plan from before
-// fingerprints were kept is compared by what was asked for.
-func same(tried v1alpha1.PlanStep, wanted Step) bool {
-	if tried.Change != "" {
+// fingerprints were kept is compared by what was asked for, and by what was done.
+func same(a Attempt, wanted Step) bool {
+	tried := a.Step
+	switch {
+	case tried.Change != "":
 		return tried.Change == wanted.Change
+	case tried.Target.UID != wanted.Target.UID:
+		return false
+	case tried.Action == wanted.Spec.Name && maps.Equal(tried.Parameters, wanted.Params):
+		return true
+	case len(a.made) == 0:
+		return false
 	}
-	return tried.Target.UID == wanted.Target.UID && tried.Action == wanted.Spec.Name && maps.Equal(tried.Parameters, wanted.Params)
+	before, known := digestOf(Step{Spec: action.Spec{Name: tried.Action}, Params: tried.Parameters, Target: tried.Target, Plan: action.Plan{Operations: a.made}})
+	now, readable := digestOf(wanted)
+	return !known || !readable || before == now // what can't be compared is not made again
+}
+
+// digestOf is what a step makes of the cluster, in one word.
+func digestOf(step Step) (string, bool) {
+	made, err := effects(step)
+	if err != nil {
+		return "", false
+	}
+	raw, err := json.Marshal(made)
+	return string(raw), err == nil
 }
 
 // Told says in one sentence what was tried, when and how it ended.

@@ -142,6 +142,31 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestAPlanWithoutAFingerprintIsComparedByWhatItsRunDid(t *testing.T) {
+	ar, run := ended("ar-1", v1alpha1.OutcomeRolledBack, v1alpha1.ReasonUnhealthy, v1alpha1.ReasonCompleted)
+	ar.Status.Plan.Steps[0].Change = ""
+	run.Status.Steps = []v1alpha1.StepStatus{{Name: "remedy", Operations: []v1alpha1.OperationStatus{{Operation: memory("256Mi")[0].Operation}}}}
+	failed := plan.FailedAttempts(v1alpha1.CauseOOMKilled, []v1alpha1.AlertRemediation{ar}, []v1alpha1.WorkflowRun{run})
+	unreadable := memory("256Mi")
+	unreadable[0].Body.Raw = []byte(`"?"`)
+	rows := map[string]struct {
+		ops  []action.Operation
+		same bool
+	}{
+		"the same limit, asked for as a figure": {ops: memory("256Mi"), same: true},
+		"another limit":                         {ops: memory("512Mi")},
+		"a patch that can't be read":            {ops: unreadable, same: true},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			step := plan.Step{Spec: action.Spec{Name: "AdjustResources"}, Params: action.Params{"container": "web", "limit": "?"}, Target: web, Plan: action.Plan{Operations: row.ops}, Change: "abc"}
+			if got := plan.Decide(step, failed); (len(got.Same) > 0) != row.same {
+				t.Errorf("the same: %t, want %t", len(got.Same) > 0, row.same)
+			}
+		})
+	}
+}
+
 func operation(verb v1alpha1.Verb, kind, body string) action.Operation {
 	op := action.Operation{Operation: v1alpha1.Operation{Verb: verb, Object: web.ObjectReference}}
 	op.Object.Kind = kind

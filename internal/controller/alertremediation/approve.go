@@ -23,30 +23,34 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 	made, err := r.propose(ctx, p.Obj)
 	if refused, ok := refusal(err); ok {
 		mark(p.Obj, refused.refused)
-		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, refused.reason(), refused.Error())
-		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s", unplanned(p.Obj, refused.Error()))
+		return nothingLeft(p.Obj, refused.refused)
 	}
 	if err != nil {
 		return phase.Continue, err
 	}
 	mark(p.Obj, made.refused)
 	if made.empty() {
-		return r.nothingLeft(p, made)
+		return nothingLeft(p.Obj, made.refused)
 	}
 	r.show(p.Obj, made)
 	return r.answer(ctx, p, made)
 }
 
-// nothingLeft ends a remediation whose plan can no longer be made: where only a
-// person is left to be called, with the cause and why.
-func (r *Reconciler) nothingLeft(p *pass, made proposal) (phase.Outcome, error) {
-	if len(made.refused) > 0 {
-		why := whyNot(made.refused)
-		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, made.refused[0].Reason, why)
-		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s", unplanned(p.Obj, why))
+// nothingLeft ends a remediation whose plan can no longer be made. Where a remedy is
+// refused by now, a person is called with the cause and why.
+func nothingLeft(ar *v1alpha1.AlertRemediation, refused []v1alpha1.Refusal) (phase.Outcome, error) {
+	if len(refused) == 0 {
+		set(ar, v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile, "nothing is left to be changed")
+		return finish(ar, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
 	}
-	set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile, "nothing is left to be changed")
-	return finish(p.Obj, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
+	why := whyNot(refused)
+	if shown := ar.Status.Plan; shown != nil { // it stays as what people were asked about
+		shown = shown.DeepCopy()
+		shown.Refusals = refused
+		ar.Status.Plan = shown
+	}
+	set(ar, v1alpha1.Approved, metav1.ConditionFalse, refused[0].Reason, why)
+	return finish(ar, v1alpha1.OutcomeEscalated, "%s", unplanned(ar, why))
 }
 
 // answer decides about the plan that is shown, by what the gates just said to it.

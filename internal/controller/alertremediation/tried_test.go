@@ -170,6 +170,7 @@ var _ = Describe("A change that did not help", func() {
 		h.driven(ctx, waiting)
 		Expect(waiting).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonIneffective))
 		Expect(waiting.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+		Expect(waiting.Status.Plan.Refusals).To(ConsistOf(HaveField("Reason", v1alpha1.ReasonIneffective)))
 		Expect(why(waiting)).To(ContainSubstring("Pause of Deployment/shop was tried by AlertRemediation old"))
 	})
 
