@@ -97,7 +97,7 @@ type PlanStep struct {
 	// change is a fingerprint of what the operations make of the target, and of the spec they change.
 	// A change that did not help is not made again for the same cause.
 	// +optional
-	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:MaxLength=74
 	Change string `json:"change,omitempty"`
 }
 

@@ -86,7 +86,7 @@ func fullStatus(ns string) v1alpha1.AlertRemediationStatus {
 		})
 	}
 	plan := &v1alpha1.PlanStatus{Digest: build.Digest, Mode: v1alpha1.ModeApprove, Steps: []v1alpha1.PlanStep{{
-		Name: "undo", Action: "RolloutUndo", Target: target, Risk: v1alpha1.RiskMedium, Note: text + text, Change: strings.Repeat("f", 64),
+		Name: "undo", Action: "RolloutUndo", Target: target, Risk: v1alpha1.RiskMedium, Note: text + text, Change: build.Digest,
 		Diff: strings.Repeat("+ line\n", 4*kib/7), Undo: strings.Repeat("- line\n", 4*kib/7),
 	}}}
 	for range 8 {

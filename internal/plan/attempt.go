@@ -222,7 +222,7 @@ func digestOf(step Step) (string, bool) {
 func Told(all []Attempt) string {
 	var words []string
 	for _, a := range all {
-		words = append(words, fmt.Sprintf("%s was tried by %s at %s: it %s", what(a.Step), a.By, a.At.UTC().Format("2006-01-02 15:04:05Z"), a.End))
+		words = append(words, fmt.Sprintf("%s was tried by %s at %s: it %s", what(a.Step), a.By, a.At.UTC().Format(time.RFC3339), a.End))
 	}
 	return strings.Join(words, "; ")
 }

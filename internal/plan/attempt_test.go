@@ -99,11 +99,11 @@ func TestWhatWasTriedIsToldWithRunAndTime(t *testing.T) {
 	all := []v1alpha1.AlertRemediation{ar}
 	const limit = "AdjustResources of Deployment/web (containers[web].resources.limits.memory: 256Mi) was tried by "
 	told := plan.Told(plan.FailedAttempts(v1alpha1.CauseOOMKilled, all, []v1alpha1.WorkflowRun{run}))
-	if want := limit + "WorkflowRun ar-1-run-1 at 2026-03-01 03:00:00Z: it did not help and was taken back"; told != want {
+	if want := limit + "WorkflowRun ar-1-run-1 at 2026-03-01T03:00:00Z: it did not help and was taken back"; told != want {
 		t.Errorf("got:  %s\nwant: %s", told, want)
 	}
 	told = plan.Told(plan.FailedAttempts(v1alpha1.CauseOOMKilled, all, nil))
-	if want := limit + "AlertRemediation ar-1 at 2026-03-01 03:01:00Z: it did not help and was taken back"; told != want {
+	if want := limit + "AlertRemediation ar-1 at 2026-03-01T03:01:00Z: it did not help and was taken back"; told != want {
 		t.Errorf("the run was deleted: got:  %s\nwant: %s", told, want)
 	}
 }

@@ -51,7 +51,7 @@ func Fingerprint(subject v1alpha1.TargetReference, spec map[string]any, step Ste
 		return "", fmt.Errorf("computing the fingerprint of %s: %w", step.Spec.Name, err)
 	}
 	sum := sha256.Sum256(raw) // the keys of maps are encoded in order
-	return hex.EncodeToString(sum[:]), nil
+	return "v1:sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
 // effects returns what a step makes of the cluster, whichever action it is and
