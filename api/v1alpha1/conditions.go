@@ -88,6 +88,8 @@ const (
 	ReasonBudgetSpent = "BudgetSpent"
 	// ReasonCooldown (13): the target was remediated a short while ago.
 	ReasonCooldown = "Cooldown"
+	// ReasonIneffective (13): the same change was made to the target before, for the same cause, and did not help.
+	ReasonIneffective = "Ineffective"
 	// ReasonChangedMeanwhile (13): what is there is no longer what was planned for.
 	ReasonChangedMeanwhile = "ChangedMeanwhile"
 	// ReasonTargetBusy (15): another run holds the target.

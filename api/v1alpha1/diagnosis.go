@@ -100,6 +100,9 @@ type Remedy struct {
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:rule="self.all(name, size(name) <= 63 && size(self[name]) <= 1024)",message="a parameter's name has at most 63 characters, its value at most 1024"
 	Parameters map[string]string `json:"parameters,omitempty"`
+	// refused says why this remedy can't be planned; absent: it is planned, or a better one is.
+	// +optional
+	Refused *Refusal `json:"refused,omitempty"`
 }
 
 // Evidence is one observation, in one redacted sentence.

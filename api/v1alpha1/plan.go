@@ -90,6 +90,15 @@ type PlanStep struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=16384
 	Undo string `json:"undo,omitempty"`
+	// note says what was tried before, where this is the larger step after it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Note string `json:"note,omitempty"`
+	// change is a fingerprint of what the operations make of the target, and of the spec they change.
+	// A change that did not help is not made again for the same cause.
+	// +optional
+	// +kubebuilder:validation:MaxLength=74
+	Change string `json:"change,omitempty"`
 }
 
 // Affected is the blast radius of a plan.

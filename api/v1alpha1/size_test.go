@@ -80,8 +80,13 @@ func fullStatus(ns string) v1alpha1.AlertRemediationStatus {
 	for range 6 {
 		diagnosis.Alternatives = append(diagnosis.Alternatives, v1alpha1.Alternative{Cause: v1alpha1.CauseOOMKilled, Object: &object, Summary: text})
 	}
+	for range 4 {
+		diagnosis.Remedies = append(diagnosis.Remedies, v1alpha1.Remedy{
+			Action: "RolloutUndo", Refused: &v1alpha1.Refusal{Reason: v1alpha1.ReasonIneffective, Message: text},
+		})
+	}
 	plan := &v1alpha1.PlanStatus{Digest: build.Digest, Mode: v1alpha1.ModeApprove, Steps: []v1alpha1.PlanStep{{
-		Name: "undo", Action: "RolloutUndo", Target: target, Risk: v1alpha1.RiskMedium,
+		Name: "undo", Action: "RolloutUndo", Target: target, Risk: v1alpha1.RiskMedium, Note: text + text, Change: build.Digest,
 		Diff: strings.Repeat("+ line\n", 4*kib/7), Undo: strings.Repeat("- line\n", 4*kib/7),
 	}}}
 	for range 8 {

@@ -1,8 +1,10 @@
 package actions
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -38,11 +40,23 @@ func (adjustResources) Spec() action.Spec {
 			{Name: "container", Type: action.TypeString, Required: true, Description: "The container whose limit is raised."},
 			{Name: "resource", Type: action.TypeString, Enum: []string{string(corev1.ResourceMemory)}, Description: "What is raised; memory unless something else is said."},
 			{Name: "limit", Type: action.TypeQuantity, Description: "The new limit; by default twice the old one, as far as the ceiling lets it."},
+			{Name: "factor", Type: action.TypeInteger, Min: raise, Max: ceiling, Description: "How many times the old limit the new one is, as far as the ceiling lets it; this or limit."},
 		},
 		Risk:  v1alpha1.RiskMedium,
 		Level: action.LevelFull,
 		Rules: mayPatch("apps", "deployments", "statefulsets", "daemonsets"),
 	}
+}
+
+// Enlarged asks for the largest raise there is, where the default one did not help.
+// What a limit or a factor asks for is no step of this action's own choice.
+func (adjustResources) Enlarged(params action.Params) (action.Params, bool) {
+	if params["limit"] != "" || params["factor"] != "" {
+		return nil, false
+	}
+	larger := action.Params{"factor": strconv.Itoa(ceiling)}
+	maps.Copy(larger, params)
+	return larger, true
 }
 
 // Plan returns the patch of the limit, and of the request if that equalled it.
@@ -114,14 +128,11 @@ func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []acti
 		return none, err
 	}
 	most := times(first, ceiling)
-	wanted := times(old, raise)
-	if wanted.Cmp(most) > 0 {
-		wanted = most
+	wanted, err := wantedLimit(old, most, asked.params)
+	if err != nil {
+		return none, err
 	}
-	if given := asked.params["limit"]; given != "" {
-		if wanted, err = resource.ParseQuantity(given); err != nil {
-			return none, fmt.Errorf("%w: limit: %w", action.ErrInvalidParameters, err)
-		}
+	if asked.params["limit"] != "" {
 		// What a revision had already, or the same program has elsewhere, is not given unseen.
 		most = larger(most, larger(asked.shown, largestLimit(revisions, name)))
 	}
@@ -135,6 +146,33 @@ func newLimit(target action.Target, now corev1.PodTemplateSpec, revisions []acti
 	return wanted, nil
 }
 
+// wantedLimit returns the limit that the parameters ask for: a figure, or so many
+// times the old one, as far as the ceiling lets it. It is pure.
+func wantedLimit(old, most resource.Quantity, params action.Params) (resource.Quantity, error) {
+	limit, factor := params["limit"], params["factor"]
+	switch {
+	case limit != "" && factor != "":
+		return resource.Quantity{}, fmt.Errorf("%w: one of limit and factor is given, not both", action.ErrInvalidParameters)
+	case limit != "":
+		wanted, err := resource.ParseQuantity(limit)
+		if err != nil {
+			return wanted, fmt.Errorf("%w: limit: %w", action.ErrInvalidParameters, err)
+		}
+		return wanted, nil
+	}
+	by := int64(raise)
+	if factor != "" {
+		var err error
+		if by, err = strconv.ParseInt(factor, 10, 64); err != nil {
+			return resource.Quantity{}, fmt.Errorf("%w: factor: %w", action.ErrInvalidParameters, err)
+		}
+	}
+	if wanted := times(old, by); wanted.Cmp(most) < 0 {
+		return wanted, nil
+	}
+	return most, nil
+}
+
 // firstLimit returns the limit in the oldest revision that has one: what was
 // there before Kubernaut's first change, as far as the cluster remembers.
 func firstLimit(target action.Target, revisions []action.Revision, container string) (resource.Quantity, error) {
@@ -145,7 +183,12 @@ func firstLimit(target action.Target, revisions []action.Revision, container str
 	if len(revisions) == 1 && now.Number > 1 {
 		return resource.Quantity{}, action.NotApplicable("%s keeps no revision before %d: nobody knows how often its limit was raised", target, now.Number)
 	}
-	for _, r := range slices.Backward(revisions) {
+	// A raise that was taken back leaves a lower number than the template it was taken
+	// back to, which was there before: the time tells which is the oldest.
+	oldest := slices.SortedStableFunc(slices.Values(revisions), func(a, b action.Revision) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.Number, b.Number))
+	})
+	for _, r := range oldest {
 		if limit, _ := memoryLimit(r.Template, container); limit.Sign() > 0 {
 			return limit, nil
 		}

@@ -2,7 +2,9 @@ package actions
 
 import (
 	"cmp"
+	"errors"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -34,11 +36,18 @@ func TestNewLimit(t *testing.T) {
 		container string
 		limit     string
 		shown     string // of another workload with the image
+		factor    string
 		want      string
 	}{
 		"what another workload of the same image has":                {history: limits("5Mi"), limit: "64Mi", shown: "64Mi", want: "64Mi"},
 		"more than another workload of the same image has":           {history: limits("5Mi"), limit: "65Mi", shown: "64Mi"},
 		"another workload does not lift the default":                 {history: limits("5Mi"), shown: "64Mi", want: "10Mi"},
+		"four times the old one, as the larger step":                 {history: limits("64Mi"), factor: "4", want: "256Mi"},
+		"the larger step, up to the ceiling":                         {history: limits("128Mi", "64Mi"), factor: "4", want: "256Mi"},
+		"the larger step at the ceiling":                             {history: limits("128Mi", "32Mi"), factor: "4"},
+		"the larger step of a limit that was lowered":                {history: limits("64Mi", "1Gi"), factor: "4", want: "256Mi"},
+		"a raise that was taken back does not lift the ceiling":      {history: takenBack("64Mi", "128Mi"), limit: "257Mi"},
+		"the larger step after a raise that was taken back":          {history: takenBack("64Mi", "128Mi"), factor: "4", want: "256Mi"},
 		"twice the old one":                                          {history: limits("64Mi"), want: "128Mi"},
 		"twice the old one, up to the ceiling":                       {history: limits("96Mi", "32Mi"), want: "128Mi"},
 		"at the ceiling there is no more":                            {history: limits("128Mi", "64Mi", "32Mi")},
@@ -69,6 +78,9 @@ func TestNewLimit(t *testing.T) {
 			if row.limit != "" {
 				params["limit"] = row.limit
 			}
+			if row.factor != "" {
+				params["factor"] = row.factor
+			}
 			got, err := newLimit(target, row.history[0].Template, row.history, wish{params, resource.MustParse(cmp.Or(row.shown, "0"))})
 			if row.want == "" {
 				wantRefusal(t, err)
@@ -78,6 +90,39 @@ func TestNewLimit(t *testing.T) {
 				t.Errorf("limit %s, %v, want %s", got.String(), err, row.want)
 			}
 		})
+	}
+}
+
+// takenBack is the history of a Deployment whose limit was raised and put back: the
+// older ReplicaSet got the newer number.
+func takenBack(before, raised string) []action.Revision {
+	rolledOut := time.Date(2026, time.March, 1, 3, 0, 0, 0, time.UTC)
+	return []action.Revision{
+		{Number: 3, Current: true, Template: limited(before), CreatedAt: rolledOut},
+		{Number: 2, Template: limited(raised), CreatedAt: rolledOut.Add(time.Hour)},
+	}
+}
+
+func TestLimitAndFactorAreNotBothGiven(t *testing.T) {
+	params := action.Params{"container": "web", "limit": "128Mi", "factor": "2"}
+	if _, err := newLimit(action.Target{}, limited("64Mi"), limits("64Mi"), params); !errors.Is(err, action.ErrInvalidParameters) {
+		t.Errorf("error %v, want %v", err, action.ErrInvalidParameters)
+	}
+}
+
+func TestEnlarged(t *testing.T) {
+	given := action.Params{"container": "web", "resource": "memory"}
+	larger, found := adjustResources{}.Enlarged(given)
+	if !found || larger["factor"] != "4" || larger["container"] != "web" || larger["resource"] != "memory" || len(given) != 2 {
+		t.Errorf("larger step %v, %t of %v", larger, found, given)
+	}
+	if err := (adjustResources{}).Spec().Validate(larger); err != nil {
+		t.Error(err)
+	}
+	for _, asked := range []action.Params{larger, {"container": "web", "limit": "128Mi"}} {
+		if larger, found := (adjustResources{}).Enlarged(asked); found {
+			t.Errorf("after %v there is %v", asked, larger)
+		}
 	}
 }
 

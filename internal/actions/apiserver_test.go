@@ -67,6 +67,7 @@ var uses = map[string]use{
 	"Scale of a StatefulSet":           {action: "Scale", target: statefulSetTarget, params: action.Params{"replicas": "2"}, shows: `"replicas":2`},
 	"Scale of a ReplicaSet":            {action: "Scale", target: bareReplicaSet, params: action.Params{"delta": "-1"}, pods: 1, shows: `"replicas":1`},
 	"AdjustResources of a Deployment":  {action: "AdjustResources", target: releasedTarget, params: action.Params{"container": "web"}, pods: 3, shows: `"memory":"128Mi"`},
+	"AdjustResources, the larger step": {action: "AdjustResources", target: releasedTarget, params: action.Params{"container": "web", "factor": "4"}, pods: 3, shows: `"memory":"256Mi"`},
 	"AdjustResources of a StatefulSet": {action: "AdjustResources", target: statefulSetTarget, params: action.Params{"container": "db", "limit": "131072Ki"}, pods: 1, shows: `"memory":"128Mi"`},
 	"AdjustResources of a DaemonSet":   {action: "AdjustResources", target: daemonSetTarget, params: action.Params{"container": "agent", "resource": "memory"}, pods: 2, shows: `"memory":"128Mi"`},
 	"FixServiceSelector of a Service":  {action: "FixServiceSelector", target: brokenService, params: action.Params{"selector": "app=web"}, shows: `"selector":{"app":"web"}`},

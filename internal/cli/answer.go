@@ -194,6 +194,9 @@ func Diff(ctx context.Context, c Cluster, name string, w Screen) error {
 func (p *printer) plan(indent string, plan *v1alpha1.PlanStatus) {
 	for _, step := range plan.Steps {
 		p.line("%s%s of %s, risk %s%s", indent, redact.Line(step.Action, widest), redact.Line(step.Target.String(), widest), step.Risk, affected(plan))
+		if step.Note != "" {
+			p.line("%sNote: %s", indent, redact.Line(step.Note, 1024))
+		}
 		p.diff(indent+"  ", step.Diff)
 		if step.Undo == "" {
 			p.line("%sIt can't be undone.", indent)

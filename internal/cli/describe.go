@@ -47,6 +47,11 @@ func (p *printer) describe(ar *v1alpha1.AlertRemediation) {
 		for _, e := range d.Evidence {
 			p.line("         - %s: %s", redact.Line(about(e), widest), redact.Line(e.Says, 1024))
 		}
+		for _, remedy := range d.Remedies {
+			if remedy.Refused != nil {
+				p.line("         no %s (%s): %s", redact.Line(remedy.Action, widest), redact.Line(remedy.Refused.Reason, widest), redact.Line(remedy.Refused.Message, 1024))
+			}
+		}
 		for _, s := range d.Skipped {
 			p.line("         not by %s: %s", redact.Line(string(s.Source), widest), redact.Line(s.Reason, 1024))
 		}

@@ -167,6 +167,28 @@ func TestTheTimelineIsInOrder(t *testing.T) {
 	}
 }
 
+func TestARemedyThatCannotBePlannedIsShownWithWhy(t *testing.T) {
+	ar := waiting()
+	ar.Status.Diagnosis.Remedies = []v1alpha1.Remedy{
+		{Action: "SetImage", Refused: &v1alpha1.Refusal{Reason: v1alpha1.ReasonNotApplicable, Message: "SetImage: no revision had it\x1b[2J"}},
+		{Action: "RolloutUndo"},
+	}
+	ar.Status.Plan.Steps[0].Note = "this is the next larger step: 256Mi was tried"
+	var got bytes.Buffer
+	p := printer{Screen: Screen{Writer: &got}}
+	p.describe(ar)
+	for _, want := range []string{"         no SetImage (NotApplicable): SetImage: no revision had it", "Note: this is the next larger step: 256Mi was tried\n"} {
+		if !strings.Contains(got.String(), want) {
+			t.Errorf("%q is missing in:\n%s", want, got.String())
+		}
+	}
+	for _, never := range []string{"no RolloutUndo", "\x1b"} {
+		if strings.Contains(got.String(), never) {
+			t.Errorf("%q is in:\n%s", never, got.String())
+		}
+	}
+}
+
 func TestATerminalGetsColoursAndAPipeDoesNot(t *testing.T) {
 	item := func(name string, outcome v1alpha1.Outcome) v1alpha1.AlertRemediation {
 		return *build.Remediation("shop", name).With(func(ar *v1alpha1.AlertRemediation) {

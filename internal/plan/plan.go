@@ -1,5 +1,5 @@
 // Package plan turns planned remedies into what a person reads, a policy judges
-// and a WorkflowRun carries out. It is pure: no client, no clock.
+// and a WorkflowRun carries out, and compares it with what was tried before. It is pure: no client, no clock.
 package plan
 
 import (
@@ -25,6 +25,10 @@ type Step struct {
 	Params action.Params
 	Target v1alpha1.TargetReference
 	Plan   action.Plan
+	// Change is the fingerprint of what is changed.
+	Change string
+	// Note says what was tried before, where this is the larger step.
+	Note string
 }
 
 // Risk of the step: the action's, unless the plan itself is riskier.
@@ -59,6 +63,8 @@ func New(steps ...Step) (Proposal, error) {
 			Risk:       step.Risk(),
 			Diff:       diff,
 			Undo:       undo,
+			Note:       step.Note,
+			Change:     step.Change,
 		})
 		plans = append(plans, step.Plan)
 		affected.Objects += objects(step.Plan)

@@ -29,6 +29,15 @@ type Action interface {
 	Settled(ctx context.Context, world World, target Target, plan Plan) (Progress, error)
 }
 
+// Enlarger is an Action that can be done by a larger step, where the step it takes
+// by itself did not help.
+type Enlarger interface {
+	Action
+	// Enlarged returns the parameters of the next larger step; false: there is none
+	// after what these parameters ask for.
+	Enlarged(params Params) (Params, bool)
+}
+
 // Level of kubectl kubernaut grant that lets a namespace's remediator carry an action out.
 type Level string
 

@@ -22,18 +22,35 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 	}
 	made, err := r.propose(ctx, p.Obj)
 	if refused, ok := refusal(err); ok {
-		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, refused.Reason, refused.Message)
-		return finish(p.Obj, v1alpha1.OutcomeRefused, "%s", refused.Message)
+		mark(p.Obj, refused.refused)
+		return nothingLeft(p.Obj, refused.refused)
 	}
 	if err != nil {
 		return phase.Continue, err
 	}
+	mark(p.Obj, made.refused)
 	if made.empty() {
-		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile, "nothing is left to be changed")
-		return finish(p.Obj, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
+		return nothingLeft(p.Obj, made.refused)
 	}
 	r.show(p.Obj, made)
 	return r.answer(ctx, p, made)
+}
+
+// nothingLeft ends a remediation whose plan can no longer be made. Where a remedy is
+// refused by now, a person is called with the cause and why.
+func nothingLeft(ar *v1alpha1.AlertRemediation, refused []v1alpha1.Refusal) (phase.Outcome, error) {
+	if len(refused) == 0 {
+		set(ar, v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonChangedMeanwhile, "nothing is left to be changed")
+		return finish(ar, v1alpha1.OutcomeRefused, "the cluster changed since the plan was made: nothing is left to be changed")
+	}
+	why := whyNot(refused)
+	if shown := ar.Status.Plan; shown != nil { // it stays as what people were asked about
+		shown = shown.DeepCopy()
+		shown.Refusals = refused
+		ar.Status.Plan = shown
+	}
+	set(ar, v1alpha1.Approved, metav1.ConditionFalse, refused[0].Reason, why)
+	return finish(ar, v1alpha1.OutcomeEscalated, "%s", unplanned(ar, why))
 }
 
 // answer decides about the plan that is shown, by what the gates just said to it.
@@ -73,7 +90,7 @@ func rule(ar *v1alpha1.AlertRemediation, judgement policy.Judgement, now time.Ti
 	case v1alpha1.ModeObserve:
 		return ruling{reason: v1alpha1.ReasonModeRecommends, message: "the mode in force is Observe: " + ar.Status.Diagnosis.Summary, outcome: v1alpha1.OutcomeObserved}
 	case v1alpha1.ModeRecommend:
-		return ruling{reason: v1alpha1.ReasonModeRecommends, message: "the mode in force is Recommend: " + planned(*ar.Status.Plan), outcome: v1alpha1.OutcomeRecommended}
+		return ruling{reason: v1alpha1.ReasonModeRecommends, message: "the mode in force is Recommend: " + planned(ar), outcome: v1alpha1.OutcomeRecommended}
 	}
 	if refused, ok := first(judgement.Refusals, policy.Ends); ok {
 		return ruling{reason: refused.Reason, message: refused.Message, outcome: refusedAs(refused.Reason)}

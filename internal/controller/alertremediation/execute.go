@@ -146,10 +146,18 @@ func (r *Reconciler) executed(p *pass, run *v1alpha1.WorkflowRun) (phase.Outcome
 	if ended.outcome == "" {
 		return phase.Continue, nil
 	}
-	if ended.outcome == v1alpha1.OutcomeRefused {
+	if ended.outcome == v1alpha1.OutcomeRefused || ended.outcome == v1alpha1.OutcomeEscalated && unplannable(ended.reason) {
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, ended.reason, ended.message)
 	}
+	if unplannable(ended.reason) && ended.outcome == v1alpha1.OutcomeEscalated {
+		return finish(p.Obj, ended.outcome, "%s", unplanned(p.Obj, ended.message))
+	}
 	return finish(p.Obj, ended.outcome, "%s", ended.message)
+}
+
+// unplannable reports whether a reason is an action's own no, rather than a gate's.
+func unplannable(reason string) bool {
+	return reason == v1alpha1.ReasonNotApplicable || reason == v1alpha1.ReasonUnknownAction || reason == v1alpha1.ReasonInvalidParameters
 }
 
 // ending is what a finished run means for its remediation; no outcome: go on and verify.
@@ -177,7 +185,7 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		// Something is in place: whether it helps is for the verification to say.
 	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
 		end.outcome = v1alpha1.OutcomeResolvedItself
-	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed:
+	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed || unplannable(succeeded.Reason):
 		end.outcome = v1alpha1.OutcomeEscalated
 	default:
 		end.outcome = v1alpha1.OutcomeRefused

@@ -205,15 +205,17 @@ var _ = Describe("A diagnosis", func() {
 		Expect(h.looks).To(Equal(1))
 	})
 
-	It("whose remedy is not in the catalogue is refused", func(ctx SpecContext) {
+	It("whose remedy is not in the catalogue is for a person, with the cause first", func(ctx SpecContext) {
 		h := newHouse(ctx)
 		ar := build.Remediation(h.ns, "strange").Admitted(h.deploy).Diagnosed(v1alpha1.Diagnosis{
-			Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Remedies: []v1alpha1.Remedy{{Action: "RunShell"}},
+			Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Summary: "revision 2 crashes", Remedies: []v1alpha1.Remedy{{Action: "RunShell"}},
 		}).Obj()
 		server.Create(ctx, ar)
 		h.driven(ctx, ar)
 		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionFalse, v1alpha1.ReasonUnknownAction))
-		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRefused))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+		Expect(why(ar)).To(HavePrefix("revision 2 crashes: no remedy of CrashBadRelease can be planned: "))
+		Expect(ar.Status.Diagnosis.Remedies[0].Refused.Reason).To(Equal(v1alpha1.ReasonUnknownAction))
 	})
 })
 

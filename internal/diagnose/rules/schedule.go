@@ -112,8 +112,8 @@ func untoleratedTaint(sc *scene, w *workload) *Finding {
 	}
 	if !undoes && len(byPeople) > 0 {
 		// A remediation changes nothing outside its namespace, and which taint it is stays out.
-		f.Message += fmt.Sprintf("; if it is a mistake, a WorkflowRun UntaintNode with workload=%s/%s/%s, made in the operator's namespace, takes it off %s",
-			w.ref.Namespace, w.ref.Kind, w.ref.Name, join(byPeople[:min(len(byPeople), 3)]))
+		// Whether UntaintNode could take it off depends on what else runs on the node, which is not seen here: it is not advised.
+		f.Message += fmt.Sprintf("; if it is a mistake, take it off %s, else let the pods tolerate it", join(byPeople[:min(len(byPeople), 3)]))
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 	}
 	return f
