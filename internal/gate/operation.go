@@ -97,6 +97,8 @@ func (t *Tenant) check(op v1alpha1.Operation) error {
 		return reject(op, "the precondition absent belongs to a create and to nothing else")
 	case creates == (op.Precondition.UID != ""):
 		return reject(op, "the precondition uid belongs to everything but a create")
+	case op.Precondition.Unready && op.Verb != v1alpha1.VerbEvict:
+		return reject(op, "the precondition unready belongs to an eviction and to nothing else")
 	case op.Verb != v1alpha1.VerbPatch && len(op.Precondition.Fields) > 0:
 		return reject(op, "only a patch can test fields")
 	}

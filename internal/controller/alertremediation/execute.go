@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -173,6 +174,10 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 	case len(inState(run, v1alpha1.OperationClaimed)) > 0:
 		// Nobody can say whether it was done: no success, and no refusal, which would say that it was not.
 		end.outcome = v1alpha1.OutcomeEscalated
+	case len(applied(run)) > 0 && leftPods(run):
+		// Pods of the old template are still there: that the target is not well says nothing
+		// against what is in place, which therefore stays.
+		end.outcome = v1alpha1.OutcomeEscalated
 	case len(applied(run)) > 0:
 		// Something is in place: whether it helps is for the verification to say.
 	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
@@ -183,6 +188,14 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeRefused
 	}
 	return end
+}
+
+// leftPods reports whether a run ended before every pod that it should have evicted
+// or skipped had its turn.
+func leftPods(run *v1alpha1.WorkflowRun) bool {
+	return slices.ContainsFunc(slices.Concat(inState(run, ""), inState(run, v1alpha1.OperationRefused)), func(op v1alpha1.OperationStatus) bool {
+		return op.Precondition.Unready
+	})
 }
 
 // applied returns the operations of a run that are in place as far as it knows.

@@ -125,6 +125,11 @@ func TestWorse(t *testing.T) {
 
 func TestEndOf(t *testing.T) {
 	done := v1alpha1.OperationStatus{State: v1alpha1.OperationApplied}
+	evicted := func(state v1alpha1.OperationState) v1alpha1.OperationStatus {
+		op := v1alpha1.OperationStatus{State: state}
+		op.Precondition.Unready = true
+		return op
+	}
 	rows := map[string]struct {
 		status  metav1.ConditionStatus
 		reason  string
@@ -132,8 +137,14 @@ func TestEndOf(t *testing.T) {
 		undone  bool
 		outcome v1alpha1.Outcome
 	}{
-		"a completed run goes on to the verification":          {status: metav1.ConditionTrue, reason: v1alpha1.ReasonCompleted, ops: []v1alpha1.OperationStatus{done}},
-		"a step that failed after a change goes on to it too":  {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, ops: []v1alpha1.OperationStatus{done}},
+		"a completed run goes on to the verification":         {status: metav1.ConditionTrue, reason: v1alpha1.ReasonCompleted, ops: []v1alpha1.OperationStatus{done}},
+		"a step that failed after a change goes on to it too": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, ops: []v1alpha1.OperationStatus{done}},
+		"a pod that could not be evicted leaves the change in place, for a person": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationRefused)}, outcome: v1alpha1.OutcomeEscalated},
+		"so does a pod whose turn did not come": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied), evicted("")}, outcome: v1alpha1.OutcomeEscalated},
+		"a change that did not help once every pod had its turn goes on to the verification": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied), evicted(v1alpha1.OperationSkipped)}},
 		"a step that failed before any change is for a person": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, outcome: v1alpha1.OutcomeEscalated},
 		"a gate's no before any change is a refusal":           {status: metav1.ConditionFalse, reason: v1alpha1.ReasonForbidden, outcome: v1alpha1.OutcomeRefused},
 		"another world than was planned for is a refusal":      {status: metav1.ConditionFalse, reason: v1alpha1.ReasonChangedMeanwhile, outcome: v1alpha1.OutcomeRefused},
