@@ -171,12 +171,10 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeRolledBack
 	case succeeded.Reason == v1alpha1.ReasonCancelled:
 		end.outcome = v1alpha1.OutcomeEscalated
-	case len(inState(run, v1alpha1.OperationClaimed)) > 0:
-		// Nobody can say whether it was done: no success, and no refusal, which would say that it was not.
-		end.outcome = v1alpha1.OutcomeEscalated
-	case len(applied(run)) > 0 && leftPods(run):
-		// Pods of the old template are still there: that the target is not well says nothing
-		// against what is in place, which therefore stays.
+	case len(inState(run, v1alpha1.OperationClaimed)) > 0, leftPods(run):
+		// Nobody can say whether what is claimed was done: no success, and no refusal, which would say that it was not.
+		// While pods of the old template are left, a target that is not well says nothing against the
+		// change that is in place: it stays, and no verification takes it back.
 		end.outcome = v1alpha1.OutcomeEscalated
 	case len(applied(run)) > 0:
 		// Something is in place: whether it helps is for the verification to say.
@@ -190,10 +188,10 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 	return end
 }
 
-// leftPods reports whether a run ended before every pod that it should have evicted
-// or skipped had its turn.
+// leftPods reports whether a run that changed something ended before every pod that
+// it should have evicted or skipped had its turn.
 func leftPods(run *v1alpha1.WorkflowRun) bool {
-	return slices.ContainsFunc(slices.Concat(inState(run, ""), inState(run, v1alpha1.OperationRefused)), func(op v1alpha1.OperationStatus) bool {
+	return len(applied(run)) > 0 && slices.ContainsFunc(slices.Concat(inState(run, ""), inState(run, v1alpha1.OperationRefused)), func(op v1alpha1.OperationStatus) bool {
 		return op.Precondition.Unready
 	})
 }
