@@ -189,8 +189,12 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 }
 
 // leftPods reports whether a run that changed something ended before every pod that
-// it should have evicted or skipped had its turn.
+// it should have evicted is gone, or had its turn and was skipped.
 func leftPods(run *v1alpha1.WorkflowRun) bool {
+	succeeded := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.Succeeded)
+	if succeeded != nil && succeeded.Reason == v1alpha1.ReasonPodsLeft {
+		return true
+	}
 	return len(applied(run)) > 0 && slices.ContainsFunc(slices.Concat(inState(run, ""), inState(run, v1alpha1.OperationRefused)), func(op v1alpha1.OperationStatus) bool {
 		return op.Precondition.Unready
 	})

@@ -143,6 +143,8 @@ func TestEndOf(t *testing.T) {
 			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationRefused)}, outcome: v1alpha1.OutcomeEscalated},
 		"so does a pod whose turn did not come": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
 			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied), evicted("")}, outcome: v1alpha1.OutcomeEscalated},
+		"so does a pod that was evicted and did not go": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonPodsLeft,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied)}, outcome: v1alpha1.OutcomeEscalated},
 		"pods have no turn when nothing was changed before": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonForbidden,
 			ops: []v1alpha1.OperationStatus{{State: v1alpha1.OperationRefused}, evicted("")}, outcome: v1alpha1.OutcomeRefused},
 		"a change that did not help once every pod had its turn goes on to the verification": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,

@@ -272,7 +272,7 @@ var _ = Describe("Evicting the pods of an ordered set, one at a time", func() {
 
 		s.clock.Step(11 * time.Minute)
 		s.driven(ctx, run)
-		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonStepFailed))
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonPodsLeft))
 		Expect(run.Status.Steps[0].Message).To(And(
 			HavePrefix("the run's time of 10m0s was over before Pod/ledger-1 was evicted: "), ContainSubstring("The disruption budget quorum needs 3"),
 			ContainSubstring("stays in place"), HaveSuffix("kubectl -n "+s.namespace+" delete pod ledger-1")))
@@ -305,9 +305,26 @@ var _ = Describe("Evicting the pods of an ordered set, one at a time", func() {
 		s.pod(ctx, 1, firstRevision, false)
 		s.clock.Step(11 * time.Minute)
 		s.driven(ctx, run)
-		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonStepFailed))
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonPodsLeft))
 		Expect(run.Status.Steps[0].Message).To(ContainSubstring("the successor of Pod/ledger-1 is not ready yet"))
 		Expect(s.removals()).To(Equal([]string{"create eviction ledger-1"}))
+	})
+
+	It("says which pod was evicted and does not go", func(ctx SpecContext) {
+		s := stuckSet(ctx, false)
+		p := s.podNow(ctx, 1)
+		p.Finalizers = []string{"example.test/held"}
+		Expect(server.Client.Update(ctx, p)).To(Succeed())
+		run := s.undoes(ctx)
+		s.driven(ctx, run)
+		s.observes(ctx, 1)
+		s.driven(ctx, run)
+		Expect(states(run)).To(Equal([]v1alpha1.OperationState{opApplied, opApplied}))
+		s.clock.Step(11 * time.Minute)
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonPodsLeft))
+		Expect(run.Status.Steps[0].Message).To(HavePrefix("Pod/ledger-1 was evicted, and after 10m0s it is still there, on no node."))
+		Expect(s.image(ctx)).To(Equal(firstImage))
 	})
 
 	It("holds between two evictions while it is paused", func(ctx SpecContext) {

@@ -32,8 +32,8 @@ func (r *Reconciler) awaitTurn(ctx context.Context, p *pass, t task, todo move) 
 		if !before[i].Precondition.Unready {
 			continue
 		}
-		var stands standing
-		if stands, says, err = r.stands(ctx, before[i]); stands == due {
+		var state readiness
+		if state, says, err = r.readiness(ctx, before[i]); state == podDue {
 			before[i].State = ""
 			return phase.Continue, true, nil
 		}
@@ -76,47 +76,56 @@ func (r *Reconciler) unobserved(ctx context.Context, ops []v1alpha1.OperationSta
 	return "", nil
 }
 
-// standing is how it stands with an eviction whose turn came.
-type standing string
+// readiness is what has become of a pod that is listed for eviction, once its turn came.
+type readiness string
 
 const (
-	// ready: the pod of that name is ready, be it the one that was there or its successor.
-	ready standing = "ready"
-	// awaited: it is not, but may become ready.
-	awaited standing = "awaited"
-	// due: it was skipped and has not been ready for some time: its turn comes again.
-	due standing = "due"
+	// podReady: the pod of that name is ready, be it the one that was there or its successor.
+	podReady readiness = "ready"
+	// podAwaited: it is not, but may become ready.
+	podAwaited readiness = "awaited"
+	// podDue: it was skipped and has not been ready for some time: its turn comes again.
+	podDue readiness = "due"
 )
 
-// stands reads how it stands with an eviction, and says what is awaited.
-func (r *Reconciler) stands(ctx context.Context, op v1alpha1.OperationStatus) (standing, string, error) {
-	pod := &corev1.Pod{}
-	err := r.Live.Get(ctx, op.Object.NamespacedName(), pod)
-	switch {
-	case apierrors.IsNotFound(err):
-		pod = nil
-	case err != nil:
-		return awaited, "", fmt.Errorf("reading whether %s is ready: %w", op.Object, err)
+// readiness reads what has become of a listed pod, and says what is awaited.
+func (r *Reconciler) readiness(ctx context.Context, op v1alpha1.OperationStatus) (readiness, string, error) {
+	pod, err := r.podOf(ctx, op)
+	if err != nil {
+		return podAwaited, "", err
 	}
-	stands, says := judgeStanding(op, pod, r.Clock.Now())
-	return stands, says, nil
+	state, says := judgeReadiness(op, pod, r.Clock.Now())
+	return state, says, nil
 }
 
-// judgeStanding is the table of stands; no pod: none of that name exists. It is pure.
-func judgeStanding(op v1alpha1.OperationStatus, pod *corev1.Pod, now time.Time) (standing, string) {
+// podOf reads the pod of an operation; nil when none of that name exists.
+func (r *Reconciler) podOf(ctx context.Context, op v1alpha1.OperationStatus) (*corev1.Pod, error) {
+	pod := &corev1.Pod{}
+	err := r.Live.Get(ctx, op.Object.NamespacedName(), pod)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading whether %s is ready: %w", op.Object, err)
+	}
+	return pod, nil
+}
+
+// judgeReadiness is the table of readiness; no pod: none of that name exists. It is pure.
+func judgeReadiness(op v1alpha1.OperationStatus, pod *corev1.Pod, now time.Time) (readiness, string) {
 	switch {
 	case pod == nil:
-		return awaited, fmt.Sprintf("%s was removed and its successor does not exist yet", op.Object)
+		return podAwaited, fmt.Sprintf("%s was removed and its successor does not exist yet", op.Object)
 	case pod.DeletionTimestamp != nil:
-		return awaited, fmt.Sprintf("%s is being deleted since %s%s", op.Object, pod.DeletionTimestamp.UTC().Format(time.RFC3339), onNode(pod))
+		return podAwaited, fmt.Sprintf("%s is being deleted since %s%s", op.Object, pod.DeletionTimestamp.UTC().Format(time.RFC3339), onNode(pod))
 	case gate.PodReady(pod):
-		return ready, ""
+		return podReady, ""
 	case pod.UID != op.Precondition.UID:
-		return awaited, fmt.Sprintf("the successor of %s is not ready yet%s", op.Object, onNode(pod))
+		return podAwaited, fmt.Sprintf("the successor of %s is not ready yet%s", op.Object, onNode(pod))
 	case op.State == v1alpha1.OperationSkipped && !now.Before(unreadySince(pod).Add(unreadyAgain)):
-		return due, ""
+		return podDue, ""
 	}
-	return awaited, fmt.Sprintf("%s is not ready any more%s", op.Object, onNode(pod))
+	return podAwaited, fmt.Sprintf("%s is not ready any more%s", op.Object, onNode(pod))
 }
 
 func onNode(pod *corev1.Pod) string {
@@ -145,7 +154,7 @@ func (r *Reconciler) reopened(ctx context.Context, p *pass, t task) bool {
 		if ops[i].State != v1alpha1.OperationSkipped {
 			continue
 		}
-		if stands, _, err := r.stands(ctx, ops[i]); err == nil && stands == due {
+		if state, _, err := r.readiness(ctx, ops[i]); err == nil && state == podDue {
 			ops[i].State = ""
 			return true
 		}
@@ -160,8 +169,25 @@ func (r *Reconciler) notEvicted(p *pass, t task, says string) (phase.Outcome, er
 	if says = strings.TrimPrefix(says, "waiting: "); says == "" {
 		says = "the run was held back"
 	}
-	return r.refused(p, t, verdict(v1alpha1.ReasonStepFailed,
+	return r.refused(p, t, verdict(v1alpha1.ReasonPodsLeft,
 		"the run's time of %s was over before %s was evicted: %s. What the run changed before stays in place. "+
 			"See to what holds the eviction back, then delete the pod if it is still not ready: kubectl -n %s delete pod %s",
 		timeout(p.Obj), pod, shorten(says, maxMessage/2), pod.Namespace, pod.Name))
+}
+
+// unsettled says why a step has not settled in time: a pod that was evicted and does
+// not go, of a lost node for example, is the reason where there is one.
+func (r *Reconciler) unsettled(ctx context.Context, run *v1alpha1.WorkflowRun, step v1alpha1.StepStatus, says string) v1alpha1.Refusal {
+	for _, op := range step.Operations {
+		if !op.Precondition.Unready || op.State != v1alpha1.OperationApplied {
+			continue
+		}
+		pod, err := r.podOf(ctx, op)
+		if err == nil && pod != nil && pod.UID == op.Precondition.UID {
+			return verdict(v1alpha1.ReasonPodsLeft,
+				"%s was evicted, and after %s it is still there%s. What the run changed before stays in place. See to the node and to the pod's finalizers: kubectl -n %s describe pod %s",
+				op.Object, timeout(run), onNode(pod), op.Object.Namespace, op.Object.Name)
+		}
+	}
+	return verdict(v1alpha1.ReasonStepFailed, "the effect had not arrived after %s: %s", timeout(run), says)
 }
