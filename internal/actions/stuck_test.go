@@ -184,3 +184,17 @@ func TestEvictionsAreAllOrNone(t *testing.T) {
 		t.Errorf("%d evictions, %v, want a refusal", len(ops), err)
 	}
 }
+
+func TestPodsThatHaveTheImageStay(t *testing.T) {
+	revision := func(name, container, image string) action.Revision {
+		r := action.Revision{Name: name, Number: 1}
+		r.Template.Spec.Containers = []corev1.Container{{Name: container, Image: image}}
+		return r
+	}
+	revisions := []action.Revision{
+		revision("good", "db", "db:1"), revision("also-good", "db", "db:1"), revision("bad", "db", "db:2"), revision("other-container", "proxy", "db:1"),
+	}
+	if got := withImage(revisions, action.Params{"container": "db", "image": "db:1"}); !slices.Equal(got, []string{"good", "also-good"}) {
+		t.Errorf("revisions with the image are %v", got)
+	}
+}
