@@ -177,10 +177,10 @@ func states(run *v1alpha1.WorkflowRun) []v1alpha1.OperationState {
 }
 
 // budget is a PodDisruptionBudget that the set's pods need, with nothing to spare.
-func (s *setScene) budget(ctx context.Context) {
+func (s *setScene) budget(ctx context.Context, name string) {
 	GinkgoHelper()
 	b := &policyv1.PodDisruptionBudget{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: "quorum"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.namespace, Name: name},
 		Spec:       policyv1.PodDisruptionBudgetSpec{MinAvailable: new(intstr.FromInt32(3)), Selector: s.set.Spec.Selector},
 	}
 	server.Create(ctx, b)
@@ -232,8 +232,8 @@ var _ = Describe("Evicting the pods of an ordered set, one at a time", func() {
 		s := stuckSet(ctx, false, false)
 		run := s.undoes(ctx)
 		s.driven(ctx, run)
-		for at := 1; at <= 2; at++ {
-			Expect(server.Client.Delete(ctx, s.podNow(ctx, at), client.GracePeriodSeconds(0))).To(Succeed())
+		for at := range 2 {
+			Expect(server.Client.Delete(ctx, s.podNow(ctx, at+1), client.GracePeriodSeconds(0))).To(Succeed())
 		}
 		s.replaces(ctx, 1)
 		s.observes(ctx, 2)
@@ -262,7 +262,7 @@ var _ = Describe("Evicting the pods of an ordered set, one at a time", func() {
 
 	It("ends when a budget refuses for the whole time, says which, and leaves the template as it is", func(ctx SpecContext) {
 		s := stuckSet(ctx, false, true)
-		s.budget(ctx)
+		s.budget(ctx, "quorum")
 		run := s.undoes(ctx)
 		s.driven(ctx, run)
 		s.observes(ctx, 1)
@@ -281,9 +281,26 @@ var _ = Describe("Evicting the pods of an ordered set, one at a time", func() {
 		Expect(s.removals()).To(BeEmpty())
 	})
 
+	It("ends in the same way where two budgets cover a pod, which the API server never evicts", func(ctx SpecContext) {
+		s := stuckSet(ctx, false)
+		s.budget(ctx, "quorum")
+		s.budget(ctx, "everything")
+		run := s.undoes(ctx)
+		s.driven(ctx, run)
+		s.observes(ctx, 1)
+		_, err := s.reconciled(ctx, run)
+		Expect(err).To(HaveOccurred(), "it is tried again, more and more rarely")
+		s.clock.Step(11 * time.Minute)
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonPodsLeft))
+		Expect(run.Status.Steps[0].Message).To(ContainSubstring("more than one PodDisruptionBudget"))
+		Expect(s.image(ctx)).To(Equal(firstImage))
+		Expect(s.removals()).To(BeEmpty())
+	})
+
 	It("skips a pod that becomes ready while a budget holds its eviction back", func(ctx SpecContext) {
 		s := stuckSet(ctx, false)
-		s.budget(ctx)
+		s.budget(ctx, "quorum")
 		run := s.undoes(ctx)
 		s.driven(ctx, run)
 		s.observes(ctx, 1)
