@@ -156,6 +156,9 @@ const (
 	ReasonPreconditionFailed = "PreconditionFailed"
 	// ReasonStepFailed: a step failed; its message says why.
 	ReasonStepFailed = "StepFailed"
+	// ReasonPodsLeft: pods that should have been evicted are still there when the run's time is over. What was
+	// changed before stays in place: a target that is not well with them says nothing against it.
+	ReasonPodsLeft = "PodsLeft"
 	// ReasonCancelled: spec.cancelled was set.
 	ReasonCancelled = "Cancelled"
 	// ReasonCannotUndo: there is nothing recorded that would take it back.

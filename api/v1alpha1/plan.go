@@ -178,6 +178,10 @@ type Precondition struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Fields []FieldValue `json:"fields,omitempty"`
+	// unready means that the pod is evicted only if it is not ready when its turn comes (for evict);
+	// if it is ready, gone or replaced by then, the operation is recorded as Skipped.
+	// +optional
+	Unready bool `json:"unready,omitempty"`
 }
 
 // FieldValue is the value a field must still have; no value means that the field is absent.

@@ -96,7 +96,7 @@ const (
 )
 
 // OperationState is how far an operation has come.
-// +kubebuilder:validation:Enum=Claimed;Applied;Refused;Undone
+// +kubebuilder:validation:Enum=Claimed;Applied;Skipped;Refused;Undone
 type OperationState string
 
 const (
@@ -104,6 +104,9 @@ const (
 	OperationClaimed OperationState = "Claimed"
 	// OperationApplied: the API server accepted it, or the wanted value was seen in place.
 	OperationApplied OperationState = "Applied"
+	// OperationSkipped: its pod was ready, gone or replaced when its turn came; nothing was changed by it. Once
+	// the pod has not been ready for half a minute, while the rollout has not settled, its turn comes again.
+	OperationSkipped OperationState = "Skipped"
 	// OperationRefused: the API server or a gate said no; nothing was changed by it.
 	OperationRefused OperationState = "Refused"
 	// OperationUndone: taken back.
@@ -113,7 +116,7 @@ const (
 // OperationStatus records one operation: what, how far, and how it is taken back.
 type OperationStatus struct {
 	Operation `json:",inline"`
-	// state of the operation; absent before it is claimed.
+	// state of the operation; absent before it is claimed or skipped.
 	// +optional
 	State OperationState `json:"state,omitempty"`
 	// claimedAt is when it was claimed.

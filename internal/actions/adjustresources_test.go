@@ -105,7 +105,7 @@ func takenBack(before, raised string) []action.Revision {
 
 func TestLimitAndFactorAreNotBothGiven(t *testing.T) {
 	params := action.Params{"container": "web", "limit": "128Mi", "factor": "2"}
-	if _, err := newLimit(action.Target{}, limited("64Mi"), limits("64Mi"), params); !errors.Is(err, action.ErrInvalidParameters) {
+	if _, err := newLimit(action.Target{}, limited("64Mi"), limits("64Mi"), wish{params: params}); !errors.Is(err, action.ErrInvalidParameters) {
 		t.Errorf("error %v, want %v", err, action.ErrInvalidParameters)
 	}
 }

@@ -28,8 +28,8 @@ var (
 	nodes        = schema.GroupKind{Kind: "Node"}
 )
 
-// mayDeletePods is the rule that lets an account delete pods.
-var mayDeletePods = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"delete"}}
+// mayEvictPods is the rule that lets an account evict pods, as far as PodDisruptionBudgets allow.
+var mayEvictPods = rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/eviction"}, Verbs: []string{"create"}}
 
 // mayPatch is the rule that lets an account patch these resources of one group.
 func mayPatch(group string, resources ...string) []rbacv1.PolicyRule {

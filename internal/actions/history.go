@@ -157,7 +157,7 @@ func deploymentRevisions(d *appsv1.Deployment, sets []appsv1.ReplicaSet) ([]acti
 		if number == 0 {
 			continue // the controller has not numbered it yet
 		}
-		revision := action.Revision{Number: number, Name: rs.Name, Template: withoutHash(rs.Spec.Template), ReadyPods: rs.Status.ReadyReplicas}
+		revision := action.Revision{Number: number, Name: rs.Name, Template: withoutHash(rs.Spec.Template), CreatedAt: rs.CreationTimestamp.Time, ReadyPods: rs.Status.ReadyReplicas}
 		revision.Current = newest == nil && equality.Semantic.DeepEqual(revision.Template, d.Spec.Template)
 		if revision.Current {
 			newest = rs
@@ -219,7 +219,7 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 		ours := labelledAs(set, cr, pods.Items)
 		began := vitals.Onset(ours, nil, now)
 		revisions = append(revisions, action.Revision{
-			Number: cr.Revision, Name: cr.Name, Template: template, ReadyPods: ready(ours),
+			Number: cr.Revision, Name: cr.Name, Template: template, CreatedAt: cr.CreationTimestamp.Time, ReadyPods: ready(ours),
 			RolledOutAfter: cr.CreationTimestamp.Time, RolledOutBefore: cr.CreationTimestamp.Time,
 			TroubledAfter: began.Earliest, TroubledBefore: began.Latest,
 		})

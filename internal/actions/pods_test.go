@@ -83,15 +83,17 @@ var _ = Describe("What removes pods", func() {
 		Expect(progress.Done).To(BeTrue())
 	})
 
-	It("deletes, after a StatefulSet went back, the pods its bad revision left ill, and no others", func(ctx SpecContext) {
+	It("evicts, after a StatefulSet went back, the pods of its bad revision that are not ready, and no others", func(ctx SpecContext) {
 		ns := server.Namespace(ctx)
 		s := releasedStatefulSet(ctx, ns)
 		act, target := find("RolloutUndo"), build.TargetOf(s, statefulSetKind)
 		tenant := granted(ctx, ns, act)
 		made := planned(ctx, act, target, nil)
 		Expect(made.Operations).To(HaveLen(2))
-		Expect(made.Operations[1].Verb).To(Equal(v1alpha1.VerbDelete))
-		Expect(made.Operations[1].Object.Name).To(Equal("db-of-2-false"))
+		Expect(made.Operations[1].Verb).To(Equal(v1alpha1.VerbEvict))
+		Expect(made.Operations[1].Object.Name).To(Equal("db-1"))
+		Expect(made.Operations[1].Precondition.Unready).To(BeTrue())
+		Expect(plan.Diff(made)).To(ContainSubstring("evict Pod/db-1 in " + ns + ", only if it is not ready when its turn comes\n"))
 		Expect(plan.UndoDiff(made)).To(ContainSubstring("example.test/db:2"), "the template can be taken back, the pods make themselves")
 		for _, op := range made.Operations {
 			Expect(tenant.Review(ctx, op.Operation)).To(Succeed())
@@ -106,6 +108,49 @@ var _ = Describe("What removes pods", func() {
 				Expect(p.Labels[appsv1.ControllerRevisionHashLabelKey]).To(Equal("db-1"))
 			}
 		}
+	})
+
+	It("lists every pod of the bad revision, and leaves a ready one alone though it restarted long ago", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		s := releasedStatefulSet(ctx, ns)
+		update(ctx, s, func(s *appsv1.StatefulSet) { s.Spec.Replicas = new(int32(3)) })
+		observed(ctx, s, func(s *appsv1.StatefulSet) { s.Status.ObservedGeneration = s.Generation })
+		serves := podAt(ctx, s, statefulSetKind, 2, 2, true)
+		observed(ctx, serves, func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "db", Image: "example.test/db:2", Ready: true, RestartCount: 1}}
+		})
+		act, target := find("RolloutUndo"), build.TargetOf(s, statefulSetKind)
+		made := planned(ctx, act, target, nil)
+		Expect(made.Operations).To(HaveLen(3))
+		Expect(made.Operations[1].Object.Name).To(Equal("db-1"))
+		Expect(made.Operations[2].Object.Name).To(Equal("db-2"))
+		Expect(look(ctx, made.Operations[1].Operation)).To(Equal(gate.SeenBefore))
+		Expect(look(ctx, made.Operations[2].Operation)).To(Equal(gate.SeenUnneeded))
+
+		observed(ctx, serves, func(p *corev1.Pod) { p.Status.Conditions[0].Status = corev1.ConditionFalse })
+		Expect(digest(planned(ctx, act, target, nil))).To(Equal(digest(made)), "readiness is no part of the plan")
+		Expect(look(ctx, made.Operations[2].Operation)).To(Equal(gate.SeenBefore))
+	})
+
+	It("leaves it to a Parallel set's own controller to replace pods that are not ready", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		s := releasedStatefulSet(ctx, ns)
+		parallel := s.DeepCopy()
+		parallel.ObjectMeta = metav1.ObjectMeta{Namespace: ns, Name: "cache"}
+		parallel.Spec.PodManagementPolicy = appsv1.ParallelPodManagement
+		parallel.Spec.Template.Labels = map[string]string{"app": "cache"}
+		parallel.Spec.Selector = &metav1.LabelSelector{MatchLabels: parallel.Spec.Template.Labels}
+		server.Create(ctx, parallel)
+		first := parallel.Spec.Template.DeepCopy()
+		first.Spec.Containers[0].Image = "example.test/db:1"
+		kept(ctx, parallel, statefulSetKind, *first, 1)
+		kept(ctx, parallel, statefulSetKind, parallel.Spec.Template, 2)
+		podOf(ctx, parallel, statefulSetKind, 1, true)
+		podOf(ctx, parallel, statefulSetKind, 2, false)
+		observed(ctx, parallel, func(s *appsv1.StatefulSet) {
+			s.Status = appsv1.StatefulSetStatus{ObservedGeneration: s.Generation, Replicas: 2, ReadyReplicas: 1}
+		})
+		Expect(planned(ctx, find("RolloutUndo"), build.TargetOf(parallel, statefulSetKind), nil).Operations).To(HaveLen(1))
 	})
 
 	It("leaves a pod of an ordered set alone that took the ill one's name", func(ctx SpecContext) {

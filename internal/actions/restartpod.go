@@ -29,7 +29,7 @@ func (restartPod) Spec() action.Spec {
 		Kinds:        []schema.GroupKind{pods},
 		Risk:         v1alpha1.RiskLow,
 		Level:        action.LevelRestart,
-		Rules:        []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods/eviction"}, Verbs: []string{"create"}}},
+		Rules:        []rbacv1.PolicyRule{mayEvictPods},
 		Irreversible: "The pod can't be brought back; its owner makes another.",
 	}
 }
@@ -53,7 +53,7 @@ func (a restartPod) Plan(ctx context.Context, world action.World, target action.
 	if why := keptBy(pod, target); why != "" {
 		return action.Plan{}, action.NotApplicable("%s %s", target, why)
 	}
-	return action.Plan{Operations: []action.Operation{removal(v1alpha1.VerbEvict, pod)}, Pods: 1}, nil
+	return action.Plan{Operations: []action.Operation{eviction(pod)}, Pods: 1}, nil
 }
 
 // keptBy says why a pod is not evicted, or nothing. It is pure.

@@ -32,7 +32,7 @@ func (rolloutUndo) Spec() action.Spec {
 		}},
 		Risk:  v1alpha1.RiskMedium,
 		Level: action.LevelFull,
-		Rules: append(mayPatch("apps", "deployments", "statefulsets", "daemonsets"), mayDeletePods),
+		Rules: append(mayPatch("apps", "deployments", "statefulsets", "daemonsets"), mayEvictPods),
 	}
 }
 
@@ -68,7 +68,7 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if err != nil {
 		return action.Plan{}, err
 	}
-	removals, err := stuck(ctx, world, target, revisions)
+	removals, err := evictions(ctx, world, w, []string{to.Name})
 	if err != nil {
 		return action.Plan{}, err
 	}

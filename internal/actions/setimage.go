@@ -28,7 +28,7 @@ func (setImage) Spec() action.Spec {
 		},
 		Risk:  v1alpha1.RiskMedium,
 		Level: action.LevelFull,
-		Rules: append(mayPatch("apps", "deployments", "statefulsets", "daemonsets"), mayDeletePods),
+		Rules: append(mayPatch("apps", "deployments", "statefulsets", "daemonsets"), mayEvictPods),
 	}
 }
 
@@ -66,7 +66,7 @@ func (a setImage) Plan(ctx context.Context, world action.World, target action.Ta
 	if err != nil {
 		return action.Plan{}, err
 	}
-	removals, err := stuck(ctx, world, target, revisions)
+	removals, err := evictions(ctx, world, w, withImage(revisions, params))
 	if err != nil {
 		return action.Plan{}, err
 	}
@@ -84,13 +84,29 @@ func allowImage(target action.Target, revisions []action.Revision, params action
 		if r.Current || !r.Healthy() {
 			continue
 		}
-		for _, c := range slices.Concat(r.Template.Spec.InitContainers, r.Template.Spec.Containers) {
-			if c.Name == params["container"] && c.Image == params["image"] {
-				return nil
-			}
+		if hasImage(r, params) {
+			return nil
 		}
 	}
 	return action.NotApplicable("nothing shows that a revision of %s was healthy with image %s in container %s", target, params["image"], params["container"])
+}
+
+// withImage returns the names of the revisions whose pods have the image already.
+func withImage(revisions []action.Revision, params action.Params) []string {
+	var names []string
+	for _, r := range revisions {
+		if hasImage(r, params) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
+}
+
+// hasImage reports whether a revision gives the container the image.
+func hasImage(r action.Revision, params action.Params) bool {
+	return slices.ContainsFunc(slices.Concat(r.Template.Spec.InitContainers, r.Template.Spec.Containers), func(c corev1.Container) bool {
+		return c.Name == params["container"] && c.Image == params["image"]
+	})
 }
 
 // imageAt returns where a pod template keeps the image of a container.

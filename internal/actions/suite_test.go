@@ -193,10 +193,16 @@ func kept(ctx context.Context, owner client.Object, kind schema.GroupVersionKind
 // podOf is a pod of a set's revision, as its controller makes it.
 func podOf(ctx context.Context, owner client.Object, kind schema.GroupVersionKind, number int64, ready bool) *corev1.Pod {
 	GinkgoHelper()
+	return podAt(ctx, owner, kind, number, number-1, ready)
+}
+
+// podAt is a pod with an ordinal.
+func podAt(ctx context.Context, owner client.Object, kind schema.GroupVersionKind, number, at int64, ready bool) *corev1.Pod {
+	GinkgoHelper()
 	revision := fmt.Sprintf("%s-%d", owner.GetName(), number)
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: owner.GetNamespace(), Name: fmt.Sprintf("%s-of-%d-%t", owner.GetName(), number, ready),
+			Namespace: owner.GetNamespace(), Name: fmt.Sprintf("%s-%d", owner.GetName(), at),
 			Labels:          map[string]string{"app": owner.GetName(), appsv1.ControllerRevisionHashLabelKey: revision},
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, kind)},
 		},
@@ -210,12 +216,14 @@ func podOf(ctx context.Context, owner client.Object, kind schema.GroupVersionKin
 	return p
 }
 
-// releasedStatefulSet is a set at its second revision; a pod of the first is ready,
-// one of the second is not.
+// releasedStatefulSet is a set of two at its second revision; the pod of the first,
+// db-0, is ready, that of the second, db-1, is not.
 func releasedStatefulSet(ctx context.Context, ns string) *appsv1.StatefulSet {
 	GinkgoHelper()
 	s := statefulSet(ctx, ns)
-	update(ctx, s, func(s *appsv1.StatefulSet) { s.Spec.Template.Spec.Containers[0].Image = "example.test/db:2" })
+	update(ctx, s, func(s *appsv1.StatefulSet) {
+		s.Spec.Replicas, s.Spec.Template.Spec.Containers[0].Image = new(int32(2)), "example.test/db:2"
+	})
 	kept(ctx, s, statefulSetKind, s.Spec.Template, 2)
 	podOf(ctx, s, statefulSetKind, 1, true)
 	podOf(ctx, s, statefulSetKind, 2, false)

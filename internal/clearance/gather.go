@@ -222,12 +222,14 @@ func withUndos(ops []action.Operation) []v1alpha1.Operation {
 }
 
 // independent returns the operations that can be tried before any was done: the
-// first on each object. The others are tried just before their turn.
+// first on each object. The others are tried just before their turn, as is what
+// depends on how a pod is then: a budget that holds a ready pod says nothing about
+// a plan that leaves ready pods alone.
 func independent(ops []action.Operation) []v1alpha1.Operation {
 	var first []v1alpha1.Operation
 	seen := map[v1alpha1.ObjectReference]bool{}
 	for _, op := range ops {
-		if !seen[op.Object] {
+		if !seen[op.Object] && !op.Precondition.Unready {
 			seen[op.Object] = true
 			first = append(first, op.Operation)
 		}

@@ -167,6 +167,7 @@ var stages = map[v1alpha1.OperationState]string{
 	"":                        "not begun",
 	v1alpha1.OperationClaimed: "may be done or not, look",
 	v1alpha1.OperationApplied: "done",
+	v1alpha1.OperationSkipped: "skipped: the pod was ready, gone or replaced, nothing was changed by it",
 	v1alpha1.OperationRefused: "refused, nothing was changed by it",
 	v1alpha1.OperationUndone:  "taken back",
 }

@@ -86,14 +86,18 @@ func TestPatchBody(t *testing.T) {
 func TestCheck(t *testing.T) {
 	tenant := &Tenant{namespace: "shop"}
 	rows := map[string]func(*v1alpha1.Operation){
-		"another namespace":              func(op *v1alpha1.Operation) { op.Object.Namespace = "other" },
-		"no namespace":                   func(op *v1alpha1.Operation) { op.Object.Namespace = "" },
-		"a patch of any incarnation":     func(op *v1alpha1.Operation) { op.Precondition.UID = "" },
-		"a patch of what must be absent": func(op *v1alpha1.Operation) { op.Precondition.Absent = true },
-		"a patch of nothing":             func(op *v1alpha1.Operation) { op.Body = nil },
-		"a create of what may exist":     func(op *v1alpha1.Operation) { op.Verb = v1alpha1.VerbCreate },
-		"a delete with a body":           func(op *v1alpha1.Operation) { op.Verb = v1alpha1.VerbDelete },
-		"a verb that does not exist":     func(op *v1alpha1.Operation) { op.Verb = "update" },
+		"another namespace":                 func(op *v1alpha1.Operation) { op.Object.Namespace = "other" },
+		"no namespace":                      func(op *v1alpha1.Operation) { op.Object.Namespace = "" },
+		"a patch of any incarnation":        func(op *v1alpha1.Operation) { op.Precondition.UID = "" },
+		"a patch of what must be absent":    func(op *v1alpha1.Operation) { op.Precondition.Absent = true },
+		"a patch of nothing":                func(op *v1alpha1.Operation) { op.Body = nil },
+		"a create of what may exist":        func(op *v1alpha1.Operation) { op.Verb = v1alpha1.VerbCreate },
+		"a delete with a body":              func(op *v1alpha1.Operation) { op.Verb = v1alpha1.VerbDelete },
+		"a patch only of what is not ready": func(op *v1alpha1.Operation) { op.Precondition.Unready = true },
+		"a delete only of what is not ready": func(op *v1alpha1.Operation) {
+			op.Verb, op.Body, op.Precondition.Unready = v1alpha1.VerbDelete, nil, true
+		},
+		"a verb that does not exist": func(op *v1alpha1.Operation) { op.Verb = "update" },
 		"a delete that would test a field": func(op *v1alpha1.Operation) {
 			op.Verb, op.Body, op.Precondition.Fields = v1alpha1.VerbDelete, nil, []v1alpha1.FieldValue{{Path: "/a"}}
 		},
@@ -251,6 +255,49 @@ func TestJudgePatch(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestJudgeOfAnEvictionThatDependsOnReadiness(t *testing.T) {
+	op := v1alpha1.Operation{
+		Verb: v1alpha1.VerbEvict, Object: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: "shop", Name: "db-2"},
+		Precondition: v1alpha1.Precondition{UID: "u1", Unready: true},
+	}
+	pod := func(uid, conditions string, restarts int, more string) *unstructured.Unstructured {
+		obj := &unstructured.Unstructured{}
+		if err := obj.UnmarshalJSON(fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"db-2","namespace":"shop","uid":%q%s},
+			"status":{"conditions":[%s],"containerStatuses":[{"name":"db","restartCount":%d}]}}`, uid, more, conditions, restarts)); err != nil {
+			t.Fatal(err)
+		}
+		return obj
+	}
+	const isReady, isNot, isLost = `{"type":"Ready","status":"True"}`, `{"type":"Ready","status":"False"}`, `{"type":"Ready","status":"Unknown"}`
+	rows := map[string]struct {
+		live *unstructured.Unstructured
+		want SeenState
+	}{
+		"a ready pod is left alone":                       {pod("u1", isReady, 0, ""), SeenUnneeded},
+		"so is one with restarts in the past":             {pod("u1", isReady, 9, ""), SeenUnneeded},
+		"one that is not ready is evicted":                {pod("u1", isNot, 0, ""), SeenBefore},
+		"so is one whose node is lost":                    {pod("u1", isLost, 0, ""), SeenBefore},
+		"so is one that was never looked at by a kubelet": {pod("u1", `{"type":"PodScheduled","status":"False"}`, 0, ""), SeenBefore},
+		"one that is being deleted is on its way":         {pod("u1", isReady, 0, `,"deletionTimestamp":"2026-03-01T00:00:00Z"`), SeenApplied},
+		"a successor is another pod":                      {pod("u2", isNot, 9, ""), SeenApplied},
+		"one that is gone is gone":                        {nil, SeenApplied},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got, err := judge(op, row.live); err != nil || got.State != row.want {
+				t.Errorf("seen %+v, %v, want %s", got, err, row.want)
+			}
+		})
+	}
+	t.Run("whether what is no pod is ready can't be said", func(t *testing.T) {
+		broken := pod("u1", isReady, 0, "")
+		broken.Object["status"] = "none"
+		if got, err := judge(op, broken); err == nil {
+			t.Errorf("seen %+v, want an error", got)
+		}
+	})
 }
 
 func TestJudgeOfTheOtherVerbs(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -26,7 +27,9 @@ const (
 	SeenApplied SeenState = "Applied"
 	// SeenBefore: the object is still as the operation expects to find it.
 	SeenBefore SeenState = "Before"
-	// SeenOther: neither.
+	// SeenUnneeded: the pod is ready, and is removed only if it is not.
+	SeenUnneeded SeenState = "Unneeded"
+	// SeenOther: none of these.
 	SeenOther SeenState = "Other"
 )
 
@@ -56,7 +59,7 @@ func Look(ctx context.Context, reader client.Reader, op v1alpha1.Operation) (See
 func judge(op v1alpha1.Operation, live *unstructured.Unstructured) (Seen, error) {
 	switch op.Verb {
 	case v1alpha1.VerbDelete, v1alpha1.VerbEvict:
-		return judgeRemoval(op, live), nil
+		return judgeRemoval(op, live)
 	case v1alpha1.VerbCreate:
 		return judgeCreation(op, live)
 	case v1alpha1.VerbPatch:
@@ -65,16 +68,38 @@ func judge(op v1alpha1.Operation, live *unstructured.Unstructured) (Seen, error)
 	return Seen{}, fmt.Errorf("looking at %s: there is no verb %.16q", op.Object, op.Verb)
 }
 
-func judgeRemoval(op v1alpha1.Operation, live *unstructured.Unstructured) Seen {
+func judgeRemoval(op v1alpha1.Operation, live *unstructured.Unstructured) (Seen, error) {
 	switch {
 	case live == nil:
-		return applied("%s is gone", op.Object)
+		return applied("%s is gone", op.Object), nil
 	case live.GetUID() != op.Precondition.UID:
-		return applied("%s is another one of that name", op.Object)
+		return applied("%s is another one of that name", op.Object), nil
 	case live.GetDeletionTimestamp() != nil:
-		return applied("%s is being deleted", op.Object)
+		return applied("%s is being deleted", op.Object), nil
+	case op.Precondition.Unready:
+		return judgeReadiness(op, live)
 	}
-	return Seen{State: SeenBefore}
+	return Seen{State: SeenBefore}, nil
+}
+
+// judgeReadiness says whether a pod has to be evicted that is so only if it is not ready.
+func judgeReadiness(op v1alpha1.Operation, live *unstructured.Unstructured) (Seen, error) {
+	decoded, known := typed(live.Object)
+	pod, ok := decoded.(*corev1.Pod)
+	switch {
+	case !known || !ok:
+		return Seen{}, fmt.Errorf("looking at %s: it can't be read as a pod, so whether it is ready is not known", op.Object)
+	case PodReady(pod):
+		return Seen{State: SeenUnneeded, Says: bounded(fmt.Sprintf("%s is ready", op.Object))}, nil
+	}
+	return Seen{State: SeenBefore}, nil
+}
+
+// PodReady reports whether a pod is ready and not being deleted.
+func PodReady(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp == nil && slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func judgeCreation(op v1alpha1.Operation, live *unstructured.Unstructured) (Seen, error) {

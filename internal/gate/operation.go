@@ -89,16 +89,11 @@ func (t *Tenant) send(ctx context.Context, op v1alpha1.Operation, dry bool) erro
 
 // check refuses what no plan may hold: it is the last look before the API server.
 func (t *Tenant) check(op v1alpha1.Operation) error {
-	creates := op.Verb == v1alpha1.VerbCreate
-	switch {
-	case !t.reaches(op.Object.Namespace):
+	if !t.reaches(op.Object.Namespace) {
 		return reject(op, "it is in namespace %.63q, and %s acts in its own only", op.Object.Namespace, t.Actor())
-	case creates != op.Precondition.Absent:
-		return reject(op, "the precondition absent belongs to a create and to nothing else")
-	case creates == (op.Precondition.UID != ""):
-		return reject(op, "the precondition uid belongs to everything but a create")
-	case op.Verb != v1alpha1.VerbPatch && len(op.Precondition.Fields) > 0:
-		return reject(op, "only a patch can test fields")
+	}
+	if err := checkPrecondition(op); err != nil {
+		return err
 	}
 	switch op.Verb {
 	case v1alpha1.VerbPatch, v1alpha1.VerbCreate:
@@ -111,6 +106,22 @@ func (t *Tenant) check(op v1alpha1.Operation) error {
 		}
 	default:
 		return reject(op, "there is no such verb")
+	}
+	return nil
+}
+
+// checkPrecondition refuses a precondition that does not belong to the verb.
+func checkPrecondition(op v1alpha1.Operation) error {
+	creates := op.Verb == v1alpha1.VerbCreate
+	switch {
+	case creates != op.Precondition.Absent:
+		return reject(op, "the precondition absent belongs to a create and to nothing else")
+	case creates == (op.Precondition.UID != ""):
+		return reject(op, "the precondition uid belongs to everything but a create")
+	case op.Precondition.Unready && op.Verb != v1alpha1.VerbEvict:
+		return reject(op, "the precondition unready belongs to an eviction and to nothing else")
+	case op.Verb != v1alpha1.VerbPatch && len(op.Precondition.Fields) > 0:
+		return reject(op, "only a patch can test fields")
 	}
 	return nil
 }

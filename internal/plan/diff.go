@@ -50,6 +50,9 @@ func show(out *strings.Builder, op v1alpha1.Operation) {
 	if op.Object.Namespace != "" {
 		fmt.Fprintf(out, " in %s", op.Object.Namespace)
 	}
+	if op.Precondition.Unready {
+		out.WriteString(", only if it is not ready when its turn comes")
+	}
 	out.WriteByte('\n')
 	switch op.Verb {
 	case v1alpha1.VerbPatch:

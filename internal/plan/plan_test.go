@@ -86,6 +86,10 @@ func TestDiff(t *testing.T) {
 			op:   patch("ConfigMap", `[{"op":"replace","path":"/data/app.conf","value":"password=s3cret"}]`, field("/data/app.conf", `"old"`)),
 			want: "patch ConfigMap/shop in prod\n- data.app.conf: <redacted>\n+ data.app.conf: <redacted>\n",
 		},
+		"says of an eviction when it is done": {
+			op:   v1alpha1.Operation{Verb: v1alpha1.VerbEvict, Object: object("Pod"), Precondition: v1alpha1.Precondition{UID: "u", Unready: true}},
+			want: "evict Pod/shop in prod, only if it is not ready when its turn comes\n",
+		},
 		"says all about a deletion in one line": {
 			op:   v1alpha1.Operation{Verb: v1alpha1.VerbDelete, Object: object("Pod")},
 			want: "delete Pod/shop in prod\n",

@@ -105,6 +105,8 @@ type Revision struct {
 	Name string
 	// Template of its pods, without what the workload controller added.
 	Template corev1.PodTemplateSpec
+	// CreatedAt is when it was first rolled out.
+	CreatedAt time.Time
 	// RolledOutAfter and RolledOutBefore are the bounds of when it was last rolled out; they are
 	// the same where that is known. One that was returned to was there long before.
 	RolledOutAfter, RolledOutBefore time.Time

@@ -153,12 +153,13 @@ func TestDigestIsOfEverythingThatCounts(t *testing.T) {
 		"one more field is tested": patchOf(func(op *Operation) {
 			op.Precondition.Fields = append(op.Precondition.Fields, v1alpha1.FieldValue{Path: "/b"})
 		}),
-		"the body is another":           patchOf(func(op *Operation) { op.Body = raw(`[]`) }),
-		"a number is written otherwise": patchOf(func(op *Operation) { op.Body = raw(`[{"op":"replace","path":"/spec/a","value":{"x":1.0,"y":3}}]`) }),
-		"the undo is another":           patchOf(func(op *Operation) { op.Undo.Body = raw(`[]`) }),
-		"there is no undo":              patchOf(func(op *Operation) { op.Undo = nil }),
-		"there is no operation":         {},
-		"there are two":                 {Operations: append(patchOf(nil).Operations, patchOf(nil).Operations...)},
+		"the body is another":                        patchOf(func(op *Operation) { op.Body = raw(`[]`) }),
+		"it is done only to a pod that is not ready": patchOf(func(op *Operation) { op.Precondition.Unready = true }),
+		"a number is written otherwise":              patchOf(func(op *Operation) { op.Body = raw(`[{"op":"replace","path":"/spec/a","value":{"x":1.0,"y":3}}]`) }),
+		"the undo is another":                        patchOf(func(op *Operation) { op.Undo.Body = raw(`[]`) }),
+		"there is no undo":                           patchOf(func(op *Operation) { op.Undo = nil }),
+		"there is no operation":                      {},
+		"there are two":                              {Operations: append(patchOf(nil).Operations, patchOf(nil).Operations...)},
 	}
 	seen := map[string]string{first: "the first plan"}
 	for name, plan := range others {
@@ -170,6 +171,24 @@ func TestDigestIsOfEverythingThatCounts(t *testing.T) {
 	}
 	if digestOf(t, patchOf(nil), Plan{}) == digestOf(t, Plan{}, patchOf(nil)) {
 		t.Error("the order of steps counts")
+	}
+}
+
+func TestDigestStaysTheSameFromVersionToVersion(t *testing.T) {
+	evict := patchOf(func(op *Operation) {
+		op.Verb, op.Body, op.Undo = v1alpha1.VerbEvict, nil, nil
+		op.Object.APIVersion, op.Object.Kind, op.Precondition.Fields = "v1", "Pod", nil
+	})
+	for name, row := range map[string]struct {
+		plan Plan
+		want string
+	}{
+		"patch":    {patchOf(nil), "v1:sha256:3c409cc573a29becda285c76c2917447448670ae7f96e38bcb6c0ceaf7a0d3c5"},
+		"eviction": {evict, "v1:sha256:52382fffe69ba2d22fe6205a736460377fd777c9402908d5e1ec19b304d695bb"},
+	} {
+		if got := digestOf(t, row.plan); got != row.want {
+			t.Errorf("the digest of the %s is %s; an approval given before this version names %s", name, got, row.want)
+		}
 	}
 }
 

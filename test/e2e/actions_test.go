@@ -74,7 +74,7 @@ var _ = Describe("The other actions, on real pods", Ordered, func() {
 		Expect(changes(t.ns)).To(ContainElement("patch daemonsets/" + w.Daemons))
 	}, SpecTimeout(3*time.Minute))
 
-	It("RolloutUndo of an ordered StatefulSet deletes the pod that would stay stuck, that one and no other", func(ctx SpecContext) {
+	It("RolloutUndo of an ordered StatefulSet evicts the pod that would stay stuck, that one and no other", func(ctx SpecContext) {
 		kept, stuck := &corev1.Pod{}, &corev1.Pod{}
 		Expect(cluster.Get(ctx, t.key(w.Set+"-0"), kept)).To(Succeed())
 		Expect(cluster.Get(ctx, t.key(w.Set+"-1"), stuck)).To(Succeed())
@@ -83,28 +83,62 @@ var _ = Describe("The other actions, on real pods", Ordered, func() {
 			err := cluster.Get(ctx, t.key(w.Set), set)
 			return set.Status.ObservedGeneration == set.Generation && min(set.Status.UpdatedReplicas, set.Status.ReadyReplicas) == *set.Spec.Replicas, err
 		})
-		Expect(changes(t.ns)).To(ContainElements("patch statefulsets/"+w.Set, "delete pods/"+w.Set+"-1"))
-		Expect(changes(t.ns)).NotTo(ContainElement("delete pods/" + w.Set + "-0"))
+		Expect(changes(t.ns)).To(ContainElements("patch statefulsets/"+w.Set, "create pods/"+w.Set+"-1"))
+		Expect(changes(t.ns)).NotTo(ContainElement("create pods/" + w.Set + "-0"))
+		Expect(changes(t.ns)).NotTo(ContainElement(HavePrefix("delete pods/")))
 		now := &corev1.Pod{}
 		Expect(cluster.Get(ctx, t.key(w.Set+"-0"), now)).To(Succeed())
 		Expect(now.UID).To(Equal(kept.UID))
 		Expect(cluster.Get(ctx, t.key(w.Set+"-1"), now)).To(Succeed())
 		Expect(now.UID).NotTo(Equal(stuck.UID))
 	}, SpecTimeout(3*time.Minute))
+
+	It("RolloutUndo of an ordered StatefulSet evicts within the budget, and leaves a ready pod to the set's controller", func(ctx SpecContext) {
+		cluster.kubectl(ctx, "-n", t.ns, "scale", "statefulset", w.Quorum, "--replicas=3")
+		cluster.kubectl(ctx, "-n", t.ns, "rollout", "status", "statefulset/"+w.Quorum, "--timeout=60s")
+		cluster.kubectl(ctx, "-n", t.ns, "create", "poddisruptionbudget", w.Quorum, "--selector=run="+w.Quorum, "--min-available=2")
+		t.stick(ctx, "statefulset", w.Quorum, `[{"op":"replace","path":"/spec/template/spec/containers/0/command",
+			"value":["sh","-c","case $(hostname) in *-1) exit 1;; esac; exec sleep 3600"]}]`)
+		set, crashes, serves := &appsv1.StatefulSet{}, &corev1.Pod{}, &corev1.Pod{}
+		Eventually(func(g Gomega) {
+			g.Expect(cluster.Get(ctx, t.key(w.Quorum), set)).To(Succeed())
+			g.Expect(cluster.Get(ctx, t.key(w.Quorum+"-1"), crashes)).To(Succeed())
+			g.Expect(cluster.Get(ctx, t.key(w.Quorum+"-2"), serves)).To(Succeed())
+			g.Expect(set.Status.ObservedGeneration).To(Equal(set.Generation))
+			for _, p := range []*corev1.Pod{crashes, serves} {
+				g.Expect(p.Labels[appsv1.ControllerRevisionHashLabelKey]).To(Equal(set.Status.UpdateRevision))
+				g.Expect(p.Status.ContainerStatuses).To(HaveLen(1))
+			}
+			g.Expect(crashes.Status.ContainerStatuses[0].RestartCount).To(BeNumerically(">", 0))
+			g.Expect(serves.Status.ContainerStatuses[0].Ready).To(BeTrue())
+		}).WithContext(ctx).WithTimeout(time.Minute).Should(Succeed())
+
+		run := t.byHand(ctx, "RolloutUndo", "apps/v1", set, nil)
+		Eventually(t.stateOf).WithContext(ctx).WithTimeout(time.Minute).WithArguments(run).Should(Equal(metav1.ConditionTrue))
+		Expect(changes(t.ns)).To(ContainElements("patch statefulsets/"+w.Quorum, "create pods/"+w.Quorum+"-1"))
+		Expect(changes(t.ns)).NotTo(ContainElement("create pods/" + w.Quorum + "-0"))
+		Expect(changes(t.ns)).NotTo(ContainElement("create pods/" + w.Quorum + "-2"))
+		Expect(changes(t.ns)).NotTo(ContainElement(HavePrefix("delete pods/")))
+		wr := &v1alpha1.WorkflowRun{}
+		Expect(cluster.Get(ctx, t.key(run), wr)).To(Succeed())
+		Expect(wr.Status.Steps[0].Operations).To(HaveLen(3))
+		Expect(wr.Status.Steps[0].Operations[1].State).To(Equal(v1alpha1.OperationApplied))
+		Expect(wr.Status.Steps[0].Operations[2].State).To(Equal(v1alpha1.OperationSkipped))
+	}, SpecTimeout(4*time.Minute))
 })
 
 // others are the names of workloads beside a tenant's own.
-type others struct{ Set, Daemons, Other string }
+type others struct{ Set, Quorum, Daemons, Other string }
 
 // withOthers gives a tenant a StatefulSet, a DaemonSet and another Deployment, and
 // waits until they are well.
 func (t *tenant) withOthers(ctx context.Context) others {
 	GinkgoHelper()
-	w := others{Set: "s-" + rand.String(5), Daemons: "d-" + rand.String(5), Other: "o-" + rand.String(5)}
+	w := others{Set: "s-" + rand.String(5), Quorum: "q-" + rand.String(5), Daemons: "d-" + rand.String(5), Other: "o-" + rand.String(5)}
 	text, err := os.ReadFile(filepath.Join(cluster.root, "test", "e2e", "testdata", "sets.yaml"))
 	Expect(err).NotTo(HaveOccurred())
 	var rendered bytes.Buffer
-	workloads := []struct{ Kind, Name string }{{"StatefulSet", w.Set}, {"DaemonSet", w.Daemons}, {"Deployment", w.Other}}
+	workloads := []struct{ Kind, Name string }{{"StatefulSet", w.Set}, {"StatefulSet", w.Quorum}, {"DaemonSet", w.Daemons}, {"Deployment", w.Other}}
 	Expect(template.Must(template.New("sets").Parse(string(text))).Execute(&rendered, map[string]any{
 		"Namespace": t.ns, "Container": t.container, "Workloads": workloads,
 	})).To(Succeed())

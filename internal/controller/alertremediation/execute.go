@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -178,8 +179,10 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeRolledBack
 	case succeeded.Reason == v1alpha1.ReasonCancelled:
 		end.outcome = v1alpha1.OutcomeEscalated
-	case len(inState(run, v1alpha1.OperationClaimed)) > 0:
-		// Nobody can say whether it was done: no success, and no refusal, which would say that it was not.
+	case len(inState(run, v1alpha1.OperationClaimed)) > 0, leftPods(run):
+		// Nobody can say whether what is claimed was done: no success, and no refusal, which would say that it was not.
+		// While pods of the old template are left, a target that is not well says nothing against the
+		// change that is in place: it stays, and no verification takes it back.
 		end.outcome = v1alpha1.OutcomeEscalated
 	case len(applied(run)) > 0:
 		// Something is in place: whether it helps is for the verification to say.
@@ -191,6 +194,18 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeRefused
 	}
 	return end
+}
+
+// leftPods reports whether a run that changed something ended before every pod that
+// it should have evicted is gone, or had its turn and was skipped.
+func leftPods(run *v1alpha1.WorkflowRun) bool {
+	succeeded := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.Succeeded)
+	if succeeded != nil && succeeded.Reason == v1alpha1.ReasonPodsLeft {
+		return true
+	}
+	return len(applied(run)) > 0 && slices.ContainsFunc(slices.Concat(inState(run, ""), inState(run, v1alpha1.OperationRefused)), func(op v1alpha1.OperationStatus) bool {
+		return op.Precondition.Unready
+	})
 }
 
 // applied returns the operations of a run that are in place as far as it knows.

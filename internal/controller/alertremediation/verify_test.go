@@ -125,6 +125,11 @@ func TestWorse(t *testing.T) {
 
 func TestEndOf(t *testing.T) {
 	done := v1alpha1.OperationStatus{State: v1alpha1.OperationApplied}
+	evicted := func(state v1alpha1.OperationState) v1alpha1.OperationStatus {
+		op := v1alpha1.OperationStatus{State: state}
+		op.Precondition.Unready = true
+		return op
+	}
 	rows := map[string]struct {
 		status  metav1.ConditionStatus
 		reason  string
@@ -132,15 +137,25 @@ func TestEndOf(t *testing.T) {
 		undone  bool
 		outcome v1alpha1.Outcome
 	}{
-		"a completed run goes on to the verification":                {status: metav1.ConditionTrue, reason: v1alpha1.ReasonCompleted, ops: []v1alpha1.OperationStatus{done}},
-		"a step that failed after a change goes on to it too":        {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, ops: []v1alpha1.OperationStatus{done}},
+		"a completed run goes on to the verification":         {status: metav1.ConditionTrue, reason: v1alpha1.ReasonCompleted, ops: []v1alpha1.OperationStatus{done}},
+		"a step that failed after a change goes on to it too": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, ops: []v1alpha1.OperationStatus{done}},
+		"a pod that could not be evicted leaves the change in place, for a person": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationRefused)}, outcome: v1alpha1.OutcomeEscalated},
+		"so does a pod whose turn did not come": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied), evicted("")}, outcome: v1alpha1.OutcomeEscalated},
+		"so does a pod that was evicted and did not go": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonPodsLeft,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied)}, outcome: v1alpha1.OutcomeEscalated},
+		"pods have no turn when nothing was changed before": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonForbidden,
+			ops: []v1alpha1.OperationStatus{{State: v1alpha1.OperationRefused}, evicted("")}, outcome: v1alpha1.OutcomeRefused},
+		"a change that did not help once every pod had its turn goes on to the verification": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed,
+			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied), evicted(v1alpha1.OperationSkipped)}},
 		"a step that failed before any change is for a person":       {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, outcome: v1alpha1.OutcomeEscalated},
 		"a gate's no before any change is a refusal":                 {status: metav1.ConditionFalse, reason: v1alpha1.ReasonForbidden, outcome: v1alpha1.OutcomeRefused},
+		"another world than was planned for is a refusal":            {status: metav1.ConditionFalse, reason: v1alpha1.ReasonChangedMeanwhile, outcome: v1alpha1.OutcomeRefused},
 		"an action's own no before any change is for a person":       {status: metav1.ConditionFalse, reason: v1alpha1.ReasonNotApplicable, outcome: v1alpha1.OutcomeEscalated},
 		"so are parameters that no longer fit":                       {status: metav1.ConditionFalse, reason: v1alpha1.ReasonInvalidParameters, outcome: v1alpha1.OutcomeEscalated},
 		"so is an action that is no longer there":                    {status: metav1.ConditionFalse, reason: v1alpha1.ReasonUnknownAction, outcome: v1alpha1.OutcomeEscalated},
 		"a no of its own after a change goes on to the verification": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonNotApplicable, ops: []v1alpha1.OperationStatus{done}},
-		"another world than was planned for is a refusal":            {status: metav1.ConditionFalse, reason: v1alpha1.ReasonChangedMeanwhile, outcome: v1alpha1.OutcomeRefused},
 		"a change of which nobody can say whether it was made is for a person": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonChangedMeanwhile,
 			ops: []v1alpha1.OperationStatus{{State: v1alpha1.OperationClaimed}}, outcome: v1alpha1.OutcomeEscalated},
 		"so it is beside one that is in place": {status: metav1.ConditionFalse, reason: v1alpha1.ReasonChangedMeanwhile,

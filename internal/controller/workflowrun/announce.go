@@ -11,6 +11,7 @@ import (
 // Reasons of events that are no reasons of conditions.
 const (
 	eventApplied = "OperationApplied"
+	eventSkipped = "OperationSkipped"
 	eventUndone  = "OperationUndone"
 	eventRefused = "Refused"
 	eventFailed  = "Failed"
@@ -24,6 +25,8 @@ func (r *Reconciler) announce(p *pass) {
 		switch op.State {
 		case v1alpha1.OperationApplied:
 			r.Events.Eventf(p.Obj, nil, corev1.EventTypeNormal, eventApplied, "Operate", "%s of %s, as %s", op.Verb, op.Object, p.Obj.Status.Actor)
+		case v1alpha1.OperationSkipped:
+			r.Events.Eventf(p.Obj, nil, corev1.EventTypeNormal, eventSkipped, "Operate", "%s of %s was not needed: the pod is ready, gone or replaced", op.Verb, op.Object)
 		case v1alpha1.OperationUndone:
 			r.Events.Eventf(p.Obj, nil, corev1.EventTypeNormal, eventUndone, "Undo", "%s of %s was taken back, as %s", op.Verb, op.Object, p.Obj.Status.Actor)
 		case v1alpha1.OperationClaimed, v1alpha1.OperationRefused:

@@ -86,6 +86,8 @@ func (r *Reconciler) settleClaim(ctx context.Context, op *v1alpha1.OperationStat
 		op.State, op.AppliedAt = v1alpha1.OperationApplied, metav1.NewMicroTime(r.Clock.Now())
 	case seen.State == gate.SeenBefore:
 		op.State = v1alpha1.OperationRefused
+	case seen.State == gate.SeenUnneeded: // the pod that was to be evicted is still there, and ready
+		op.State = v1alpha1.OperationSkipped
 	default:
 		return ends(v1alpha1.ReasonChangedMeanwhile, "%s", seen.Says)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -45,15 +46,34 @@ func (r *Reconciler) operate(ctx context.Context, p *pass, t task) (phase.Outcom
 	if err != nil {
 		return r.unlooked(p, t, err)
 	}
-	switch decide(op.State, seen.State, p.Obj.Spec.Undoes != "" || action.Regrows(op.Operation)) {
+	todo := decide(op.State, seen.State, p.Obj.Spec.Undoes != "" || action.Regrows(op.Operation))
+	if op.Precondition.Unready && todo != recordIt {
+		if out, waits, err := r.awaitTurn(ctx, p, t, todo); waits {
+			return out, err
+		}
+	}
+	switch todo {
 	case recordIt:
-		applied(p.Obj, t, r.Clock.Now())
+		r.seenInPlace(p.Obj, t)
+		return phase.Continue, nil
+	case skipIt:
+		skipped(p.Obj, t, r.Clock.Now())
 		return phase.Continue, nil
 	case stopIt:
 		return r.failed(p, t, verdict(v1alpha1.ReasonChangedMeanwhile, "%s", seen.Says))
 	case claimIt:
 	}
 	return r.perform(ctx, p, t)
+}
+
+// seenInPlace records an operation that was seen to be in place. A pod that was gone
+// before its eviction was claimed was removed by another client.
+func (r *Reconciler) seenInPlace(run *v1alpha1.WorkflowRun, t task) {
+	if op := operation(run, t); op.Precondition.Unready && op.State != v1alpha1.OperationClaimed {
+		skipped(run, t, r.Clock.Now())
+		return
+	}
+	applied(run, t, r.Clock.Now())
 }
 
 // unlooked gives up on an object that could not be looked at for the whole
@@ -68,6 +88,9 @@ func (r *Reconciler) unlooked(p *pass, t task, err error) (phase.Outcome, error)
 // perform does an operation that is not in place: asks the gates once more,
 // claims it, and acts in the same pass.
 func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcome, error) {
+	if expired(p.Obj, r.Clock.Now()) && operation(p.Obj, t).Precondition.Unready {
+		return r.notEvicted(p, t, p.Obj.Status.Steps[t.step].Message)
+	}
 	if expired(p.Obj, r.Clock.Now()) {
 		return r.refused(p, t, verdict(v1alpha1.ReasonStepFailed, "the run's time of %s was over before it was done", timeout(p.Obj)))
 	}
@@ -122,11 +145,29 @@ func (r *Reconciler) answered(p *pass, t task, err error) (phase.Outcome, error)
 	if no, ok := answer(err); ok {
 		return r.refused(p, t, no)
 	}
-	if apierrors.IsTooManyRequests(err) && operation(p.Obj, t).Verb == v1alpha1.VerbEvict {
-		p.Obj.Status.Steps[t.step].Message = cut("waiting: " + err.Error()) // a PodDisruptionBudget has nothing to spare
-		return r.later(p.Obj), nil
+	if operation(p.Obj, t).Verb == v1alpha1.VerbEvict {
+		p.Obj.Status.Steps[t.step].Message = cut("waiting: " + withBudgets(err))
+		if apierrors.IsTooManyRequests(err) { // a PodDisruptionBudget has nothing to spare
+			return r.later(p.Obj), nil
+		}
 	}
 	return phase.Continue, err
+}
+
+// withBudgets returns an error's text with what the API server says of each
+// PodDisruptionBudget that holds an eviction back: its name is in no other place.
+func withBudgets(err error) string {
+	text := err.Error()
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return text
+	}
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type == policyv1.DisruptionBudgetCause {
+			text += " " + cause.Message
+		}
+	}
+	return text
 }
 
 // answer translates the API server's no; false for what is none.
@@ -185,10 +226,22 @@ func after(now time.Time, earlier metav1.MicroTime) metav1.MicroTime {
 
 // applied records that an operation is in place.
 func applied(run *v1alpha1.WorkflowRun, t task, now time.Time) {
-	step, op := &run.Status.Steps[t.step], operation(run, t)
-	step.State = v1alpha1.StepRunning
+	over(run, t, now)
+	op := operation(run, t)
+	op.State, op.AppliedAt = v1alpha1.OperationApplied, metav1.NewMicroTime(now)
+}
+
+// skipped records that nothing had to be done.
+func skipped(run *v1alpha1.WorkflowRun, t task, now time.Time) {
+	over(run, t, now)
+	operation(run, t).State = v1alpha1.OperationSkipped
+}
+
+// over records that a step goes on after an operation: what that waited for is past.
+func over(run *v1alpha1.WorkflowRun, t task, now time.Time) {
+	step := &run.Status.Steps[t.step]
+	step.State, step.Message = v1alpha1.StepRunning, ""
 	if step.StartedAt.IsZero() {
 		step.StartedAt = metav1.NewMicroTime(now)
 	}
-	op.State, op.AppliedAt = v1alpha1.OperationApplied, metav1.NewMicroTime(now)
 }

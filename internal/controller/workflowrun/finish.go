@@ -12,6 +12,9 @@ import (
 // the run it took back knows.
 func (r *Reconciler) finish(ctx context.Context, p *pass) (phase.Outcome, error) {
 	done := fmt.Sprintf("operations in place: %d, done as %s", count(p.Obj, v1alpha1.OperationApplied), p.Obj.Status.Actor)
+	if n := count(p.Obj, v1alpha1.OperationSkipped); n > 0 {
+		done += fmt.Sprintf("; skipped: %d", n)
+	}
 	if p.Obj.Spec.Undoes != "" {
 		if err := r.markUndone(ctx, p.Obj); err != nil {
 			return phase.Continue, err

@@ -63,6 +63,8 @@ const (
 	claimIt move = "claim"
 	// recordIt: it is in place: record that.
 	recordIt move = "record"
+	// skipIt: nothing has to be done about a pod that is ready.
+	skipIt move = "skip"
 	// stopIt: neither; somebody else was here.
 	stopIt move = "stop"
 )
@@ -75,6 +77,8 @@ func decide(state v1alpha1.OperationState, seen gate.SeenState, mayBeThere bool)
 	switch {
 	case seen == gate.SeenBefore:
 		return claimIt
+	case seen == gate.SeenUnneeded:
+		return skipIt
 	case seen == gate.SeenApplied && (mayBeThere || state == v1alpha1.OperationClaimed):
 		return recordIt
 	}

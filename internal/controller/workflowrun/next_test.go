@@ -21,6 +21,7 @@ const (
 	claimed   = v1alpha1.OperationClaimed
 	done      = v1alpha1.OperationApplied
 	rejected  = v1alpha1.OperationRefused
+	skipped1  = v1alpha1.OperationSkipped
 	undone    = v1alpha1.OperationUndone
 )
 
@@ -33,6 +34,9 @@ func TestNext(t *testing.T) {
 		"the first operation comes first":                  {[]v1alpha1.StepStatus{step("a", v1alpha1.StepPending, unclaimed, unclaimed)}, task{do: act}},
 		"a claimed operation is looked at before the next": {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, claimed, unclaimed)}, task{do: act}},
 		"after an applied operation comes the next":        {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, unclaimed)}, task{do: act, op: 1}},
+		"after a skipped operation comes the next":         {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, skipped1, unclaimed)}, task{do: act, op: 2}},
+		"a skipped operation whose turn comes again":       {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, unclaimed, done)}, task{do: act, op: 1}},
+		"a step whose last operation is skipped settles":   {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, skipped1)}, task{do: settle}},
 		"a step whose operations are in place must settle": {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, done)}, task{do: settle}},
 		"a step without operations must settle too":        {[]v1alpha1.StepStatus{step("a", v1alpha1.StepPending)}, task{do: settle}},
 		"the next step begins when the one before has ended": {
@@ -62,6 +66,7 @@ func TestNextUndo(t *testing.T) {
 		"the last operation is undone first": {[]v1alpha1.StepStatus{step("a", v1alpha1.StepSucceeded, done, done), step("b", v1alpha1.StepRunning, done, done)}, task{do: act, step: 1, op: 1}, true},
 		"what was undone is passed over":     {[]v1alpha1.StepStatus{step("a", v1alpha1.StepSucceeded, done), step("b", v1alpha1.StepRunning, undone)}, task{do: act}, true},
 		"what was refused is passed over":    {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, rejected)}, task{do: act}, true},
+		"what was skipped is passed over":    {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, skipped1)}, task{do: act}, true},
 		"what was claimed may be in place":   {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, done, claimed)}, task{do: act, op: 1}, true},
 		"when all is undone nothing is left": {[]v1alpha1.StepStatus{step("a", v1alpha1.StepRunning, undone, rejected, unclaimed)}, task{}, false},
 	}
@@ -89,6 +94,8 @@ func TestDecide(t *testing.T) {
 		"before the claim, another value is there: stop":                      {unclaimed, gate.SeenOther, false, stopIt},
 		"before the claim, the wanted value is there: it was somebody else":   {unclaimed, gate.SeenApplied, false, stopIt},
 		"before the claim of a removal, the pod is gone: all is well":         {unclaimed, gate.SeenApplied, true, recordIt},
+		"before the claim of an eviction, the pod is ready: skip it":          {unclaimed, gate.SeenUnneeded, true, skipIt},
+		"after a crash, the pod that was to be evicted is ready: skip it":     {claimed, gate.SeenUnneeded, true, skipIt},
 		"before the claim of an undo, the wanted value is there: all is well": {unclaimed, gate.SeenApplied, true, recordIt},
 		"an undo finds our value: claim it":                                   {unclaimed, gate.SeenBefore, true, claimIt},
 		"an undo finds somebody's edit: leave it":                             {unclaimed, gate.SeenOther, true, stopIt},

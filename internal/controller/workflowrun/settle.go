@@ -28,8 +28,10 @@ func (r *Reconciler) settle(ctx context.Context, p *pass, t task) (phase.Outcome
 		return phase.Continue, nil
 	case err == nil && seen.Failed:
 		return r.failed(p, t, verdict(v1alpha1.ReasonStepFailed, "%s", seen.Message))
+	case err == nil && r.reopened(ctx, p, t):
+		return phase.Continue, nil
 	case expired(p.Obj, now):
-		return r.failed(p, t, verdict(v1alpha1.ReasonStepFailed, "the effect had not arrived after %s: %s", timeout(p.Obj), lastSeen(seen, err)))
+		return r.failed(p, t, r.unsettled(ctx, p.Obj, *step, lastSeen(seen, err)))
 	case err != nil:
 		return phase.Continue, err
 	}

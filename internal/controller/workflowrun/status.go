@@ -98,11 +98,14 @@ func timeout(run *v1alpha1.WorkflowRun) time.Duration {
 }
 
 // cut shortens a message to what a status may hold, at the end of a character.
-func cut(message string) string {
-	if len(message) <= maxMessage {
+func cut(message string) string { return shorten(message, maxMessage) }
+
+// shorten cuts a message to so many bytes.
+func shorten(message string, limit int) string {
+	if len(message) <= limit {
 		return message
 	}
-	at := maxMessage - len("…")
+	at := limit - len("…")
 	for at > 0 && message[at]&0xC0 == 0x80 {
 		at--
 	}

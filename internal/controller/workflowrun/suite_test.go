@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/actions"
 	"github.com/kubernaut/kubernaut/internal/clearance"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
 	"github.com/kubernaut/kubernaut/internal/evidence"
@@ -105,7 +106,7 @@ func (s *scene) restart(wrap func(http.RoundTripper) http.RoundTripper) {
 	c, err := client.New(cfg, client.Options{Scheme: server.Scheme, Mapper: server.Client.RESTMapper()})
 	Expect(err).NotTo(HaveOccurred())
 	door := gate.New(cfg, server.Scheme, c.RESTMapper(), kubetest.OperatorNamespace)
-	catalog, err := action.NewCatalog(append(nodeActions(), s.image)...)
+	catalog, err := action.NewCatalog(append(nodeActions(), s.image, rolloutUndo())...)
 	Expect(err).NotTo(HaveOccurred())
 	s.events = events.NewFakeRecorder(1000)
 	s.process = workflowrun.New(workflowrun.Needs{
@@ -118,7 +119,7 @@ func (s *scene) restart(wrap func(http.RoundTripper) http.RoundTripper) {
 			Clock:     s.clock,
 			Namespace: kubetest.OperatorNamespace, NodeLeases: nodeLeases,
 		}),
-		Gate: door, Leases: lease.New(c, c, s.clock, kubetest.OperatorNamespace, nodeLeases), Catalog: catalog, Events: s.events,
+		Gate: door, Leases: lease.New(c, c, s.clock, kubetest.OperatorNamespace, nodeLeases), Catalog: catalog, History: actions.NewHistory(c), Events: s.events,
 	}, prometheus.NewRegistry())
 }
 
