@@ -66,7 +66,12 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if err != nil {
 		return action.Plan{}, err
 	}
-	return action.Plan{Operations: append([]action.Operation{op}, removals...), Pods: max(0, w.pods-to.ReadyPods)}, nil
+	live := &liveWorkload{world: world, target: target, object: w.object, revisions: revisions}
+	unchecked, err := live.canReturnTo(ctx, to)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	return action.Plan{Operations: append([]action.Operation{op}, removals...), Pods: max(0, w.pods-to.ReadyPods), NotChecked: unchecked}, nil
 }
 
 // Settled reports whether the rollout of the revision is complete.

@@ -195,6 +195,9 @@ func (p *printer) plan(indent string, plan *v1alpha1.PlanStatus) {
 	for _, step := range plan.Steps {
 		p.line("%s%s of %s, risk %s%s", indent, redact.Line(step.Action, widest), redact.Line(step.Target.String(), widest), step.Risk, affected(plan))
 		p.diff(indent+"  ", step.Diff)
+		for _, unchecked := range step.NotChecked {
+			p.line("%sNot checked: %s", indent, redact.Line(unchecked, 512))
+		}
 		if step.Undo == "" {
 			p.line("%sIt can't be undone.", indent)
 			continue

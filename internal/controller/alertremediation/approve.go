@@ -25,6 +25,9 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionFalse, refused.Reason, refused.Message)
 		return finish(p.Obj, v1alpha1.OutcomeRefused, "%s", refused.Message)
 	}
+	if notYet, ok := tooEarly(err); ok {
+		return r.approveLater(ctx, p, notYet)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}

@@ -27,6 +27,9 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 		set(p.Obj, v1alpha1.Planned, metav1.ConditionFalse, refused.Reason, refused.Message)
 		return finish(p.Obj, v1alpha1.OutcomeRefused, "no remedy of %s can be planned: %s", p.Obj.Status.Diagnosis.Cause, refused.Message)
 	}
+	if notYet, ok := tooEarly(err); ok {
+		return r.planLater(ctx, p, notYet)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}
@@ -74,7 +77,8 @@ func (r *Reconciler) propose(ctx context.Context, ar *v1alpha1.AlertRemediation)
 }
 
 // remedy plans the remedies of the diagnosis in their order and returns the
-// first that can be; where none can, it says why the first can't.
+// first that can be; where none can, it says why the first can't. One that can't
+// be planned yet is waited for: what is well needs none of the others either.
 func (r *Reconciler) remedy(ctx context.Context, ar *v1alpha1.AlertRemediation) (plan.Step, error) {
 	var first error = &refusedError{v1alpha1.Refusal{Reason: v1alpha1.ReasonNoRemedy, Message: "the diagnosis names no remedy"}}
 	for i, remedy := range ar.Status.Diagnosis.Remedies {
