@@ -90,22 +90,22 @@ func namedBySpec(spec corev1.PodSpec) []reference {
 func namedByEnv(c corev1.Container) []reference {
 	var all []reference
 	for _, from := range c.EnvFrom {
-		if m := from.ConfigMapRef; m != nil && !isSet(m.Optional) {
-			all = append(all, reference{kind: configMaps, name: m.Name})
+		if m := from.ConfigMapRef; m != nil {
+			all = append(all, unlessOptional(reference{kind: configMaps, name: m.Name}, m.Optional)...)
 		}
-		if s := from.SecretRef; s != nil && !isSet(s.Optional) {
-			all = append(all, reference{kind: secrets, name: s.Name})
+		if s := from.SecretRef; s != nil {
+			all = append(all, unlessOptional(reference{kind: secrets, name: s.Name}, s.Optional)...)
 		}
 	}
 	for _, env := range c.Env {
 		if env.ValueFrom == nil {
 			continue
 		}
-		if m := env.ValueFrom.ConfigMapKeyRef; m != nil && !isSet(m.Optional) {
-			all = append(all, reference{kind: configMaps, name: m.Name, key: m.Key})
+		if m := env.ValueFrom.ConfigMapKeyRef; m != nil {
+			all = append(all, unlessOptional(reference{kind: configMaps, name: m.Name, key: m.Key}, m.Optional)...)
 		}
-		if s := env.ValueFrom.SecretKeyRef; s != nil && !isSet(s.Optional) {
-			all = append(all, reference{kind: secrets, name: s.Name, key: s.Key})
+		if s := env.ValueFrom.SecretKeyRef; s != nil {
+			all = append(all, unlessOptional(reference{kind: secrets, name: s.Name, key: s.Key}, s.Optional)...)
 		}
 	}
 	return all
@@ -113,19 +113,19 @@ func namedByEnv(c corev1.Container) []reference {
 
 func namedByVolume(v corev1.Volume) []reference {
 	var all []reference
-	if m := v.ConfigMap; m != nil && !isSet(m.Optional) {
-		all = append(all, mountedKeys(reference{kind: configMaps, name: m.Name, volume: v.Name}, m.Items)...)
+	if m := v.ConfigMap; m != nil {
+		all = append(all, mountedKeys(reference{kind: configMaps, name: m.Name, volume: v.Name}, m.Items, m.Optional)...)
 	}
-	if s := v.Secret; s != nil && !isSet(s.Optional) {
-		all = append(all, mountedKeys(reference{kind: secrets, name: s.SecretName, volume: v.Name}, s.Items)...)
+	if s := v.Secret; s != nil {
+		all = append(all, mountedKeys(reference{kind: secrets, name: s.SecretName, volume: v.Name}, s.Items, s.Optional)...)
 	}
 	if v.Projected != nil {
 		for _, source := range v.Projected.Sources {
-			if m := source.ConfigMap; m != nil && !isSet(m.Optional) {
-				all = append(all, mountedKeys(reference{kind: configMaps, name: m.Name, volume: v.Name}, m.Items)...)
+			if m := source.ConfigMap; m != nil {
+				all = append(all, mountedKeys(reference{kind: configMaps, name: m.Name, volume: v.Name}, m.Items, m.Optional)...)
 			}
-			if s := source.Secret; s != nil && !isSet(s.Optional) {
-				all = append(all, mountedKeys(reference{kind: secrets, name: s.Name, volume: v.Name}, s.Items)...)
+			if s := source.Secret; s != nil {
+				all = append(all, mountedKeys(reference{kind: secrets, name: s.Name, volume: v.Name}, s.Items, s.Optional)...)
 			}
 		}
 	}
@@ -137,20 +137,26 @@ func namedByVolume(v corev1.Volume) []reference {
 
 // mountedKeys returns the reference once for each key that a volume asks for, and once
 // without a key where it takes them all.
-func mountedKeys(of reference, items []corev1.KeyToPath) []reference {
+func mountedKeys(of reference, items []corev1.KeyToPath, optional *bool) []reference {
 	if len(items) == 0 {
 		of.volume = ""
-		return []reference{of}
+		return unlessOptional(of, optional)
 	}
 	var all []reference
 	for _, item := range items {
 		of.key = item.Key
-		all = append(all, of)
+		all = append(all, unlessOptional(of, optional)...)
 	}
 	return all
 }
 
-func isSet(optional *bool) bool { return optional != nil && *optional }
+// unlessOptional returns nothing where a pod starts without the object as well.
+func unlessOptional(r reference, optional *bool) []reference {
+	if optional != nil && *optional {
+		return nil
+	}
+	return []reference{r}
+}
 
 // haveReferences refuses to return to a revision that needs what is not there. Of
 // Secrets, which are never read, it returns those of which nothing is known.
