@@ -159,6 +159,13 @@ var _ = Describe("Going back to a revision", func() {
 		Expect(planned(ctx, find("RolloutUndo"), target, nil).NotChecked).To(BeEmpty())
 	})
 
+	It("is not refused for a Secret that images are pulled with, but names it", func(ctx SpecContext) {
+		target := build.TargetOf(releasedWith(ctx, server.Namespace(ctx), func(spec *corev1.PodSpec) {
+			spec.ImagePullSecrets = []corev1.LocalObjectReference{local("registry")}
+		}), build.DeploymentKind)
+		Expect(planned(ctx, find("RolloutUndo"), target, nil).NotChecked).To(ConsistOf(ContainSubstring("Secret/registry")))
+	})
+
 	It("of a StatefulSet is refused in the same way", func(ctx SpecContext) {
 		ns := server.Namespace(ctx)
 		s := statefulSet(ctx, ns)

@@ -175,7 +175,14 @@ func (l *liveWorkload) haveReferences(ctx context.Context, to action.Revision) (
 			return nil, needs(l.target, to, r, why)
 		}
 	}
-	return l.haveSecrets(ctx, to, ofSecrets)
+	unchecked, err := l.haveSecrets(ctx, to, ofSecrets)
+	if err != nil {
+		return nil, err
+	}
+	for _, pull := range to.Template.Spec.ImagePullSecrets { // a kubelet goes on without: a node may have the image
+		unchecked = append(unchecked, fmt.Sprintf("Secret/%s, with which revision %d pulls its images", pull.Name, to.Number))
+	}
+	return unchecked, nil
 }
 
 // needs is the refusal to return to a revision.

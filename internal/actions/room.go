@@ -33,23 +33,15 @@ type demand struct {
 // would not let in, or that fit on no node: the API server judges pods only, so a dry
 // run of the workload would not tell.
 func (l *liveWorkload) hasRoom(ctx context.Context, d demand) error {
-	ns := l.target.Namespace
-	ranges, quotas := &corev1.LimitRangeList{}, &corev1.ResourceQuotaList{}
-	if err := l.world.Objects.List(ctx, ranges, client.InNamespace(ns)); err != nil {
-		return unreadable(err, "list limitranges in namespace "+ns, "reading the LimitRanges of namespace "+ns)
-	}
-	if err := l.world.Objects.List(ctx, quotas, client.InNamespace(ns)); err != nil {
-		return unreadable(err, "list resourcequotas in namespace "+ns, "reading the ResourceQuotas of namespace "+ns)
-	}
-	d.before, d.after = admitted(d.before, ranges.Items), admitted(d.after, ranges.Items)
+	d.before, d.after = admitted(d.before, l.ranges), admitted(d.after, l.ranges)
 	if d.after.PriorityClassName == "" && len(d.present) > 0 {
 		d.after.PriorityClassName = d.present[0].Spec.PriorityClassName // the class that the cluster gives to pods that name none
 	}
-	if err := withinLimitRanges(ranges.Items, d.after); err != nil {
+	if err := withinLimitRanges(l.ranges, d.after); err != nil {
 		return err
 	}
-	for i := range quotas.Items {
-		if err := withinQuota(&quotas.Items[i], d); err != nil {
+	for i := range l.quotas {
+		if err := withinQuota(&l.quotas[i], d); err != nil {
 			return err
 		}
 	}

@@ -153,17 +153,17 @@ func (l *liveWorkload) canScale(ctx context.Context, raw *unstructured.Unstructu
 	if err := decode(raw, l.object); err != nil {
 		return err
 	}
-	if err := l.readPods(ctx); err != nil {
-		return err
-	}
-	d := demandOf(l.object, corev1.PodSpec{}, l.pods)
-	if after > d.pods {
-		d.after, d.pods, d.surges = d.before, after, false
+	if d := demandOf(l.object, corev1.PodSpec{}, nil); after > d.pods {
+		if err := l.readBounds(ctx); err != nil {
+			return err
+		}
+		d = demandOf(l.object, d.before, l.pods)
+		d.pods, d.surges = after, false
 		if err := l.hasRoom(ctx, d); err != nil {
 			return err
 		}
 	}
-	return l.unwell()
+	return l.unwell(ctx)
 }
 
 // unowned refuses a workload whose replicas an autoscaler decides on.

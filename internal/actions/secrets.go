@@ -34,6 +34,9 @@ func (l *liveWorkload) haveSecrets(ctx context.Context, to action.Revision, need
 	if len(needed) == 0 {
 		return nil, nil
 	}
+	if err := l.readPods(ctx); err != nil {
+		return nil, err
+	}
 	list := &corev1.EventList{}
 	err := l.world.Objects.List(ctx, list, client.InNamespace(l.target.Namespace), client.Limit(mostEvents),
 		client.MatchingFieldsSelector{Selector: fields.SelectorFromSet(fields.Set{"involvedObject.kind": "Pod", "reason": "FailedMount"})})

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,54 +27,65 @@ type liveWorkload struct {
 	// revisions tell the pods of a Deployment from those of another that its selector
 	// matches. They are read with the pods unless they are given.
 	revisions []action.Revision
-	// pods that have not ended, those that are being deleted included.
-	pods []corev1.Pod
+	// pods that have not ended, those that are being deleted included; see readPods.
+	pods     []corev1.Pod
+	podsRead bool
+	// ranges and quotas of the namespace; see readBounds.
+	ranges []corev1.LimitRange
+	quotas []corev1.ResourceQuota
 }
 
 // canChangeTo refuses a change of the pods' template that there is no room for, or that
 // cures nothing.
 func (l *liveWorkload) canChangeTo(ctx context.Context, after corev1.PodSpec) error {
-	if err := l.readPods(ctx); err != nil {
+	if err := l.readBounds(ctx); err != nil {
 		return err
 	}
 	if err := l.hasRoom(ctx, demandOf(l.object, after, l.pods)); err != nil {
 		return err
 	}
-	return l.unwell()
+	return l.unwell(ctx)
 }
 
 // canReturnTo refuses in addition a revision that needs what is not there, and names
-// what could not be checked of it.
+// what could not be checked of it. Where all pods of the revision are ready already,
+// no room is needed.
 func (l *liveWorkload) canReturnTo(ctx context.Context, to action.Revision) ([]string, error) {
-	if err := l.readPods(ctx); err != nil {
-		return nil, err
-	}
 	unchecked, err := l.haveReferences(ctx, to)
 	if err != nil {
 		return nil, err
 	}
-	d := demandOf(l.object, to.Template.Spec, l.pods)
-	d.surges = d.surges && to.ReadyPods < d.pods // else its pods are there already
-	if err := l.hasRoom(ctx, d); err != nil {
-		return nil, err
+	if to.ReadyPods < demandOf(l.object, to.Template.Spec, nil).pods {
+		if err := l.readBounds(ctx); err != nil {
+			return nil, err
+		}
+		if err := l.hasRoom(ctx, demandOf(l.object, to.Template.Spec, l.pods)); err != nil {
+			return nil, err
+		}
 	}
-	return unchecked, l.unwell()
+	return unchecked, l.unwell(ctx)
 }
 
 // unwell refuses to cure a workload that is well. What diagnosed it may be wrong, or
 // out of date, so the action judges by itself, from the live objects. A workload that
 // has been well for less than its settling time is waited for. A user who asks for the
 // change by hand knows what it is for.
-func (l *liveWorkload) unwell() error {
+func (l *liveWorkload) unwell(ctx context.Context) error {
 	if l.world.ByHand {
 		return nil
+	}
+	if complete, lag := statusOf(l.object); !complete && !lag {
+		return nil // no pod has to be looked at: in a storm each list counts
+	}
+	if err := l.readPods(ctx); err != nil {
+		return err
 	}
 	return judgeWell(l.target, l.object, l.pods, l.world.Time())
 }
 
 // judgeWell is the pure half of unwell. It gets the active pods of the workload.
 func judgeWell(target action.Target, obj client.Object, pods []corev1.Pod, now time.Time) error {
-	ready, lag := readyCount(obj)
+	complete, lag := statusOf(obj)
 	snapshot := &analysis.Snapshot{TakenAt: now, Target: target, Pods: pods}
 	settling := max(vitals.Settling(pods), withoutAvailability(snapshot, obj))
 	found := vitals.Judge(snapshot)
@@ -82,7 +94,7 @@ func judgeWell(target action.Target, obj client.Object, pods []corev1.Pod, now t
 		return action.NotYet(time.Second, "the controller of %s has not acted on its last change yet", target)
 	case found.Health == v1alpha1.HealthUnknown:
 		return action.NotApplicable("nothing shows that %s needs a cure: %s", target, found.Why)
-	case found.Health == v1alpha1.HealthUnhealthy && len(pods) == 0 && ready:
+	case found.Health == v1alpha1.HealthUnhealthy && len(pods) == 0 && complete:
 		return action.NotYet(time.Second, "the status of %s says that all of its pods are ready, and none of them was found", target)
 	case found.Health == v1alpha1.HealthUnhealthy:
 		return nil
@@ -127,12 +139,15 @@ func withoutAvailability(s *analysis.Snapshot, obj client.Object) time.Duration 
 	return time.Duration(seconds) * time.Second
 }
 
-// readyCount reports whether a workload's status counts as many ready pods as are
-// wanted, and whether that status is about an earlier generation.
-func readyCount(obj client.Object) (ready, lag bool) {
+// statusOf reports whether a workload's status counts as many ready pods as are wanted,
+// for a Deployment all of its current revision, and whether that status is about an
+// earlier generation.
+func statusOf(obj client.Object) (complete, lag bool) {
 	switch w := obj.(type) {
 	case *appsv1.Deployment:
-		return w.Status.ReadyReplicas >= replicas(w.Spec.Replicas), w.Status.ObservedGeneration < w.Generation
+		wanted := replicas(w.Spec.Replicas)
+		rolledOut := w.Status.UpdatedReplicas >= wanted && w.Status.Replicas <= w.Status.UpdatedReplicas
+		return rolledOut && w.Status.ReadyReplicas >= wanted, w.Status.ObservedGeneration < w.Generation
 	case *appsv1.StatefulSet:
 		return w.Status.ReadyReplicas >= replicas(w.Spec.Replicas), w.Status.ObservedGeneration < w.Generation
 	case *appsv1.DaemonSet:
@@ -156,9 +171,32 @@ func unwellPod(world action.World, target action.Target, pod *corev1.Pod) error 
 	return settled(target, found.Since, vitals.Settling(pods), now)
 }
 
-// readPods reads the pods of the workload. The API server leaves out what has ended:
-// of evicted pods there may be thousands.
+// readBounds reads what bounds the namespace of the workload, and its pods, side by
+// side: each list waits until the API server's cache has caught up.
+func (l *liveWorkload) readBounds(ctx context.Context) error {
+	ns := l.target.Namespace
+	ranges, quotas := &corev1.LimitRangeList{}, &corev1.ResourceQuotaList{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.readPods(ctx) })
+	group.Go(func() error {
+		err := l.world.Objects.List(ctx, ranges, client.InNamespace(ns))
+		return unreadable(err, "list limitranges in namespace "+ns, "reading the LimitRanges of namespace "+ns)
+	})
+	group.Go(func() error {
+		err := l.world.Objects.List(ctx, quotas, client.InNamespace(ns))
+		return unreadable(err, "list resourcequotas in namespace "+ns, "reading the ResourceQuotas of namespace "+ns)
+	})
+	err := group.Wait()
+	l.ranges, l.quotas = ranges.Items, quotas.Items
+	return err
+}
+
+// readPods reads the pods of the workload, once. The API server leaves out what has
+// ended: of evicted pods there may be thousands.
 func (l *liveWorkload) readPods(ctx context.Context) error {
+	if l.podsRead {
+		return nil
+	}
 	selector, err := metav1.LabelSelectorAsSelector(podSelector(l.object))
 	if err != nil {
 		return fmt.Errorf("reading the selector of %s: %w", l.target, err)
@@ -177,6 +215,7 @@ func (l *liveWorkload) readPods(ctx context.Context) error {
 	if err != nil {
 		return unreadable(err, "list pods in namespace "+l.target.Namespace, "reading the pods of "+l.target.String())
 	}
+	l.podsRead = true
 	l.pods = slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !active(&p) || !l.owns(&p) })
 	return nil
 }
