@@ -99,6 +99,13 @@ type PlanStep struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=74
 	Change string `json:"change,omitempty"`
+	// notChecked names what the new state depends on and the plan could not check, for example
+	// Secrets, which are never read.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=512
+	NotChecked []string `json:"notChecked,omitempty"`
 }
 
 // Affected is the blast radius of a plan.

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/jsonpatch"
@@ -87,7 +86,12 @@ func (a adjustResources) Plan(ctx context.Context, world action.World, target ac
 	if err != nil {
 		return action.Plan{}, err
 	}
-	if err := withinLimitRanges(ctx, world.Objects, target, after); err != nil {
+	template, err := decodeTemplate(after)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	live := &liveWorkload{world: world, target: target, object: w.object, revisions: revisions}
+	if err := live.canChangeTo(ctx, template.Spec); err != nil {
 		return action.Plan{}, err
 	}
 	before, _ := jsonpatch.Lookup(raw.Object, podTemplate)
@@ -267,25 +271,4 @@ func sameQuantity(a, b string) bool {
 	x, err := resource.ParseQuantity(a)
 	y, alsoErr := resource.ParseQuantity(b)
 	return err == nil && alsoErr == nil && x.Cmp(y) == 0
-}
-
-// withinLimitRanges refuses a template whose pods the namespace's LimitRanges
-// would not let in: the API server judges pods only, so a dry run would not tell.
-func withinLimitRanges(ctx context.Context, reader client.Reader, target action.Target, after *unstructured.Unstructured) error {
-	ranges := &corev1.LimitRangeList{}
-	if err := reader.List(ctx, ranges, client.InNamespace(target.Namespace)); err != nil {
-		return fmt.Errorf("reading the LimitRanges of namespace %s: %w", target.Namespace, err)
-	}
-	template, err := decodeTemplate(after)
-	if err != nil {
-		return err
-	}
-	for _, lr := range ranges.Items {
-		for _, item := range lr.Spec.Limits {
-			if why := beyond(item, template.Spec); why != "" {
-				return action.NotApplicable("LimitRange/%s lets %s", lr.Name, why)
-			}
-		}
-	}
-	return nil
 }

@@ -95,6 +95,9 @@ func bareReplicaSet(ctx context.Context, ns string) action.Target {
 	rs := build.ReplicaSetOf(build.Deployment(ns, "jobs").Replicas(2).Obj(), 1)
 	rs.OwnerReferences = nil
 	server.Create(ctx, rs)
+	observed(ctx, rs, func(rs *appsv1.ReplicaSet) {
+		rs.Status = appsv1.ReplicaSetStatus{ObservedGeneration: rs.Generation, Replicas: 2}
+	})
 	return build.TargetOf(rs, build.ReplicaSetKind)
 }
 
@@ -454,6 +457,7 @@ var _ = Describe("An applied plan", func() {
 	It("is riskier when nothing serves meanwhile", func(ctx SpecContext) {
 		d := build.Deployment(server.Namespace(ctx), "web").With(func(d *appsv1.Deployment) { d.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType }).Obj()
 		server.Create(ctx, d)
+		observed(ctx, d, func(d *appsv1.Deployment) { d.Status.ObservedGeneration = d.Generation })
 		plan := planned(ctx, find("RolloutRestart"), build.TargetOf(d, build.DeploymentKind), nil)
 		Expect(plan.Risk).To(Equal(v1alpha1.RiskHigh))
 	})

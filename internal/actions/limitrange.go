@@ -8,8 +8,10 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	resourcehelper "k8s.io/component-helpers/resource"
 
 	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
 func decodeTemplate(obj *unstructured.Unstructured) (corev1.PodTemplateSpec, error) {
@@ -22,25 +24,89 @@ func decodeTemplate(obj *unstructured.Unstructured) (corev1.PodTemplateSpec, err
 	return template, nil
 }
 
-// beyond says what a LimitRange's item allows where the pod asks for more memory; else nothing.
+// admitted returns a pod of a template as the API server would store it: a container
+// without a request requests its limit, and what is missing then comes from the
+// LimitRanges. It is pure.
+func admitted(spec corev1.PodSpec, ranges []corev1.LimitRange) corev1.PodSpec {
+	spec = *spec.DeepCopy()
+	for _, containers := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range containers {
+			r := &containers[i].Resources
+			r.Requests = withDefaults(r.Requests, r.Limits)
+			for _, lr := range ranges {
+				for _, item := range lr.Spec.Limits {
+					if item.Type == corev1.LimitTypeContainer {
+						r.Limits = withDefaults(r.Limits, item.Default)
+						r.Requests = withDefaults(r.Requests, item.DefaultRequest)
+					}
+				}
+			}
+		}
+	}
+	return spec
+}
+
+// withDefaults returns a list with what it does not have from another.
+func withDefaults(list, defaults corev1.ResourceList) corev1.ResourceList {
+	for name, quantity := range defaults {
+		if _, given := list[name]; given {
+			continue
+		}
+		if list == nil {
+			list = corev1.ResourceList{}
+		}
+		list[name] = quantity
+	}
+	return list
+}
+
+// withinLimitRanges refuses a pod that the namespace's LimitRanges would not let in.
+// It gets the pod as it is admitted.
+func withinLimitRanges(ranges []corev1.LimitRange, pod corev1.PodSpec) error {
+	for _, lr := range ranges {
+		for _, item := range lr.Spec.Limits {
+			if why := beyond(item, pod); why != "" {
+				return action.NotApplicable("LimitRange/%s lets %s", lr.Name, why)
+			}
+		}
+	}
+	return nil
+}
+
+// beyond says what a LimitRange's item allows where the pod asks for more memory, or for less; else nothing.
 func beyond(item corev1.LimitRangeItem, pod corev1.PodSpec) string {
-	most, bounded := item.Max[corev1.ResourceMemory]
-	ratio, inProportion := item.MaxLimitRequestRatio[corev1.ResourceMemory]
 	switch item.Type {
 	case corev1.LimitTypeContainer:
 		for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
-			limit := c.Resources.Limits[corev1.ResourceMemory]
-			if bounded && limit.Cmp(most) > 0 {
-				return fmt.Sprintf("a container have %s of memory, and %s would have %s", most.String(), c.Name, limit.String())
-			}
-			if request := c.Resources.Requests[corev1.ResourceMemory]; inProportion && apart(limit, request, ratio) {
-				return fmt.Sprintf("a container's memory limit be %s times its request, and that of %s would be more", ratio.String(), c.Name)
+			if why := outside(item, c.Resources.Limits[corev1.ResourceMemory], c.Resources.Requests[corev1.ResourceMemory]); why != "" {
+				return "a container " + why + " (" + c.Name + ")"
 			}
 		}
 	case corev1.LimitTypePod:
-		if sum := podLimit(pod); bounded && sum.Cmp(most) > 0 {
-			return fmt.Sprintf("a pod have %s of memory, and this one would have %s", most.String(), sum.String())
+		whole := &corev1.Pod{Spec: pod}
+		limits := resourcehelper.PodLimits(whole, resourcehelper.PodResourcesOptions{})
+		requests := resourcehelper.PodRequests(whole, resourcehelper.PodResourcesOptions{})
+		if why := outside(item, limits[corev1.ResourceMemory], requests[corev1.ResourceMemory]); why != "" {
+			return "a pod " + why
 		}
+	}
+	return ""
+}
+
+// outside says which bound of an item a memory limit and request are beyond, or nothing.
+func outside(item corev1.LimitRangeItem, limit, request resource.Quantity) string {
+	most, bounded := item.Max[corev1.ResourceMemory]
+	least, floored := item.Min[corev1.ResourceMemory]
+	ratio, inProportion := item.MaxLimitRequestRatio[corev1.ResourceMemory]
+	switch {
+	case bounded && limit.Cmp(most) > 0:
+		return fmt.Sprintf("have %s of memory, and it would have %s", most.String(), limit.String())
+	case bounded && request.Cmp(most) > 0:
+		return fmt.Sprintf("have %s of memory, and it would request %s", most.String(), request.String())
+	case floored && request.Sign() > 0 && request.Cmp(least) < 0:
+		return fmt.Sprintf("request no less than %s of memory, and it would request %s", least.String(), request.String())
+	case inProportion && apart(limit, request, ratio):
+		return fmt.Sprintf("have a memory limit of %s times its request, and it would have %s and request %s", ratio.String(), limit.String(), request.String())
 	}
 	return ""
 }
@@ -48,25 +114,4 @@ func beyond(item corev1.LimitRangeItem, pod corev1.PodSpec) string {
 // apart reports whether the limit is more than ratio times the request.
 func apart(limit, request, ratio resource.Quantity) bool {
 	return request.Sign() > 0 && limit.AsApproximateFloat64() > ratio.AsApproximateFloat64()*request.AsApproximateFloat64()
-}
-
-// podLimit is the sum over the containers that run together, or one that runs
-// before them if that has more. Containers without a limit count nothing.
-func podLimit(pod corev1.PodSpec) resource.Quantity {
-	var sum, before resource.Quantity
-	for _, c := range pod.InitContainers {
-		limit := c.Resources.Limits[corev1.ResourceMemory]
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			sum.Add(limit)
-		} else if limit.Cmp(before) > 0 {
-			before = limit
-		}
-	}
-	for _, c := range pod.Containers {
-		sum.Add(c.Resources.Limits[corev1.ResourceMemory])
-	}
-	if before.Cmp(sum) > 0 {
-		return before
-	}
-	return sum
 }

@@ -21,10 +21,10 @@ import (
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
-// ownedPod is a ready pod of a DaemonSet.
+// ownedPod is a pod of a DaemonSet that is not ready.
 func ownedPod(ctx context.Context, ns string) action.Target {
 	d := daemonSet(ctx, ns)
-	return build.TargetOf(podOf(ctx, d, daemonSetKind, 1, true), podKind)
+	return build.TargetOf(podOf(ctx, d, daemonSetKind, 1, false), podKind)
 }
 
 var _ = Describe("What removes pods", func() {

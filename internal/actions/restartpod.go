@@ -53,6 +53,9 @@ func (a restartPod) Plan(ctx context.Context, world action.World, target action.
 	if why := keptBy(pod, target); why != "" {
 		return action.Plan{}, action.NotApplicable("%s %s", target, why)
 	}
+	if err := unwellPod(world, target, pod); err != nil {
+		return action.Plan{}, err
+	}
 	return action.Plan{Operations: []action.Operation{eviction(pod)}, Pods: 1}, nil
 }
 

@@ -54,6 +54,10 @@ func (a rolloutRestart) Plan(ctx context.Context, world action.World, target act
 	if err != nil {
 		return action.Plan{}, err
 	}
+	live := &liveWorkload{world: world, target: target, object: w.object}
+	if err := live.canChangeTo(ctx, w.template.Spec); err != nil {
+		return action.Plan{}, err
+	}
 	plan := action.Plan{Operations: []action.Operation{op}, Pods: w.pods}
 	if w.recreates {
 		plan.Risk = v1alpha1.RiskHigh // nothing serves between the old pods and the new

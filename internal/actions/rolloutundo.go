@@ -56,8 +56,10 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if err != nil {
 		return action.Plan{}, err
 	}
-	if err := followsRelease(target, w.object, revisions, to); err != nil {
-		return action.Plan{}, err
+	if !world.ByHand {
+		if err := followsRelease(target, w.object, revisions, to); err != nil {
+			return action.Plan{}, err
+		}
 	}
 	template, err := storedTemplate(ctx, world, target, to)
 	if err != nil {
@@ -72,7 +74,12 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 	if err != nil {
 		return action.Plan{}, err
 	}
-	return action.Plan{Operations: append([]action.Operation{op}, removals...), Pods: max(0, w.pods-to.ReadyPods)}, nil
+	live := &liveWorkload{world: world, target: target, object: w.object, revisions: revisions}
+	unchecked, err := live.canReturnTo(ctx, to)
+	if err != nil {
+		return action.Plan{}, err
+	}
+	return action.Plan{Operations: append([]action.Operation{op}, removals...), Pods: max(0, w.pods-to.ReadyPods), NotChecked: unchecked}, nil
 }
 
 // Settled reports whether the rollout of the revision is complete.

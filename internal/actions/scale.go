@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"strconv"
 
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -55,7 +58,7 @@ func (a scale) Plan(ctx context.Context, world action.World, target action.Targe
 	if err := a.Spec().Validate(params); err != nil {
 		return action.Plan{}, err
 	}
-	w, err := readScaled(ctx, world.Objects, target)
+	w, raw, err := readScaled(ctx, world.Objects, target)
 	if err != nil {
 		return action.Plan{}, err
 	}
@@ -76,6 +79,10 @@ func (a scale) Plan(ctx context.Context, world action.World, target action.Targe
 		return action.Plan{}, err
 	}
 	op.Subresource, op.Undo.Subresource = "scale", "scale"
+	live := &liveWorkload{world: world, target: target}
+	if err := live.canScale(ctx, raw, after); err != nil {
+		return action.Plan{}, err
+	}
 	plan := action.Plan{Operations: []action.Operation{op}, Pods: max(0, before-after)}
 	if after < before {
 		plan.Risk = v1alpha1.RiskMedium
@@ -111,7 +118,7 @@ func wantedReplicas(target action.Target, before int32, params action.Params) (i
 
 // Settled reports whether as many are ready as are wanted, and no more are left.
 func (scale) Settled(ctx context.Context, world action.World, target action.Target, _ action.Plan) (action.Progress, error) {
-	w, err := readScaled(ctx, world.Objects, target)
+	w, _, err := readScaled(ctx, world.Objects, target)
 	if err != nil {
 		return lost(err)
 	}
@@ -125,16 +132,38 @@ func (scale) Settled(ctx context.Context, world action.World, target action.Targ
 	return action.Progress{Done: true, Message: fmt.Sprintf("all %d pods are ready", wanted)}, nil
 }
 
-func readScaled(ctx context.Context, reader client.Reader, target action.Target) (scaled, error) {
+func readScaled(ctx context.Context, reader client.Reader, target action.Target) (scaled, *unstructured.Unstructured, error) {
 	if err := known(target, scale{}.Spec().Kinds...); err != nil {
-		return scaled{}, err
+		return scaled{}, nil, err
 	}
 	raw, err := read(ctx, reader, target, &metav1.PartialObjectMetadata{})
 	if err != nil {
-		return scaled{}, err
+		return scaled{}, nil, err
 	}
 	var w scaled
-	return w, decode(raw, &w)
+	return w, raw, decode(raw, &w)
+}
+
+// canScale refuses to scale a workload that is well as a remedy, and any to more pods
+// than there is room for.
+func (l *liveWorkload) canScale(ctx context.Context, raw *unstructured.Unstructured, after int32) error {
+	l.object = map[string]client.Object{
+		deployments.Kind: &appsv1.Deployment{}, statefulSets.Kind: &appsv1.StatefulSet{}, replicaSets.Kind: &appsv1.ReplicaSet{},
+	}[raw.GetKind()]
+	if err := decode(raw, l.object); err != nil {
+		return err
+	}
+	if d := demandOf(l.object, corev1.PodSpec{}, nil); after > d.pods {
+		if err := l.readBounds(ctx); err != nil {
+			return err
+		}
+		d = demandOf(l.object, d.before, l.pods)
+		d.pods, d.surges = after, false
+		if err := l.hasRoom(ctx, d); err != nil {
+			return err
+		}
+	}
+	return l.unwell(ctx)
 }
 
 // unowned refuses a workload whose replicas an autoscaler decides on.

@@ -70,6 +70,10 @@ func (a setImage) Plan(ctx context.Context, world action.World, target action.Ta
 	if err != nil {
 		return action.Plan{}, err
 	}
+	live := &liveWorkload{world: world, target: target, object: w.object, revisions: revisions}
+	if err := live.canChangeTo(ctx, w.template.Spec); err != nil {
+		return action.Plan{}, err
+	}
 	return action.Plan{Operations: append([]action.Operation{op}, removals...), Pods: w.pods}, nil
 }
 

@@ -144,7 +144,7 @@ func template(app string) corev1.PodTemplateSpec {
 	return build.Deployment("", app).MemoryLimit("64Mi").Obj().Spec.Template
 }
 
-// set is a StatefulSet or DaemonSet at its first revision.
+// statefulSet is one at its first revision; its only pod is not ready.
 func statefulSet(ctx context.Context, ns string) *appsv1.StatefulSet {
 	GinkgoHelper()
 	s := &appsv1.StatefulSet{
@@ -154,11 +154,12 @@ func statefulSet(ctx context.Context, ns string) *appsv1.StatefulSet {
 	server.Create(ctx, s)
 	kept(ctx, s, statefulSetKind, s.Spec.Template, 1)
 	observed(ctx, s, func(s *appsv1.StatefulSet) {
-		s.Status = appsv1.StatefulSetStatus{ObservedGeneration: s.Generation, Replicas: 1, ReadyReplicas: 1}
+		s.Status = appsv1.StatefulSetStatus{ObservedGeneration: s.Generation, Replicas: 1}
 	})
 	return s
 }
 
+// daemonSet is one at its first revision; one of its two pods is not ready.
 func daemonSet(ctx context.Context, ns string) *appsv1.DaemonSet {
 	GinkgoHelper()
 	d := &appsv1.DaemonSet{
@@ -168,7 +169,7 @@ func daemonSet(ctx context.Context, ns string) *appsv1.DaemonSet {
 	server.Create(ctx, d)
 	kept(ctx, d, daemonSetKind, d.Spec.Template, 1)
 	observed(ctx, d, func(d *appsv1.DaemonSet) {
-		d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, NumberReady: 2}
+		d.Status = appsv1.DaemonSetStatus{ObservedGeneration: d.Generation, DesiredNumberScheduled: 2, CurrentNumberScheduled: 2, NumberReady: 1}
 	})
 	return d
 }

@@ -198,6 +198,9 @@ func (p *printer) plan(indent string, plan *v1alpha1.PlanStatus) {
 			p.line("%sNote: %s", indent, redact.Line(step.Note, 1024))
 		}
 		p.diff(indent+"  ", step.Diff)
+		for _, unchecked := range step.NotChecked {
+			p.line("%sNot checked: %s", indent, redact.Line(unchecked, 512))
+		}
 		if step.Undo == "" {
 			p.line("%sIt can't be undone.", indent)
 			continue

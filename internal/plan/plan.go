@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -65,6 +66,7 @@ func New(steps ...Step) (Proposal, error) {
 			Undo:       undo,
 			Note:       step.Note,
 			Change:     step.Change,
+			NotChecked: listed(step.Plan.NotChecked),
 		})
 		plans = append(plans, step.Plan)
 		affected.Objects += objects(step.Plan)
@@ -80,6 +82,18 @@ func New(steps ...Step) (Proposal, error) {
 	proposal.Status.Digest = digest
 	proposal.Status.Affected = &affected
 	return proposal, nil
+}
+
+// maxNotChecked is how many things that were not checked a step of a status names.
+const maxNotChecked = 8
+
+// listed cuts a list to what a status may hold, and says so.
+func listed(unchecked []string) []string {
+	if len(unchecked) <= maxNotChecked {
+		return unchecked
+	}
+	kept := unchecked[:maxNotChecked-1]
+	return append(slices.Clone(kept), fmt.Sprintf("%d more", len(unchecked)-len(kept)))
 }
 
 // objects counts the different objects a plan writes.

@@ -139,9 +139,12 @@ func notInCatalogue(v view) []Refusal {
 // Unplannable turns the error that planning ended with into the refusal of gate 8.
 func Unplannable(err error) Refusal {
 	var notApplicable *action.NotApplicableError
+	var notYet *action.NotYetError
 	switch {
 	case errors.As(err, &notApplicable):
 		return refusal(Ends, v1alpha1.ReasonNotApplicable, "%s", notApplicable.Why)
+	case errors.As(err, &notYet):
+		return refusal(Waits, v1alpha1.ReasonNotYet, "%s", notYet.Why)
 	case errors.Is(err, action.ErrUnknownAction):
 		return refusal(Ends, v1alpha1.ReasonUnknownAction, "%v: the catalogue has no such action.", err)
 	case errors.Is(err, action.ErrInvalidParameters):

@@ -335,6 +335,7 @@ var catalogue = map[string]row{
 	"refuses an unknown action":                       {given: func(f *Facts) { f.Unplanned = errors.Join(action.ErrUnknownAction) }, want: []string{"UnknownAction Ends"}},
 	"refuses parameters that do not validate":         {given: func(f *Facts) { f.Unplanned = action.Spec{Name: "Escalate"}.Validate(action.Params{"x": "1"}) }, want: []string{"InvalidParameters Ends"}, says: `"x" is not a parameter of Escalate`},
 	"refuses when the action says it does not apply":  {given: func(f *Facts) { f.Unplanned = action.NotApplicable("there is only one revision") }, want: []string{"NotApplicable Ends"}, says: "there is only one revision"},
+	"holds what can't be planned yet":                 {given: func(f *Facts) { f.Unplanned = action.NotYet(time.Minute, "Deployment/web has been ready since noon") }, want: []string{"NotYet Waits"}, says: "ready since noon"},
 	"refuses a kind that the action does not know":    {given: func(f *Facts) { f.Steps[0].Action.Kinds = []schema.GroupKind{{Kind: "Service"}} }, want: []string{"NotApplicable Ends"}, says: "RolloutUndo does not know how to change a Deployment"},
 	"refuses an undo and a person's run as well":      {given: func(f *Facts) { byHand(f); f.Undo, f.Unplanned = true, action.ErrUnknownAction }, want: []string{"UnknownAction Ends"}},
 	"lets a step through that takes another one back": {given: func(f *Facts) { f.Undo, f.Steps[0].Action = true, action.Spec{} }},

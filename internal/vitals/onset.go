@@ -169,7 +169,7 @@ func Crashing(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) bool {
 	case c.State.Running == nil || c.RestartCount == 0 || last == nil:
 		return false
 	}
-	return now.Sub(c.State.Running.StartedAt.Time) < Settling(last)
+	return now.Sub(c.State.Running.StartedAt.Time) < SettlingAfter(last)
 }
 
 // restartsAnyway reports whether a container that ended without an error is one that
@@ -187,20 +187,6 @@ func KeepsRunning(p *corev1.Pod, container string) bool {
 		}
 	}
 	return p.Spec.RestartPolicy == "" || p.Spec.RestartPolicy == corev1.RestartPolicyAlways
-}
-
-// Bounds of Settling.
-const (
-	leastSettling = 30 * time.Second
-	mostSettling  = 5 * time.Minute
-)
-
-// Settling is how long a container has to run after a crash to count as recovered: half
-// as long again as the run that crashed. One that always falls over in its third minute has not
-// recovered in its first.
-func Settling(last *corev1.ContainerStateTerminated) time.Duration {
-	ran := runOf(last)
-	return min(max(ran+ran/2, leastSettling), mostSettling)
 }
 
 // UsualDelay is how long after a release the trouble that it causes begins at the latest:

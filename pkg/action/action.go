@@ -88,6 +88,20 @@ type World struct {
 	History History
 	// Stamp names this step's effect, as remediation/attempt/step: the same after a restart, and never a clock.
 	Stamp string
+	// Now is the time of planning, which only decides whether there is a plan: no
+	// operation and no digest depends on it. The zero value is the present.
+	Now time.Time
+	// ByHand: a user asks for this change. Whether the target needs a cure is then
+	// for the user to say; the state that it returns to is checked all the same.
+	ByHand bool
+}
+
+// Time of planning.
+func (w World) Time() time.Time {
+	if w.Now.IsZero() {
+		return time.Now()
+	}
+	return w.Now
 }
 
 // History knows the revisions of a workload.
@@ -136,6 +150,9 @@ type Plan struct {
 	Pods int32
 	// Risk of this plan where it is higher than the action's; empty: the action's.
 	Risk v1alpha1.Risk
+	// NotChecked names what the new state depends on and the plan could not check, each in
+	// a few words. It is shown, and no part of the digest.
+	NotChecked []string
 }
 
 // Operation is one primitive change and the change that takes it back.
@@ -173,6 +190,23 @@ func (e *NotApplicableError) Error() string { return e.Why }
 // NotApplicable returns a *NotApplicableError with a formatted sentence.
 func NotApplicable(format string, args ...any) error {
 	return &NotApplicableError{Why: fmt.Sprintf(format, args...)}
+}
+
+// NotYetError says that an action's own precondition can't be judged yet: the
+// target is well for too short a time, or something it depends on can't be read.
+// The caller plans again later.
+type NotYetError struct {
+	// Why in one sentence, for a person.
+	Why string
+	// After is when planning again can lead to another answer; zero: not known.
+	After time.Duration
+}
+
+func (e *NotYetError) Error() string { return e.Why }
+
+// NotYet returns a *NotYetError with a formatted sentence.
+func NotYet(after time.Duration, format string, args ...any) error {
+	return &NotYetError{Why: fmt.Sprintf(format, args...), After: after}
 }
 
 // ErrUnknownAction means that the catalogue has no action of that name.

@@ -18,7 +18,10 @@ var operatorMay = []string{
 	"get list watch /nodes",
 	"get list watch /pods",
 	"get /pods/log",
-	"get /configmaps", // metadata only: who wrote one last, and when
+	"get /configmaps",                       // metadata: who wrote one last, and does it exist; its keys where a revision names one
+	"get /serviceaccounts",                  // does the one of a revision exist?
+	"get scheduling.k8s.io/priorityclasses", // the same
+	"get node.k8s.io/runtimeclasses",        // the same
 	"get list watch /services",
 	"get list watch create patch /events",
 	"get list watch /persistentvolumeclaims",

@@ -25,6 +25,9 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 		mark(p.Obj, refused.refused)
 		return nothingLeft(p.Obj, refused.refused)
 	}
+	if notYet, ok := tooEarly(err); ok {
+		return r.approveLater(ctx, p, notYet)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}

@@ -26,6 +26,9 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 		set(p.Obj, v1alpha1.Planned, metav1.ConditionFalse, refused.reason(), refused.Error())
 		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s", unplanned(p.Obj, refused.Error()))
 	}
+	if notYet, ok := tooEarly(err); ok {
+		return r.planLater(ctx, p, notYet)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}

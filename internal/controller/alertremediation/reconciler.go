@@ -146,7 +146,7 @@ func (r *Reconciler) save(ctx context.Context, p *pass) error {
 
 // world is what an action may see while it plans for a step.
 func (r *Reconciler) world(stamp string) action.World {
-	return action.World{Objects: r.Live, History: r.History, Stamp: stamp}
+	return action.World{Objects: r.Live, History: r.History, Stamp: stamp, Now: r.Clock.Now()}
 }
 
 // How long a phase waits before it looks again, where nothing that is watched would wake it.

@@ -15,6 +15,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 	"github.com/kubernaut/kubernaut/internal/lease"
+	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
 var _ = Describe("Beginning a run", func() {
@@ -107,6 +108,44 @@ var _ = Describe("Beginning a run", func() {
 		s.driven(ctx, run)
 		Expect(run).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
 		Expect(s.running(ctx)).To(Equal(good))
+	})
+
+	It("waits while its action can't be planned yet, then does what was approved", func(ctx SpecContext) {
+		s := set(ctx)
+		run := s.owned(ctx, "ar-1-run-1")
+		s.image.early = action.NotYet(time.Minute, "Deployment/web has been ready since 12:00")
+		Expect(s.driven(ctx, run).RequeueAfter).To(Equal(2 * time.Second))
+		Expect(run).To(succeeded(metav1.ConditionUnknown, v1alpha1.ReasonNotYet))
+		Expect(run.Status.Conditions[0].Message).To(ContainSubstring("ready since 12:00"))
+		Expect(s.effects()).To(BeZero())
+		Expect(s.holder(ctx)).To(BeEmpty())
+
+		s.image.early = nil
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
+		Expect(s.running(ctx)).To(Equal(good))
+	})
+
+	It("ends without a change when the target has become well", func(ctx SpecContext) {
+		s := set(ctx)
+		run := s.owned(ctx, "ar-1-run-1")
+		s.image.early = action.NotApplicable("Deployment/web has been well for 12m0s")
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonNotApplicable))
+		Expect(s.effects()).To(BeZero())
+	})
+
+	It("says to its action what time it is, and whether a user asks by hand", func(ctx SpecContext) {
+		s := set(ctx)
+		_, err := s.reconciled(ctx, s.owned(ctx, "ar-1-run-1", func(r *v1alpha1.WorkflowRun) { r.Spec.Paused = true }))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(s.image.world.ByHand).To(BeFalse())
+		Expect(s.image.world.Now).To(Equal(s.clock.Now()))
+
+		run := s.byHand(ctx, "mine", good)
+		_, err = s.reconciled(ctx, run)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(s.image.world.ByHand).To(BeTrue())
 	})
 
 	It("binds a run made by hand to its first plan", func(ctx SpecContext) {

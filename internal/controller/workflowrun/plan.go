@@ -45,7 +45,10 @@ func (r *Reconciler) planStep(ctx context.Context, run *v1alpha1.WorkflowRun, wa
 
 // world is what an action may see while it works for a step.
 func (r *Reconciler) world(run *v1alpha1.WorkflowRun, step string) action.World {
-	return action.World{Objects: r.Live, History: r.History, Stamp: stamp(run, step)}
+	return action.World{
+		Objects: r.Live, History: r.History, Stamp: stamp(run, step),
+		Now: r.Clock.Now(), ByHand: lease.Remediation(run) == nil,
+	}
 }
 
 // stamp names a step's effect as remediation/number/step, the same as when the

@@ -276,8 +276,12 @@ func succeeded(status metav1.ConditionStatus, reason string) types.GomegaMatcher
 	return kubetest.HaveCondition(v1alpha1.Succeeded, status, reason)
 }
 
-// setImage is an action whose effect arrives when a test says so.
-type setImage struct{ arrived action.Progress }
+// setImage is an action that can be planned, and whose effect arrives, when a test says so.
+type setImage struct {
+	arrived action.Progress
+	early   error        // what planning ends with
+	world   action.World // in which it was last planned
+}
 
 func (*setImage) Spec() action.Spec {
 	return action.Spec{
@@ -286,7 +290,11 @@ func (*setImage) Spec() action.Spec {
 	}
 }
 
-func (*setImage) Plan(ctx context.Context, world action.World, target action.Target, params action.Params) (action.Plan, error) {
+func (a *setImage) Plan(ctx context.Context, world action.World, target action.Target, params action.Params) (action.Plan, error) {
+	a.world = world
+	if a.early != nil {
+		return action.Plan{}, a.early
+	}
 	var d appsv1.Deployment
 	err := world.Objects.Get(ctx, target.NamespacedName(), &d)
 	if apierrors.IsNotFound(err) || err == nil && d.UID != target.UID {

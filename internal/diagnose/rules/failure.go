@@ -62,7 +62,7 @@ func failureOf(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) (failure
 		return f, false
 	}
 	f.ran = max(now.Sub(c.State.Running.StartedAt.Time), 0)
-	f.remaining = vitals.Settling(f.last) - f.ran
+	f.remaining = vitals.SettlingAfter(f.last) - f.ran
 	switch {
 	case f.remaining > 0:
 		f.state = unsettled
