@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -83,23 +84,44 @@ func (l *liveWorkload) unwell(ctx context.Context) error {
 	return judgeWell(l.target, l.object, l.pods, l.world.Time())
 }
 
-// judgeWell is the pure half of unwell. It gets the active pods of the workload.
+// judgeWell is the pure half of unwell. It gets the pods of the workload that have not ended.
 func judgeWell(target action.Target, obj client.Object, pods []corev1.Pod, now time.Time) error {
 	complete, lag := statusOf(obj)
 	snapshot := &analysis.Snapshot{TakenAt: now, Target: target, Pods: pods}
 	settling := max(vitals.Settling(pods), withoutAvailability(snapshot, obj))
 	found := vitals.Judge(snapshot)
+	seen, wanted := countActive(pods), demandOf(obj, corev1.PodSpec{}, nil).pods
 	switch {
 	case lag:
 		return action.NotYet(time.Second, "the controller of %s has not acted on its last change yet", target)
+	case slices.ContainsFunc(pods, backsOff):
+		return nil
 	case found.Health == v1alpha1.HealthUnknown:
 		return action.NotApplicable("nothing shows that %s needs a cure: %s", target, found.Why)
-	case found.Health == v1alpha1.HealthUnhealthy && len(pods) == 0 && complete:
-		return action.NotYet(time.Second, "the status of %s says that all of its pods are ready, and none of them was found", target)
+	case complete && seen < wanted && (seen == 0 || found.Health == v1alpha1.HealthHealthy):
+		return action.NotYet(time.Second, "the status of %s says that all of its %d pods are ready, and %d were found", target, wanted, seen)
 	case found.Health == v1alpha1.HealthUnhealthy:
 		return nil
 	}
 	return settled(target, found.Since, settling, now)
+}
+
+func countActive(pods []corev1.Pod) int32 {
+	var n int32
+	for i := range pods {
+		if vitals.Active(&pods[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// backsOff reports whether a kubelet waits before it starts a container of a pod again:
+// the pod's own condition may lag behind.
+func backsOff(p corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
+		return c.State.Waiting != nil && strings.HasSuffix(c.State.Waiting.Reason, "BackOff")
+	})
 }
 
 // settled says what follows from being well since a moment.
@@ -165,7 +187,7 @@ func unwellPod(world action.World, target action.Target, pod *corev1.Pod) error 
 	}
 	now, pods := world.Time(), []corev1.Pod{*pod}
 	found := vitals.Judge(&analysis.Snapshot{TakenAt: now, Target: target, Pods: pods})
-	if found.Health != v1alpha1.HealthHealthy {
+	if found.Health != v1alpha1.HealthHealthy || backsOff(*pod) {
 		return nil
 	}
 	return settled(target, found.Since, vitals.Settling(pods), now)

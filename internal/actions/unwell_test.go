@@ -104,11 +104,16 @@ func TestJudgeWell(t *testing.T) {
 		"it has been back for as long as it takes": {
 			object: deploymentOf(), pods: []corev1.Pod{readyPod("a", 40*day), readyPod("b", 6*time.Minute, restartedAfter(9*day, 5))}, want: ends,
 		},
-		"a pod in a crash loop is ready for a moment":            {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", 20*time.Second, restartedAfter(5*time.Second, 7))}, want: waits},
-		"a pod that always ends in its third minute":             {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", 2*time.Minute, restartedAfter(150*time.Second, 7))}, want: waits},
-		"a pod in a crash loop backs off":                        {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", 20*time.Second, restartedAfter(5*time.Second, 7), backingOff)}, want: cure},
-		"a pod is not ready, and the status does not say so yet": {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", day, unready)}, want: cure},
-		"new pods that were never restarted":                     {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", 10*time.Second), readyPod("b", 10*time.Second)}, want: waits},
+		"a pod in a crash loop is ready for a moment": {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", 20*time.Second, restartedAfter(5*time.Second, 7))}, want: waits},
+		"a pod that always ends in its third minute":  {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", 2*time.Minute, restartedAfter(150*time.Second, 7))}, want: waits},
+		"a pod in a crash loop backs off":             {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", 20*time.Second, restartedAfter(5*time.Second, 7), backingOff)}, want: cure},
+		"a container backs off, and the pod's condition does not say so yet": {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", day, func(p *corev1.Pod) {
+			backingOff(p)
+			p.Status.Conditions[0].Status = corev1.ConditionTrue
+		})}, want: cure},
+		"a pod is on its way out, and the status does not say so yet": {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", day, func(p *corev1.Pod) { p.DeletionTimestamp = new(ago(0)) })}, want: waits, says: "all of its 2 pods are ready, and 1 were found"},
+		"a pod is not ready, and the status does not say so yet":      {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", day), readyPod("b", day, unready)}, want: cure},
+		"new pods that were never restarted":                          {object: deploymentOf(), pods: []corev1.Pod{readyPod("a", 10*time.Second), readyPod("b", 10*time.Second)}, want: waits},
 		"the status counts too few ready pods": {
 			object: deploymentOf(func(d *appsv1.Deployment) { d.Status.ReadyReplicas, d.Status.AvailableReplicas = 1, 1 }), pods: []corev1.Pod{readyPod("a", day)}, want: cure,
 		},

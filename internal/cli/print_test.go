@@ -60,7 +60,7 @@ func TestNothingFromOutsideReachesATerminalRaw(t *testing.T) {
 		ar.Spec.Approval = &v1alpha1.Approval{By: trick, Reason: trick, At: metav1.NewTime(build.Started)}
 		ar.Status.Diagnosis = &v1alpha1.Diagnosis{Summary: trick, Evidence: []v1alpha1.Evidence{{Says: trick}}}
 		ar.Status.Plan = &v1alpha1.PlanStatus{
-			Steps:    []v1alpha1.PlanStep{{Action: trick, Diff: trick, Undo: trick}},
+			Steps:    []v1alpha1.PlanStep{{Action: trick, Diff: trick, Undo: trick, NotChecked: []string{trick}}},
 			Refusals: []v1alpha1.Refusal{{Reason: "Paused", Message: trick}},
 		}
 	}).Obj()

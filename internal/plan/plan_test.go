@@ -170,3 +170,25 @@ func patch(kind, body string, fields ...v1alpha1.FieldValue) v1alpha1.Operation 
 func field(path, value string) v1alpha1.FieldValue {
 	return v1alpha1.FieldValue{Path: path, Value: &apiextensionsv1.JSON{Raw: []byte(value)}}
 }
+
+func TestNotChecked(t *testing.T) {
+	var unchecked []string
+	for range maxNotChecked + 2 {
+		unchecked = append(unchecked, "Secret/db")
+	}
+	made, err := New(Step{Name: "remedy", Plan: action.Plan{NotChecked: unchecked}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := made.Status.Steps[0].NotChecked
+	if len(shown) != maxNotChecked || shown[maxNotChecked-1] != "3 more" {
+		t.Errorf("it shows %q, want %d entries and that there are 3 more", shown, maxNotChecked-1)
+	}
+	bare, err := New(Step{Name: "remedy"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Status.Digest != bare.Status.Digest {
+		t.Error("what was not checked is no part of the digest")
+	}
+}
