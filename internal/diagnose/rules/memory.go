@@ -160,9 +160,9 @@ func (sc *scene) raiseLimit(w *workload, worst failure, bound memoryBound) (v1al
 		return none, "AdjustResources raises the limits of single containers only; raise this one in the template"
 	case !inTemplate:
 		return none, "the template sets no memory limit for this container, so a LimitRange or a webhook did; set one in the template"
-	case template.Cmp(bound.limit) > 0:
+	case compareLimits(template, bound.limit) > 0:
 		return none, fmt.Sprintf("the template asks for %s by now, which this pod does not have yet", template.String())
-	case template.Cmp(bound.limit) < 0:
+	case compareLimits(template, bound.limit) < 0:
 		return none, fmt.Sprintf("the template asks for %s only, so the limit was raised in the pod; set what it needs in the template", template.String())
 	case !roomInPod(&w.template.Spec, worst.container):
 		limit, _ := podLimit(&w.template.Spec)

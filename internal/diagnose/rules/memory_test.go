@@ -141,6 +141,8 @@ func TestMemoryLimits(t *testing.T) {
 			after: resizing("2Gi", "64Mi", corev1.PodCondition{Type: corev1.PodResizeInProgress, LastTransitionTime: minutesAgo(1)})},
 		"a resize that no condition tells of": {
 			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "Escalate", says: "64Mi; a resize", after: resizing("2Gi", "64Mi", corev1.PodCondition{})},
+		"a limit that the kernel rounded to pages is in force": {
+			touches: []func(*picture){alone, bounded("", "50M"), killedForMemory}, cause: oomKilled, remedies: "AdjustResources", after: resizing("50M", "49999872", corev1.PodCondition{})},
 		"a resize of the processor that waits says nothing of memory": {
 			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "AdjustResources",
 			after: resizing("64Mi", "64Mi", corev1.PodCondition{Type: corev1.PodResizePending, Reason: corev1.PodReasonDeferred, LastTransitionTime: minutesAgo(1)})},

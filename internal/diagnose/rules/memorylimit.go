@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -58,7 +59,7 @@ func (b *memoryBound) report(r *corev1.ResourceRequirements) {
 // the evidence: in the message it would be taken for the one that was reached.
 func (b memoryBound) resize(p *corev1.Pod, now time.Time) (why string, again time.Duration, waits bool) {
 	c := resizeCondition(p)
-	if b.asked.Cmp(b.limit) == 0 && (b.told || c == nil) {
+	if compareLimits(b.asked, b.limit) == 0 && (b.told || c == nil) {
 		return "", 0, false
 	}
 	why = "a resize of the pod in place is pending, so the limit in the spec is not in force"
@@ -75,6 +76,19 @@ func (b memoryBound) resize(p *corev1.Pod, now time.Time) (why string, again tim
 		again = max(hopelessPending-now.Sub(c.LastTransitionTime.Time), 0)
 	}
 	return why, again, true
+}
+
+// largestPage is the largest size of a page of memory: a runtime that reads a limit from
+// the kernel reports it rounded to pages.
+const largestPage = 64 << 10
+
+// compareLimits compares two memory limits. Those that differ by less than a page are the same.
+func compareLimits(a, b resource.Quantity) int {
+	difference := a.Value() - b.Value()
+	if max(difference, -difference) < largestPage {
+		return 0
+	}
+	return cmp.Compare(difference, 0)
 }
 
 // resizeCondition returns the condition of a resize that is not done; what waits for the
