@@ -115,7 +115,7 @@ func (sc *scene) giveMemory(f *Finding, w *workload, worst failure, ill map[int6
 	if why, again, waits := bound.resize(worst.pod, sc.TakenAt); waits {
 		f.Message += "; " + why
 		f.Again = again
-		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceObject, podRef(worst), "its spec asks for %s; in force is %s", bound.asked.String(), bound.limit.String()))
+		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceObject, podRef(worst), "its spec asks for %s", bound.asked.String()))
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		return
 	}
