@@ -230,6 +230,6 @@ func (f failure) beforeStart() bool {
 		return beforeStart.MatchString(f.last.Message)
 	}
 	status := statusOf(f.pod, f.container)
-	return f.crashes == 0 || // it is none of a container that ended: only an event says so
+	return f.crashes == 0 || // nothing ended: an event is all that tells
 		status != nil && status.State.Waiting != nil && beforeStart.MatchString(status.State.Waiting.Message)
 }
