@@ -221,7 +221,7 @@ func shrinkContainers(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	for _, c := range all {
 		kept = append(kept, corev1.ContainerStatus{
 			Name: c.Name, Ready: c.Ready, RestartCount: c.RestartCount, Started: c.Started,
-			State: shrinkState(c.State), LastTerminationState: shrinkState(c.LastTerminationState), Resources: limitsOf(c.Resources),
+			State: shrinkState(c.State), LastTerminationState: shrinkState(c.LastTerminationState), Resources: limitsOf(c.Resources), AllocatedResources: c.AllocatedResources,
 		})
 	}
 	return kept

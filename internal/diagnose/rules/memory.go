@@ -115,7 +115,7 @@ func (sc *scene) giveMemory(f *Finding, w *workload, worst failure, ill map[int6
 	if why, again, waits := bound.resize(worst.pod, sc.TakenAt); waits {
 		f.Message += "; " + why
 		f.Again = again
-		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceObject, podRef(worst), "its spec asks for %s; in force is %s", bound.asked.String(), bound.limit.String()))
+		f.Evidence = append(f.Evidence, says(v1alpha1.EvidenceObject, podRef(worst), "its spec asks for %s", bound.asked.String()))
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		return
 	}
@@ -160,9 +160,9 @@ func (sc *scene) raiseLimit(w *workload, worst failure, bound memoryBound) (v1al
 		return none, "AdjustResources raises the limits of single containers only; raise this one in the template"
 	case !inTemplate:
 		return none, "the template sets no memory limit for this container, so a LimitRange or a webhook did; set one in the template"
-	case template.Cmp(bound.limit) > 0:
+	case compareLimits(template, bound.limit) > 0:
 		return none, fmt.Sprintf("the template asks for %s by now, which this pod does not have yet", template.String())
-	case template.Cmp(bound.limit) < 0:
+	case compareLimits(template, bound.limit) < 0:
 		return none, fmt.Sprintf("the template asks for %s only, so the limit was raised in the pod; set what it needs in the template", template.String())
 	case !roomInPod(&w.template.Spec, worst.container):
 		limit, _ := podLimit(&w.template.Spec)
@@ -230,6 +230,6 @@ func (f failure) beforeStart() bool {
 		return beforeStart.MatchString(f.last.Message)
 	}
 	status := statusOf(f.pod, f.container)
-	return f.crashes == 0 || // it is none of a container that ended: only an event says so
+	return f.crashes == 0 || // nothing ended: an event is all that tells
 		status != nil && status.State.Waiting != nil && beforeStart.MatchString(status.State.Waiting.Message)
 }

@@ -139,8 +139,26 @@ func TestMemoryLimits(t *testing.T) {
 		"a resize in progress is waited for": {
 			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "Escalate", says: "PodResizeInProgress", again: true,
 			after: resizing("2Gi", "64Mi", corev1.PodCondition{Type: corev1.PodResizeInProgress, LastTransitionTime: minutesAgo(1)})},
+		"a resize that waits, and only what is allocated tells what is in force": {
+			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "Escalate", says: "its own memory limit of 64Mi; a resize", silent: "2Gi",
+			after: func(s *analysis.Snapshot) {
+				resizing("2Gi", "", corev1.PodCondition{Type: corev1.PodResizePending, Reason: corev1.PodReasonDeferred})(s)
+				s.Pods[0].Spec.Containers[0].Resources.Requests = memoryLimits("2Gi").Limits
+				s.Pods[0].Status.ContainerStatuses[0].AllocatedResources = memoryLimits("64Mi").Limits
+			}},
+		"a resize that waits, and nothing tells what is in force": {
+			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "Escalate", says: "does not say how much is in force; a resize", silent: "2Gi",
+			after: resizing("2Gi", "", corev1.PodCondition{Type: corev1.PodResizePending, Reason: corev1.PodReasonDeferred})},
+		"a resize of the pod's own limit that waits": {
+			touches: []func(*picture){alone, func(p *picture) { p.ReplicaSets[0].Spec.Template.Spec.Resources = memoryLimits("2Gi") }, killedForMemory}, cause: oomKilled, remedies: "Escalate", says: "the pod's own memory limit of 96Mi; a resize", silent: "2Gi",
+			after: func(s *analysis.Snapshot) {
+				s.Pods[0].Status.Resources = memoryLimits("96Mi")
+				s.Pods[0].Status.Conditions = append(s.Pods[0].Status.Conditions, corev1.PodCondition{Type: corev1.PodResizePending, Status: corev1.ConditionTrue, Reason: corev1.PodReasonInfeasible})
+			}},
 		"a resize that no condition tells of": {
 			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "Escalate", says: "64Mi; a resize", after: resizing("2Gi", "64Mi", corev1.PodCondition{})},
+		"a limit that the kernel rounded to pages is in force": {
+			touches: []func(*picture){alone, bounded("", "50M"), killedForMemory}, cause: oomKilled, remedies: "AdjustResources", after: resizing("50M", "49999872", corev1.PodCondition{})},
 		"a resize of the processor that waits says nothing of memory": {
 			touches: []func(*picture){alone, bounded("", "64Mi"), killedForMemory}, cause: oomKilled, remedies: "AdjustResources",
 			after: resizing("64Mi", "64Mi", corev1.PodCondition{Type: corev1.PodResizePending, Reason: corev1.PodReasonDeferred, LastTransitionTime: minutesAgo(1)})},

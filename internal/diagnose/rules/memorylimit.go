@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -16,9 +17,15 @@ type memoryBound struct {
 	told  bool              // the kubelet says what is in force; else it is taken to be what is asked
 	ofPod bool              // it is not the container's own
 	of    string            // whose it is, in words
+	open  bool              // a resize waits, and nothing says what is in force until then
 }
 
-func (b memoryBound) says() string { return b.of + " of " + b.limit.String() }
+func (b memoryBound) says() string {
+	if b.open {
+		return b.of + ", of which the kubelet does not say how much is in force"
+	}
+	return b.of + " of " + b.limit.String()
+}
 
 // limitInForce returns the memory limit that bounds a container: its own, or else that
 // of its pod. What the kubelet reports counts more than what the spec asks for. Of the
@@ -29,12 +36,15 @@ func limitInForce(p *corev1.Pod, container string) (memoryBound, bool) {
 		b := memoryBound{of: "its own memory limit", asked: asked, limit: asked}
 		if status != nil {
 			b.report(status.Resources)
+			b.allocate(p, status)
 		}
+		b.open = !b.told && resizeCondition(p) != nil
 		return b, true
 	}
 	if asked, limited := podLimit(&p.Spec); limited {
 		b := memoryBound{of: "the pod's own memory limit", ofPod: true, asked: asked, limit: asked}
 		b.report(p.Status.Resources)
+		b.open = !b.told && resizeCondition(p) != nil
 		return b, true
 	}
 	if sum, limited := containersTogether(&p.Spec); container == "" && limited {
@@ -53,12 +63,25 @@ func (b *memoryBound) report(r *corev1.ResourceRequirements) {
 	}
 }
 
+// allocate takes what the node has allocated for what is in force, where the kubelet says
+// no more: requests are allocated, so that holds where they equal the limits.
+func (b *memoryBound) allocate(p *corev1.Pod, status *corev1.ContainerStatus) {
+	c, found := containerOf(&p.Spec, status.Name)
+	allocated, known := status.AllocatedResources[corev1.ResourceMemory]
+	if b.told || !found || !known {
+		return
+	}
+	if request, asked := c.Resources.Requests[corev1.ResourceMemory]; asked && request.Cmp(b.asked) == 0 {
+		b.limit, b.told = allocated, true
+	}
+}
+
 // resize says that a resize in place waits, and how long it is worth waiting for it: one
 // that the node can never grant is not waited for. The limit that is asked for is left to
 // the evidence: in the message it would be taken for the one that was reached.
 func (b memoryBound) resize(p *corev1.Pod, now time.Time) (why string, again time.Duration, waits bool) {
 	c := resizeCondition(p)
-	if b.asked.Cmp(b.limit) == 0 && (b.told || c == nil) {
+	if compareLimits(b.asked, b.limit) == 0 && !b.open {
 		return "", 0, false
 	}
 	why = "a resize of the pod in place is pending, so the limit in the spec is not in force"
@@ -75,6 +98,19 @@ func (b memoryBound) resize(p *corev1.Pod, now time.Time) (why string, again tim
 		again = max(hopelessPending-now.Sub(c.LastTransitionTime.Time), 0)
 	}
 	return why, again, true
+}
+
+// largestPage is the largest size of a page of memory: a runtime that reads a limit from
+// the kernel reports it rounded to pages.
+const largestPage = 64 << 10
+
+// compareLimits compares two memory limits. Those that differ by less than a page are the same.
+func compareLimits(a, b resource.Quantity) int {
+	difference := a.Value() - b.Value()
+	if max(difference, -difference) < largestPage {
+		return 0
+	}
+	return cmp.Compare(difference, 0)
 }
 
 // resizeCondition returns the condition of a resize that is not done; what waits for the

@@ -59,8 +59,14 @@ func probeWrongPort(sc *scene, w *workload) *Finding {
 			Again:      sc.startLeft(p),
 		}
 		f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
-		if moved {
+		switch {
+		case moved:
 			goBack(sc, w, f, o)
+		case f.Again > 0:
+			// It may only be slow to start, so nothing is concluded yet.
+			f.Code, f.Target, f.Confidence = v1alpha1.CauseNotEnoughEvidence, nil, 0
+			f.Message += "; it has not had the time yet that its probes give it to start"
+			f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}
 		}
 		return f
 	}

@@ -70,7 +70,9 @@ func TestProbePorts(t *testing.T) {
 	}{
 		"a port that is not declared calls a person and no more":      {touches: []func(*picture){undeclared, runs(time.Minute), refused(8081)}, found: true, remedies: "Escalate", atMost: 50},
 		"a port that the release moved is gone back from":             {touches: []func(*picture){moved, runs(time.Minute), refused(8081)}, found: true, remedies: "RolloutUndo", atMost: 95},
-		"a container that has had less time than its probe gives":     {touches: []func(*picture){undeclared, runs(20 * time.Second), refused(8081)}, found: true, remedies: "Escalate", atMost: 50, again: true},
+		"a container that has had less time than its probe gives":     {touches: []func(*picture){undeclared, runs(20 * time.Second), refused(8081)}, again: true},
+		"a container that has had less time than its startup probe":   {touches: []func(*picture){undeclared, probed(func(c *corev1.Container) { c.StartupProbe = &corev1.Probe{FailureThreshold: 30, PeriodSeconds: 10} }), runs(4 * time.Minute), refused(8081)}, again: true},
+		"a startup probe that has passed gives no more time":          {touches: []func(*picture){undeclared, probed(func(c *corev1.Container) { c.StartupProbe = &corev1.Probe{FailureThreshold: 30, PeriodSeconds: 10} }), runs(4 * time.Minute), refused(8081), func(p *picture) { p.pod.Status.ContainerStatuses[0].Started = new(true) }}, found: true, remedies: "Escalate", atMost: 50},
 		"a moved port, within the time that the probe gives":          {touches: []func(*picture){moved, runs(20 * time.Second), refused(8081)}, found: true, remedies: "RolloutUndo", atMost: 95, again: true},
 		"a startup probe gives more time":                             {touches: []func(*picture){moved, probed(func(c *corev1.Container) { c.StartupProbe = &corev1.Probe{FailureThreshold: 30, PeriodSeconds: 10} }), runs(4 * time.Minute), refused(8081)}, found: true, remedies: "RolloutUndo", atMost: 95, again: true},
 		"a late first probe gives more time":                          {touches: []func(*picture){moved, probed(func(c *corev1.Container) { c.ReadinessProbe.InitialDelaySeconds = 120 }), runs(2 * time.Minute), refused(8081)}, found: true, remedies: "RolloutUndo", atMost: 95, again: true},
@@ -103,6 +105,9 @@ func TestProbePorts(t *testing.T) {
 			if !row.found {
 				if strings.Contains(actionsOf(found), "RolloutUndo") {
 					t.Errorf("remedies %s, want none that acts: %s", actionsOf(found), found.Message)
+				}
+				if row.again && found.Again == 0 {
+					t.Errorf("it is settled: %s", found.Message)
 				}
 				return
 			}

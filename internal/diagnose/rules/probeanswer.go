@@ -87,7 +87,7 @@ func (w *workload) completed(current revision) bool {
 	return progressing.Reason == "NewReplicaSetAvailable" && progressing.LastUpdateTime.Sub(current.came.Latest) > startsLate
 }
 
-// unseen reports whether a workload has pods that are not at hand, and of which nobody
+// unseen reports whether a workload has pods that are not at hand, and no controller
 // counts how many of each revision are ready.
 func (w *workload) unseen() bool {
 	return w.deployment == nil && int(w.counts.total) > len(w.pods)
