@@ -53,8 +53,12 @@ func familyOf(name string) family {
 	case kind != "":
 		return family{kind: kind, only: kube}
 	}
+	return family{requests: aboutRequests(words)}
+}
+
+func aboutRequests(words []string) bool {
 	joined := strings.Join(words, "")
-	return family{requests: has(words, requestWords...) || strings.Contains(joined, "5xx") || strings.Contains(joined, "4xx")}
+	return has(words, requestWords...) || strings.Contains(joined, "5xx") || strings.Contains(joined, "4xx")
 }
 
 // aboutScrape is true for alerts such as TargetDown, and for those that name an
