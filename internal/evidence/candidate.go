@@ -165,7 +165,11 @@ func (s *search) read(ctx context.Context, ref v1alpha1.ObjectReference, scraped
 func (s *search) exporting(obj metav1.Object) alert.Exporting {
 	switch obj := obj.(type) {
 	case *corev1.Pod:
-		judged := max(exportingByLabels(obj), exportingByImages(obj))
+		var images []string
+		for _, c := range obj.Spec.Containers {
+			images = append(images, c.Image)
+		}
+		judged := alert.ExportingPod(obj.Labels, images)
 		if judged == alert.IsExporting {
 			s.exporter = obj.Labels
 		}
@@ -174,16 +178,7 @@ func (s *search) exporting(obj metav1.Object) alert.Exporting {
 		if len(obj.Spec.Selector) > 0 && s.exporter != nil && labels.SelectorFromSet(obj.Spec.Selector).Matches(s.exporter) {
 			return alert.IsExporting
 		}
-		return max(exportingByLabels(obj), alert.ExportingByName(obj.Name))
+		return max(alert.ExportingByLabels(obj.Labels), alert.ExportingByName(obj.Name))
 	}
 	return alert.NotExporting
-}
-
-// exportingByLabels judges an object by the labels that say what program it is.
-func exportingByLabels(obj metav1.Object) alert.Exporting {
-	judged := alert.NotExporting
-	for _, label := range []string{"app.kubernetes.io/name", "app", "k8s-app"} {
-		judged = max(judged, alert.ExportingByName(obj.GetLabels()[label]))
-	}
-	return judged
 }

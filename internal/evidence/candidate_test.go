@@ -169,6 +169,11 @@ var _ = Describe("The subject of an alert", func() {
 		Entry("kube-state-metrics that crashes", "KubePodCrashLooping", labels{"pod": "kube-state-metrics"}, workload("kube-state-metrics", stateMetrics), "Deployment/kube-state-metrics"),
 		Entry("kube-state-metrics that fails", "KubeStateMetricsListErrors", labels{"pod": "kube-state-metrics"}, workload("kube-state-metrics", stateMetrics), "Deployment/kube-state-metrics"),
 
+		Entry("the pod that was scraped, where an application's own pod was renamed and names nothing", "QueueFull", labels{"pod": "worker", "exported_pod": "podcast-7"},
+			workload("worker"), "Deployment/worker"),
+		Entry("nothing where an exporter reports on a pod that is gone", "PodNotReady", labels{"pod": "metrics", "service": "metrics", "exported_pod": "gone"},
+			workload("metrics", stateMetrics), ""),
+
 		Entry("a pod that was replaced, beside labels that name nothing", "StreamJobRestarting",
 			labels{"pod": "stream-7c5ddbdf54-x2b9k", "job_name": "enrich-orders", "service": "stream", "node": "n1"}, workload("stream"), "Deployment/stream"),
 		Entry("a pod that was replaced, beside a deployment that names another workload", "CheckoutLatencyHigh",
@@ -193,6 +198,14 @@ var _ = Describe("The subject of an alert", func() {
 			v1alpha1.Alert{Name: "QueueFull", Labels: labels{"namespace": namespace, "pod": pods["web"], "service": "web"}})
 		Expect(err).To(MatchError(ContainSubstring("pods can't be read")))
 		Expect(err).NotTo(MatchError(evidence.ErrNoTarget))
+	})
+
+	It("is the pod that was scraped in the namespace of an application that calls something of its own a namespace", func(ctx SpecContext) {
+		pods := made(ctx, namespace, workload("temporal")...)
+		found, err := evidence.NewResolver(server.Client).Trace(ctx, namespace,
+			v1alpha1.Alert{Name: "WorkflowTasksFail", Labels: labels{"namespace": namespace, "pod": pods["temporal"], "exported_namespace": "orders"}})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(found.Target.Name).To(Equal("temporal"))
 	})
 
 	It("is nothing where the pod is there and its owner is gone, whatever else is named", func(ctx SpecContext) {

@@ -75,7 +75,7 @@ func (r *Resolver) formerOwners(ctx context.Context, pod v1alpha1.ObjectReferenc
 			return nil, err
 		case !began.IsZero() && obj.GetCreationTimestamp().After(began.Time):
 		case !slices.ContainsFunc(owners, func(o formerOwner) bool { return o.target == top }):
-			owners = append(owners, formerOwner{top, exportingByLabels(obj)})
+			owners = append(owners, formerOwner{top, alert.ExportingByLabels(obj.GetLabels())})
 		}
 	}
 	return owners, nil

@@ -15,15 +15,15 @@ import (
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 )
 
-// nodeReads counts the reads of Nodes, and answers them with an error if it has one.
-type nodeReads struct {
+// readCounter counts the reads of Nodes and Namespaces, and answers them with an error if it has one.
+type readCounter struct {
 	client.Reader
 	count int
 	err   error
 }
 
-func (n *nodeReads) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	if obj.GetObjectKind().GroupVersionKind().Kind == "Node" {
+func (n *readCounter) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if kind := obj.GetObjectKind().GroupVersionKind().Kind; kind == "Node" || kind == "Namespace" {
 		if n.count++; n.err != nil {
 			return n.err
 		}
@@ -33,12 +33,12 @@ func (n *nodeReads) Get(ctx context.Context, key client.ObjectKey, obj client.Ob
 
 var _ = Describe("The namespace of a remediation", func() {
 	var ns, node string
-	var reads *nodeReads
+	var reads *readCounter
 	var r *replica
 	BeforeEach(func(ctx SpecContext) {
 		ns = server.Namespace(ctx)
 		node = ns // Nodes are shared by all specs, namespaces are not
-		reads = &nodeReads{Reader: operator}
+		reads = &readCounter{Reader: operator}
 		r = replicaOf(operator, reads)
 	})
 	exists := func(ctx context.Context) {
@@ -78,6 +78,39 @@ var _ = Describe("The namespace of a remediation", func() {
 		_, err := evidence.NewResolver(server.Client).Trace(ctx, ns, ar.Spec.Alert)
 		Expect(err).To(MatchError(evidence.ErrNoTarget), "no Service basket is there, and the node is not the subject")
 		Expect(reads.count).To(BeZero())
+	})
+
+	DescribeTable("is the one that was scraped where a renamed one names none and nothing in it",
+		func(ctx SpecContext, change func(delivery, string) delivery, want string, read int) {
+			other := server.Namespace(ctx)
+			sent := change(crash(ns).label("alertname", "WorkflowTasksFail"), other)
+			Expect(r.delivered(ctx, sent)).To(Equal(want))
+			Expect(reads.count).To(Equal(read))
+			if want != "1 created" {
+				return
+			}
+			Expect(remediations(ctx, ns)).To(HaveLen(read % 2))
+			Expect(remediations(ctx, other)).To(HaveLen(1 - read%2))
+		},
+		Entry("by an application's word for something of its own",
+			func(d delivery, _ string) delivery { return d.label("exported_namespace", "orders") }, "1 created", 1),
+		Entry("but not where an object is named in it, of a namespace that is gone",
+			func(d delivery, _ string) delivery {
+				return d.label("exported_namespace", "orders").label("deployment", "web")
+			}, "[0] NamespaceGone", 0),
+		Entry("but not where an object is named in it",
+			func(d delivery, other string) delivery {
+				return d.label("exported_namespace", other).label("exported_pod", "web-1")
+			}, "1 created", 0),
+	)
+
+	It("is that of the subject where a controller reports on another namespace", func(ctx SpecContext) {
+		other := server.Namespace(ctx)
+		sent := crash(ns).label("alertname", "CertificateExpiresSoon").label("exported_namespace", other).label("name", "tls")
+		Expect(r.delivered(ctx, sent)).To(Equal("1 created"))
+		Expect(remediations(ctx, ns)).To(BeEmpty())
+		_, err := evidence.NewResolver(server.Client).Trace(ctx, other, only(ctx, other).Spec.Alert)
+		Expect(err).To(MatchError(evidence.ErrNoTarget))
 	})
 
 	It("is not decided while the node can't be read", func(ctx SpecContext) {

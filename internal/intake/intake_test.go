@@ -465,7 +465,7 @@ var _ = Describe("a message", func() {
 		Expect(status).To(Equal(http.StatusOK), "the message itself is good")
 		Expect(body).To(ContainSubstring(`"repeated":1`))
 		Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
-		Expect(r.counted("kubernaut_intake_unfetched_alerts_total")).To(BeEquivalentTo(3+2))
+		Expect(r.counted("kubernaut_intake_unfetched_alerts_total")).To(BeEquivalentTo(3 + 2))
 	})
 })
 

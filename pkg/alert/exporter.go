@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -40,6 +41,38 @@ func ExportingByName(name string) Exporting {
 		return MaybeExporting
 	}
 	return NotExporting
+}
+
+// ExportingByLabels judges an object by the labels that say what program it is.
+func ExportingByLabels(labels map[string]string) Exporting {
+	return max(ExportingByName(labels["app.kubernetes.io/name"]), ExportingByName(labels["app"]), ExportingByName(labels["k8s-app"]))
+}
+
+// ExportingPod judges a pod by its labels and by the images of its containers. A pod
+// that also runs something else than an exporter is that application, with the
+// exporter as a sidecar.
+func ExportingPod(labels map[string]string, images []string) Exporting {
+	judged := NotExporting
+	for _, image := range images {
+		name := imageName(image)
+		exporting := ExportingByName(name)
+		if exporting == NotExporting && !slices.Contains(proxies, name) {
+			judged = NotExporting
+			break
+		}
+		judged = max(judged, exporting)
+	}
+	return max(judged, ExportingByLabels(labels))
+}
+
+// proxies are images that only stand before or beside the program of a pod.
+var proxies = []string{"kube-rbac-proxy", "oauth2-proxy", "oauth-proxy", "istio-proxy", "proxyv2", "proxy", "envoy", "addon-resizer", "config-reloader"}
+
+// imageName returns the last part of an image's path, without tag and digest.
+func imageName(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	name, _, _ := strings.Cut(path.Base(image), ":")
+	return name
 }
 
 // exporterByName is true for an object that has the name of a known exporter. The

@@ -82,8 +82,8 @@ func beginning(words []string) (kind string, rest []string) {
 	return "", nil
 }
 
-func has(words []string, any ...string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(any, w) })
+func has(words []string, wanted ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(wanted, w) })
 }
 
 var (

@@ -46,8 +46,9 @@ var named = []struct{ label, kind string }{
 // the exporter that was scraped, is the subject.
 //
 //  1. Where exported_namespace, exported_pod or exported_node is present, Prometheus
-//     renamed the labels of an exporter's metric and put the exporter's own in their
-//     place: exported_<kind> is read before <kind>, and pod and service are ignored.
+//     renamed labels of the metric and put those of what was scraped in their place:
+//     exported_<kind> is tried before <kind>. The metric may be an exporter's, or an
+//     application's that uses these words for its own things.
 //  2. An alert whose name begins with a kind (JobFailed) is about the object of that
 //     kind first; one that begins with Kube and a kind (KubeJobFailed) about no other.
 //  3. An alert about a scrape (TargetDown) is about what was scraped, exporter or not.
@@ -55,7 +56,8 @@ var named = []struct{ label, kind string }{
 //  5. Any other is about the pod, then a workload, then the Service.
 //  6. A Node is a candidate only where the alert's name speaks of nodes, or where
 //     nothing else is named: scrapes add the label node to everything. All other
-//     candidates are in the namespace that Namespace returns.
+//     candidates are in the namespace that Namespace returns, or, where nothing is
+//     named in it, in the one that was scraped.
 //  7. instance, job, container and endpoint never name a subject.
 //
 // A value that is not a valid object name is skipped.
@@ -69,6 +71,7 @@ func Candidates(name string, labels map[string]string) []Candidate {
 		}
 		all = slices.Insert(slices.Delete(all, at, at+1), 0, first)
 	}
+	all = withScraped(all, labels)
 	if family.requests {
 		// The sort is stable: within a rank the order stays.
 		slices.SortStableFunc(all, func(a, b Candidate) int { return requestRank(a) - requestRank(b) })
@@ -115,7 +118,7 @@ func namedBy(labels map[string]string, f family) []Candidate {
 // and the alert is not about it.
 func maybeScraped(labels map[string]string, label string, f family) bool {
 	switch {
-	case label != "pod" && label != "service", exporterSpeaks(labels):
+	case label != "pod" && label != "service", renamed(labels):
 		return false // from a renamed label, or none that a scrape adds
 	case label == "pod" && f.kind == "Pod", label == "service" && f.kind == "Service":
 		return false
@@ -126,9 +129,30 @@ func maybeScraped(labels map[string]string, label string, f family) bool {
 	return strings.Contains(labels["instance"], "://") || strings.HasSuffix(labels[label], "kubelet")
 }
 
-// Subject returns the likeliest candidate of an alert.
+// withScraped adds the pod and the Service that were scraped to what renamed labels
+// name. If the metric is an exporter's, they are not the subject; if it is an
+// application's, what was renamed may name nothing, and they are.
+func withScraped(all []Candidate, labels map[string]string) []Candidate {
+	namespace := validNamespace(labels["namespace"])
+	if !renamed(labels) || namespace == "" || namespace != Namespace(labels) && len(all) > 0 {
+		return all
+	}
+	for _, n := range named {
+		name, ok := valid(labels[n.label])
+		object := Object{Kind: n.kind, Namespace: namespace, Name: name}
+		known := slices.ContainsFunc(all, func(c Candidate) bool { return c.Object == object })
+		if ok && (n.kind == "Pod" || n.kind == "Service") && !known && !exporterByName(object) {
+			all = append(all, Candidate{Object: object, Scraped: true})
+		}
+	}
+	return all
+}
+
+// Subject returns the likeliest candidate of an alert: a Node, or an object in the
+// namespace that Namespace returns.
 func Subject(labels map[string]string) (Object, bool) {
-	if all := Candidates(labels["alertname"], labels); len(all) > 0 {
+	all := Candidates(labels["alertname"], labels)
+	if len(all) > 0 && (all[0].Kind == "Node" || all[0].Namespace == Namespace(labels)) {
 		return all[0].Object, true
 	}
 	return Object{}, false
@@ -154,6 +178,10 @@ func Namespace(labels map[string]string) string {
 	if v == "" {
 		v = labels["namespace"]
 	}
+	return validNamespace(v)
+}
+
+func validNamespace(v string) string {
 	if len(v) > 63 || strings.Contains(v, ".") || !objectName.MatchString(v) {
 		return ""
 	}
@@ -164,7 +192,7 @@ func Namespace(labels map[string]string) string {
 var objectName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
 func nameFrom(labels map[string]string, label string) (string, bool) {
-	renamed := exporterSpeaks(labels)
+	renamed := renamed(labels)
 	if name := labels["exported_"+label]; name != "" && renamed {
 		return valid(name)
 	}
@@ -178,9 +206,10 @@ func valid(name string) (string, bool) {
 	return name, len(name) <= 253 && objectName.MatchString(name)
 }
 
-// exporterSpeaks is true where a scrape renamed the labels that say where the
-// subject is. A service or job that was renamed is no such sign: applications
-// have these words for things of their own.
-func exporterSpeaks(labels map[string]string) bool {
-	return labels["exported_namespace"] != "" || labels["exported_pod"] != "" || labels["exported_node"] != ""
+// renamed is true where a scrape renamed the labels that say where the subject is. A
+// service or job that was renamed is no such sign: applications have these words for
+// things of their own. Nor is a node that is the one of what was scraped.
+func renamed(labels map[string]string) bool {
+	return labels["exported_namespace"] != "" || labels["exported_pod"] != "" ||
+		labels["exported_node"] != "" && labels["exported_node"] != labels["node"]
 }
