@@ -2,6 +2,7 @@ package alert
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,23 +20,27 @@ const (
 	IsExporting
 )
 
+// clusterExporters report on the objects and the nodes of the whole cluster. Their
+// names are known well enough to tell them by the labels of an alert alone.
+var clusterExporters = []string{"kube-state-metrics", "node-exporter", "blackbox-exporter", "cadvisor", "kubelet", "pushgateway"}
+
 // exporters are the names of known exporters: of their images, of their charts, and
-// of the Services that kubelets are scraped through.
-var exporters = []string{
-	"kube-state-metrics", "node-exporter", "blackbox-exporter", "cadvisor", "kubelet", "pushgateway",
+// of the Services that kubelets are scraped through. Words that an application may
+// well have before exporter, such as json, are left out.
+var exporters = append([]string{
 	"cloudwatch-exporter", "consul-exporter", "dcgm-exporter", "elasticsearch-exporter", "haproxy-exporter", "ipmi-exporter",
-	"jmx-exporter", "json-exporter", "kafka-exporter", "memcached-exporter", "mongodb-exporter", "mysql-exporter",
-	"mysqld-exporter", "nginx-exporter", "nginx-prometheus-exporter", "oracledb-exporter", "postgres-exporter",
-	"process-exporter", "rabbitmq-exporter", "redis-exporter", "smartctl-exporter", "snmp-exporter", "ssl-exporter",
-	"stackdriver-exporter", "statsd-exporter", "systemd-exporter", "windows-exporter", "x509-certificate-exporter",
-}
+	"jmx-exporter", "kafka-exporter", "memcached-exporter", "mongodb-exporter", "mysql-exporter", "mysqld-exporter",
+	"nginx-exporter", "nginx-prometheus-exporter", "oracledb-exporter", "postgres-exporter", "rabbitmq-exporter",
+	"redis-exporter", "smartctl-exporter", "snmp-exporter", "stackdriver-exporter", "statsd-exporter", "windows-exporter",
+	"x509-certificate-exporter",
+}, clusterExporters...)
 
 // ExportingByName judges the name of an image, of a workload or of a Service. It may
 // have the prefix of a release.
 func ExportingByName(name string) Exporting {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
 	switch {
-	case slices.ContainsFunc(exporters, func(e string) bool { return name == e || strings.HasSuffix(name, "-"+e) }):
+	case among(exporters, name):
 		return IsExporting
 	case name == "exporter" || strings.HasSuffix(name, "-exporter"):
 		return MaybeExporting
@@ -75,19 +80,23 @@ func imageName(image string) string {
 	return name
 }
 
-// exporterByName is true for an object that has the name of a known exporter. The
-// name of a pod has one or two generated parts behind that of its workload.
+// among is true for one of the names, also with the prefix of a release.
+func among(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(e string) bool { return name == e || strings.HasSuffix(name, "-"+e) })
+}
+
+// generated is what controllers put behind the name of a workload for its pods: an
+// ordinal, or one or two random parts, the first of which has no vowel.
+var generated = regexp.MustCompile(`-[b-df-hj-np-tv-z0-9]+(-[a-z0-9]+)?$`)
+
+// exporterByName is true for an object that has the name of a cluster exporter.
 func exporterByName(o Object) bool {
 	name := o.Name
-	for range 3 {
-		if ExportingByName(name) == IsExporting {
-			return true
-		}
-		at := strings.LastIndex(name, "-")
-		if o.Kind != "Pod" || at < 0 {
-			return false
-		}
-		name = name[:at]
+	if !slices.ContainsFunc(clusterExporters, func(e string) bool { return strings.Contains(name, e) }) {
+		return false // most, without the regular expression
 	}
-	return false
+	if o.Kind == "Pod" {
+		name = generated.ReplaceAllString(name, "")
+	}
+	return among(clusterExporters, name) || among(clusterExporters, o.Name)
 }

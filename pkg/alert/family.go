@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -64,12 +63,16 @@ func aboutRequests(words []string) bool {
 // aboutScrape is true for alerts such as TargetDown, and for those that name an
 // exporter, such as KubeStateMetricsListErrors.
 func aboutScrape(words []string) bool {
-	joined := strings.Join(words, "")
-	named := func(e string) bool {
-		return strings.Contains(e, "-") && strings.Contains(joined, strings.ReplaceAll(e, "-", ""))
+	if has(words, "target", "targets", "instance") && has(words, goneWords...) || has(words, "scrape", "scrapes") {
+		return true
 	}
-	return has(words, "target", "targets", "instance") && has(words, goneWords...) ||
-		has(words, "scrape", "scrapes") || slices.ContainsFunc(exporters, named)
+	if !has(words, "exporter", "metrics") {
+		return false
+	}
+	joined := strings.Join(words, "")
+	return slices.ContainsFunc(exporters, func(e string) bool {
+		return strings.Contains(e, "-") && strings.Contains(joined, strings.ReplaceAll(e, "-", ""))
+	})
 }
 
 // beginning returns the kind that words begin with, and the words after it.
@@ -86,16 +89,42 @@ func has(words []string, wanted ...string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(wanted, w) })
 }
 
-var (
-	humpAfterLower = regexp.MustCompile(`([a-z0-9])([A-Z])`)
-	humpAfterUpper = regexp.MustCompile(`([A-Z])([A-Z][a-z])`)
-	notWord        = regexp.MustCompile(`[^A-Za-z0-9]+`)
-)
-
 // split returns the words of an alert's name in lower case: KubeHPAMaxedOut has
-// the words kube, hpa, maxed and out.
+// the words kube, hpa, maxed and out. It is asked about every delivery of every
+// alert, so it goes without regular expressions.
 func split(name string) []string {
-	name = humpAfterLower.ReplaceAllString(name, "$1 $2")
-	name = humpAfterUpper.ReplaceAllString(name, "$1 $2")
-	return strings.Fields(strings.ToLower(notWord.ReplaceAllString(name, " ")))
+	lower := strings.ToLower(name)
+	if len(lower) != len(name) {
+		name = lower // a letter whose lower case has another length: no humps then
+	}
+	words, start := make([]string, 0, 8), -1
+	for i := range len(name) {
+		if !isLower(name[i]) && !isUpper(name[i]) {
+			if start >= 0 {
+				words = append(words, lower[start:i])
+			}
+			start = -1
+			continue
+		}
+		if start >= 0 && isHump(name, i) {
+			words, start = append(words, lower[start:i]), i
+		}
+		if start < 0 {
+			start = i
+		}
+	}
+	if start >= 0 {
+		words = append(words, lower[start:])
+	}
+	return words
 }
+
+// isHump is true where a word begins at i, behind a letter: at an upper case letter
+// that is behind a lower case one, or before one.
+func isHump(name string, i int) bool {
+	return isUpper(name[i]) && (isLower(name[i-1]) || i+1 < len(name) && name[i+1] >= 'a' && name[i+1] <= 'z')
+}
+
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+func isLower(c byte) bool { return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' }

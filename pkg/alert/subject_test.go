@@ -212,6 +212,12 @@ func TestCandidates(t *testing.T) {
 			labels{"namespace": "monitoring", "pod": "kube-state-metrics-5d4c-x", "exported_namespace": "monitoring", "exported_pod": "web-1"}, "Pod/monitoring/web-1"},
 		"all is in one namespace": {"QueueFull",
 			labels{"namespace": "monitoring", "deployment": "web", "exported_namespace": "shop", "service": "kube-dns"}, "Deployment/shop/web"},
+		"an abbreviation at the end": {"KubeNodeDownEU",
+			labels{"namespace": "observe", "node": "n1", "pod": "metrics-1"}, "Node//n1"},
+		"a name of other letters": {"Überlast-İ Pod",
+			labels{"namespace": "shop", "pod": "web-1", "deployment": "web"}, "Pod/shop/web-1 Deployment/shop/web"},
+		"a name of words": {"kubernetes node not ready",
+			labels{"namespace": "observe", "node": "n1", "pod": "metrics-1"}, "Node//n1"},
 		"no name and no labels": {"", nil, ""},
 	}
 	for name, row := range rows {
@@ -247,6 +253,48 @@ func TestCandidatesSayWhatAScrapeAdds(t *testing.T) {
 			got := alert.Candidates(row.alert, row.labels)
 			if len(got) != 1 || got[0].Scraped != row.want {
 				t.Errorf("Candidates = %+v, want one, scraped %v", got, row.want)
+			}
+		})
+	}
+}
+
+func TestPodsOfExportersAreToldByTheirNames(t *testing.T) {
+	rows := map[string]bool{ // whether it may be the subject
+		"kube-state-metrics-5b6d8c9f4-k2x7q": false, "kps-kube-state-metrics-5b6d8c9f4-k2x7q": false, "kube-state-metrics-0": false,
+		"kube-state-metrics": false, "node-exporter-x2x8q": false, "prometheus-node-exporter-7xkzq": false,
+		"web-7c5ddbdf54-x2b9k": true, "my-exporter-7c5ddbdf54-x2b9k": true, "cadvisor-ui-0": true, "kubelet-proxy-0": true,
+		"kube-state-metrics-ui-7c5ddbdf54-x2b9k": true, "invoice-json-exporter-7c5ddbdf54-x2b9k": true,
+		"mysql-exporter-7c5ddbdf54-x2b9k": true, // it is read, to see whether it is one
+	}
+	for pod, want := range rows {
+		got := alert.Candidates("QueueFull", map[string]string{"namespace": "shop", "pod": pod})
+		if (len(got) == 1) != want {
+			t.Errorf("candidates for pod %s are %v", pod, got)
+		}
+	}
+}
+
+func TestExportingPod(t *testing.T) {
+	type labels = map[string]string
+	rows := map[string]struct {
+		labels labels
+		images []string
+		want   alert.Exporting
+	}{
+		"by its image":               {nil, []string{"registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0"}, alert.IsExporting},
+		"by a digest":                {nil, []string{"localhost:5000/prom/node_exporter@sha256:0"}, alert.IsExporting},
+		"behind a proxy":             {nil, []string{"quay.io/brancz/kube-rbac-proxy:v1", "prom/mysqld-exporter"}, alert.IsExporting},
+		"by a label":                 {labels{"app.kubernetes.io/name": "kube-state-metrics"}, []string{"mirror/ksm:2"}, alert.IsExporting},
+		"an exporter as a sidecar":   {labels{"app": "mysql"}, []string{"mysql:9", "prom/mysqld-exporter"}, alert.NotExporting},
+		"an unknown one":             {labels{"app": "my-exporter"}, []string{"shop/exporter:1"}, alert.MaybeExporting},
+		"an application":             {labels{"app": "web"}, []string{"shop/web:1"}, alert.NotExporting},
+		"an application and a proxy": {nil, []string{"shop/web:1", "istio/proxyv2:1"}, alert.NotExporting},
+		"no containers":              {nil, nil, alert.NotExporting},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := alert.ExportingPod(row.labels, row.images); got != row.want {
+				t.Errorf("ExportingPod = %d, want %d", got, row.want)
 			}
 		})
 	}
