@@ -73,13 +73,26 @@ func (c *Client) Since(ctx context.Context) (time.Time, error) {
 	return status.Uptime, nil
 }
 
+// receiverPattern returns the regular expression that matches the receiver of a
+// message and no other. Alertmanager escapes the name in what it sends; other
+// senders, such as Grafana, send it as it is.
+func receiverPattern(sent string) string {
+	if name := escaped.ReplaceAllString(sent, "$1"); regexp.QuoteMeta(name) == sent {
+		return sent
+	}
+	return regexp.QuoteMeta(sent)
+}
+
+// escaped is a character that regexp.QuoteMeta puts a backslash before.
+var escaped = regexp.MustCompile(`\\([\\.+*?()|\[\]{}^$])`)
+
 // Group returns every alert that Alertmanager would tell a receiver of now in a
 // group with these labels. It may return more than the group: what lacks a label
 // that the group has not, is not told apart.
 func (c *Client) Group(ctx context.Context, receiver string, labels map[string]string) ([]alert.Item, error) {
 	ctx, cancel := context.WithTimeout(ctx, groupTimeout)
 	defer cancel()
-	q := url.Values{"receiver": {regexp.QuoteMeta(receiver)}}
+	q := url.Values{"receiver": {receiverPattern(receiver)}}
 	for _, name := range slices.Sorted(maps.Keys(labels)) {
 		q.Add("filter", matched(name)+"="+quoted(labels[name]))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -45,20 +46,20 @@ func (d *Desk) alertState(ctx context.Context, alertName string, target v1alpha1
 // asked is what Alertmanager says. An alert about another incarnation of the
 // same workload's pods is about the target; one whose object is gone is not, but the
 // very one that is judged: that its pod was replaced is no cure.
-func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.TargetReference, own alert.Object) (v1alpha1.AlertState, error) {
+func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.TargetReference, own candidates) (v1alpha1.AlertState, error) {
 	alerts, err := d.Alertmanager.Firing(ctx, alertName)
 	if err != nil {
 		return v1alpha1.AlertUnknown, err
 	}
 	var unclear error
-	for subject, labels := range d.subjects(alerts, target.Namespace) {
+	for _, labels := range d.about(alertName, alerts, target.Namespace) {
 		found, err := d.Resolver.Resolve(ctx, target.Namespace, v1alpha1.Alert{Name: alertName, Labels: labels})
 		gone := errors.Is(err, evidence.ErrNoTarget)
 		switch {
-		case err == nil && found.Target.UID == target.UID, gone && subject == own:
+		case err == nil && found.Target.UID == target.UID, own.replaced(alertName, labels, found, gone):
 			return v1alpha1.AlertFiring, nil
 		case err != nil && !gone:
-			unclear = fmt.Errorf("finding out what %s %s in %s belongs to: %w", subject.Kind, subject.Name, subject.Namespace, err)
+			unclear = fmt.Errorf("finding out what alert %s of namespace %s belongs to: %w", alertName, target.Namespace, err)
 		}
 	}
 	if unclear == nil {
@@ -70,16 +71,27 @@ func (d *Desk) asked(ctx context.Context, alertName string, target v1alpha1.Targ
 	return v1alpha1.AlertResolved, nil
 }
 
-// podOf returns the pod that the alert of a remediation names, or nothing.
-func podOf(ar *v1alpha1.AlertRemediation) alert.Object {
+// candidates are what the labels of an alert name: the objects it may be about, in order.
+type candidates []alert.Candidate
+
+// podOf returns what the alert of a remediation names if a pod is among it, or nothing.
+func podOf(ar *v1alpha1.AlertRemediation) candidates {
 	if ar == nil || ar.Spec.Target != nil {
-		return alert.Object{}
+		return nil
 	}
-	subject, ok := alert.Subject(ar.Spec.Alert.Labels)
-	if !ok || subject.Kind != "Pod" {
-		return alert.Object{}
+	named := alert.Candidates(ar.Spec.Alert.Name, ar.Spec.Alert.Labels)
+	if !slices.ContainsFunc(named, isPod) {
+		return nil
 	}
-	return subject
+	return named
+}
+
+func isPod(c alert.Candidate) bool { return c.Kind == "Pod" }
+
+// replaced reports whether an alert is this one, and what it is found to be about is
+// not its pod: the pod led to the target, and was replaced since.
+func (c candidates) replaced(alertName string, labels map[string]string, found evidence.Found, gone bool) bool {
+	return c != nil && (gone || found.Subject.Kind != "" && found.Subject.Kind != "Pod") && slices.Equal(c, alert.Candidates(alertName, labels))
 }
 
 // toldAgain is how long after its start Alertmanager may not have been told of
@@ -101,13 +113,15 @@ func (d *Desk) remembers(ctx context.Context) error {
 	return nil
 }
 
-// subjects returns what the alerts are about in a namespace of this cluster, each
-// object once, with the labels of an alert that names it.
-func (d *Desk) subjects(alerts []map[string]string, namespace string) map[alert.Object]map[string]string {
-	named := map[alert.Object]map[string]string{}
+// about returns the labels of the alerts that name something in a namespace of this
+// cluster, once for all alerts that name the same.
+func (d *Desk) about(alertName string, alerts []map[string]string, namespace string) map[string]map[string]string {
+	named := map[string]map[string]string{}
 	for _, labels := range alerts {
-		if subject, ok := alert.Subject(labels); ok && subject.Namespace == namespace && d.here(labels) {
-			named[subject] = labels
+		all := alert.Candidates(alertName, labels)
+		inside := func(c alert.Candidate) bool { return c.Namespace == namespace }
+		if slices.ContainsFunc(all, inside) && d.here(labels) {
+			named[fmt.Sprint(all)] = labels
 		}
 	}
 	return named

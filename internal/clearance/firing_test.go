@@ -2,6 +2,7 @@ package clearance_test
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -45,6 +46,15 @@ var _ = Describe("Whether an alert fires for the target, by Alertmanager", func(
 		}, v1alpha1.AlertResolved),
 		Entry("by none about the same name in another namespace", func(*scene, *corev1.Pod) []map[string]string {
 			return []map[string]string{{"namespace": "default", "deployment": "web"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by one about its pod, whatever an application's own label says", func(s *scene, pod *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "pod": pod.Name, "job_name": "enrich-orders", "deployment": "other"}}
+		}, v1alpha1.AlertFiring),
+		Entry("by none about another workload, whatever the scraped pod is of", func(s *scene, pod *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "deployment": "other", "pod": "web-gone"}}
+		}, v1alpha1.AlertResolved),
+		Entry("by none about a node", func(s *scene, _ *corev1.Pod) []map[string]string {
+			return []map[string]string{{"namespace": s.namespace, "node": "web"}}
 		}, v1alpha1.AlertResolved),
 		Entry("by none in another cluster", func(s *scene, _ *corev1.Pod) []map[string]string {
 			return []map[string]string{{"namespace": s.namespace, "deployment": "web", "cluster": "us-2"}}
@@ -97,6 +107,23 @@ var _ = Describe("Whether an alert fires for the target, by Alertmanager", func(
 		Entry("though the pod that it names was replaced", "web-gone", "web-gone"),
 		Entry("and no longer where it is of another pod that is gone", "web-gone", "web-other", "AlertResolved Resolved"),
 	)
+
+	It("lets a plan through while its alert fires, though the pod that it names was replaced and its Service exists", func(ctx SpecContext) {
+		s := set(ctx)
+		server.Create(ctx, build.Service(s.namespace, "web", "web"))
+		labels := map[string]string{"namespace": s.namespace, "pod": "web-gone", "service": "web"}
+		s.ar.Spec.Alert.Name, s.ar.Spec.Alert.Labels = "QueueFull", labels
+		s.deps.Alertmanager = says{alerts: []map[string]string{maps.Clone(labels)}}
+		judged, err := s.desk().Judge(ctx, s.planned())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(judged.Refusals).To(BeEmpty())
+
+		labels["pod"] = "web-other"
+		s.ar.Spec.Alert.Labels = labels
+		judged, err = s.desk().Judge(ctx, s.planned())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(reasons(judged.Refusals)).To(HaveExactElements("AlertResolved Resolved"), "the alert of another pod that is gone")
+	})
 
 	It("is unknown while what an alert is about can't be read", func(ctx SpecContext) {
 		s := set(ctx)

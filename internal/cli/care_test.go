@@ -107,6 +107,36 @@ var _ = Describe("Whoever looks after it", func() {
 			printed(name, ns, out, cli.Why{Workload: workload, Operator: shipped}.Print(ctx, root, out))
 		}
 	})
+	It("is told that a name is that of several workloads, and how to name one", func(ctx SpecContext) {
+		d := build.Deployment(ns, "web").Obj()
+		server.Create(ctx, d, &appsv1.StatefulSet{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"},
+			Spec:       appsv1.StatefulSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template},
+		})
+		err := cli.Why{Workload: ns + "/web", Operator: shipped}.Print(ctx, root, out)
+		Expect(err).To(HaveOccurred())
+		printed("why-several.txt", ns, out, err)
+		err = cli.TestAlert{Workload: ns + "/web", Timeout: time.Second}.Walk(ctx, root, out)
+		Expect(err).To(MatchError(ContainSubstring(ns + "/deployment/web or " + ns + "/statefulset/web")))
+		Expect(cli.Why{Workload: ns + "/statefulset/web", Operator: shipped}.Print(ctx, root, out)).To(Succeed())
+		Expect(out.String()).To(ContainSubstring("StatefulSet/web in " + ns))
+		out.Reset()
+
+		server.Create(ctx, build.Service(ns, "web", "web"), &appsv1.DaemonSet{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "web"},
+			Spec:       appsv1.DaemonSetSpec{Selector: d.Spec.Selector, Template: d.Spec.Template},
+		})
+		printed("why-several-more.txt", ns, out, cli.Why{Workload: ns + "/web", Operator: shipped}.Print(ctx, root, out))
+	})
+	It("is told of a Service that has the name of a workload", func(ctx SpecContext) {
+		server.Create(ctx, build.Deployment(ns, "api").Obj(), build.Service(ns, "api", "api"))
+		Expect(cli.Why{Workload: ns + "/api", Operator: shipped}.Print(ctx, root, out)).To(Succeed())
+		Expect(out.String()).To(And(HavePrefix("Deployment/api in "+ns+"\n"),
+			ContainSubstring("Service/api has the same name: `kubectl kubernaut why "+ns+"/service/api` is about it")))
+		out.Reset()
+		Expect(cli.Why{Workload: ns + "/svc/api", Operator: shipped}.Print(ctx, root, out)).To(Succeed())
+		Expect(out.String()).To(HavePrefix("Service/api in " + ns + "\n"))
+	})
 	It("is told what whoever types may not look at", Serial, func(ctx SpecContext) {
 		server.Create(ctx, build.Deployment(ns, "web").Obj(), build.Policy(ns, "auto", v1alpha1.ModeAuto).Obj())
 		server.GrantClusterRole(ctx, ns, "vera", "kubernaut-viewer")

@@ -29,10 +29,11 @@ type TestAlert struct {
 
 // Walk makes the remediation, tells what becomes of it as it happens, and removes it.
 func (t TestAlert) Walk(ctx context.Context, c Cluster, w io.Writer) error {
-	target, err := c.workload(ctx, t.Workload)
+	meant, err := c.workload(ctx, t.Workload)
 	if err != nil {
 		return err
 	}
+	target := meant.TargetReference
 	ar := &v1alpha1.AlertRemediation{
 		ObjectMeta: metav1.ObjectMeta{Namespace: target.Namespace, GenerateName: "test-alert-"},
 		Spec: v1alpha1.AlertRemediationSpec{
@@ -46,6 +47,7 @@ func (t TestAlert) Walk(ctx context.Context, c Cluster, w io.Writer) error {
 	}
 	p := printer{Screen: Screen{Writer: w}}
 	p.line("%s in %s is a test about %s, mode Observe: nothing is done.", ar.Name, ar.Namespace, target)
+	p.also("test-alert", meant)
 	err = t.follow(ctx, c, ar, &p)
 	if !t.Keep {
 		// Also after an interrupt: nothing of the walk is left behind.

@@ -15,7 +15,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,10 +37,11 @@ type Why struct {
 // look at, and lets the gates themselves answer. What whoever types may not read
 // is said, not guessed.
 func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
-	target, err := c.workload(ctx, y.Workload)
+	meant, err := c.workload(ctx, y.Workload)
 	if err != nil {
 		return err
 	}
+	target := meant.TargetReference
 	var past v1alpha1.AlertRemediationList
 	err = c.List(ctx, &past, client.InNamespace(target.Namespace), client.MatchingFields{"status.target.uid": string(target.UID)})
 	if meta.IsNoMatchError(err) {
@@ -50,6 +50,7 @@ func (y Why) Print(ctx context.Context, c Cluster, w io.Writer) error {
 	facts := c.facts(ctx, target, y.Operator)
 	p := printer{Screen: Screen{Writer: w}}
 	p.line("%s in %s", target, target.Namespace)
+	p.also("why", meant)
 	p.byAlert(facts, y.Operator)
 	for i := range past.Items { // what became of the alerts about it
 		ar := &past.Items[i]
@@ -224,86 +225,4 @@ func (c Cluster) object(ctx context.Context, ref v1alpha1.ObjectReference) polic
 	return policy.Fact[policy.Object]{Err: err, Value: policy.Object{
 		Ref: ref, UID: found.UID, Generation: found.Generation, Labels: found.Labels, Annotations: found.Annotations, ManagedFields: found.ManagedFields,
 	}}
-}
-
-// kinds are tried in this order for a workload whose kind is not said.
-var kinds = []kind{
-	{"apps/v1", "Deployment", "deploy"}, {"apps/v1", "StatefulSet", "sts"}, {"apps/v1", "DaemonSet", "ds"},
-	{"v1", "Service", "svc"}, {"batch/v1", "Job", "job"}, {"v1", "Pod", "po"},
-}
-
-// kind of a workload, with kubectl's short name for it.
-type kind struct{ apiVersion, kind, short string }
-
-// workload finds what namespace/name or namespace/kind/name means.
-func (c Cluster) workload(ctx context.Context, text string) (v1alpha1.TargetReference, error) {
-	namespace, wanted, name, err := c.parse(text)
-	if err != nil {
-		return v1alpha1.TargetReference{}, err
-	}
-	for _, k := range kinds {
-		if wanted != "" && !k.called(wanted) {
-			continue
-		}
-		ref := v1alpha1.ObjectReference{APIVersion: k.apiVersion, Kind: k.kind, Namespace: namespace, Name: name}
-		switch found := c.object(ctx, ref); {
-		case found.Err == nil:
-			return v1alpha1.TargetReference{ObjectReference: ref, UID: found.Value.UID, Generation: found.Value.Generation}, nil
-		case !apierrors.IsNotFound(found.Err) && !meta.IsNoMatchError(found.Err):
-			return v1alpha1.TargetReference{}, explained(found.Err)
-		}
-	}
-	return v1alpha1.TargetReference{}, c.nowhere(ctx, namespace, name)
-}
-
-// parse takes namespace/name or namespace/kind/name apart.
-func (c Cluster) parse(text string) (namespace, kind, name string, err error) {
-	parts := strings.Split(text, "/")
-	said := redact.Line(text, widest)
-	switch {
-	case len(parts) == 1:
-		return "", "", "", fmt.Errorf("%q is not a workload: say NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as %s/%s", said, c.Namespace, said)
-	case len(parts) == 2 && isKind(parts[0]):
-		return "", "", "", fmt.Errorf("%q is not a workload: say its namespace too, such as %s/%s", said, c.Namespace, said)
-	case len(parts) == 2:
-		return parts[0], "", parts[1], nil
-	case len(parts) == 3 && isKind(parts[1]):
-		return parts[0], parts[1], parts[2], nil
-	case len(parts) == 3:
-		return "", "", "", fmt.Errorf("%q is not a workload that can be looked at: KIND is deployment, statefulset, daemonset, service, job or pod", said)
-	}
-	return "", "", "", fmt.Errorf("%q is not a workload: say NAMESPACE/NAME or NAMESPACE/KIND/NAME, such as shop/deployment/web", said)
-}
-
-func isKind(text string) bool {
-	return slices.ContainsFunc(kinds, func(k kind) bool { return k.called(text) })
-}
-
-// called reports whether a kind is meant, as kubectl understands it.
-func (k kind) called(text string) bool {
-	text = strings.ToLower(text)
-	return text == k.short || text == strings.ToLower(k.kind) || text == strings.ToLower(k.kind)+"s"
-}
-
-// nowhere says which workloads there are, if one of them may have been meant.
-func (c Cluster) nowhere(ctx context.Context, namespace, name string) error {
-	there := Cluster{Client: c.Client, Namespace: namespace}
-	missing := fmt.Sprintf("there is no workload %s in namespace %s", redact.Line(name, widest), redact.Line(namespace, widest))
-	if absent := there.absent(ctx); absent != "" {
-		return fmt.Errorf("%s%s `kubectl get namespaces` lists what there is", missing, introduced(absent))
-	}
-	var names []string
-	for _, k := range kinds[:len(kinds)-1] { // not the pods
-		list := &metav1.PartialObjectMetadataList{}
-		list.SetGroupVersionKind(schema.FromAPIVersionAndKind(k.apiVersion, k.kind+"List"))
-		if c.List(ctx, list, client.InNamespace(namespace)) != nil {
-			continue // it is a proposal only
-		}
-		for i := range list.Items {
-			names = append(names, namespace+"/"+list.Items[i].Name)
-		}
-	}
-	slices.Sort(names)
-	return fmt.Errorf("%s%s `kubectl get deploy,sts,ds,svc -n %s` lists what there is", missing,
-		introduced(meant(near(namespace+"/"+name, slices.Compact(names)))), word(namespace, "NAMESPACE"))
 }

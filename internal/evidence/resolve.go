@@ -43,18 +43,10 @@ func NewResolver(reader client.Reader) *Resolver {
 	return &Resolver{reader: reader}
 }
 
-// Resolve finds the object that the alert's labels name in the namespace, and
-// its owner at the top.
+// Resolve finds the object in the namespace that the alert is about, and its owner
+// at the top: the first of the objects its labels name that exists.
 func (r *Resolver) Resolve(ctx context.Context, namespace string, a v1alpha1.Alert) (Found, error) {
-	subject, ok := subjectOf(namespace, a.Labels)
-	if !ok {
-		return Found{}, fmt.Errorf("the labels of alert %s name no object: %w", a.Name, ErrNoTarget)
-	}
-	target, err := r.Climb(ctx, subject)
-	if err != nil {
-		return Found{}, err
-	}
-	return Found{Subject: subject, Target: target}, nil
+	return r.first(ctx, namespace, a, false)
 }
 
 // Trace finds what Resolve finds, and where the alert is about a pod that is gone, the
@@ -62,40 +54,28 @@ func (r *Resolver) Resolve(ctx context.Context, namespace string, a v1alpha1.Ale
 // been replaced. Controllers name pods after their workload; where that leads to
 // several workloads, or to none that was there when the alert began, there is no target.
 func (r *Resolver) Trace(ctx context.Context, namespace string, a v1alpha1.Alert) (Found, error) {
-	found, err := r.Resolve(ctx, namespace, a)
-	pod, ok := subjectOf(namespace, a.Labels)
-	if !errors.Is(err, ErrNoTarget) || !ok || pod.Kind != "Pod" {
-		return found, err
-	}
-	switch _, missing := r.metadata(ctx, pod, ""); {
-	case missing == nil:
-		return Found{}, err // the pod is there, its owner is not
-	case !errors.Is(missing, ErrNoTarget):
-		return Found{}, missing
-	}
-	owners, unread := r.formerOwners(ctx, pod, a.StartsAt)
-	if unread != nil {
-		return Found{}, unread
-	}
-	if len(owners) != 1 {
-		return Found{}, err
-	}
-	return Found{Subject: pod, Target: owners[0], Gone: true}, nil
+	return r.first(ctx, namespace, a, true)
+}
+
+// formerOwner is a workload that a pod which is gone can have been of.
+type formerOwner struct {
+	target    v1alpha1.TargetReference
+	exporting alert.Exporting
 }
 
 // formerOwners returns the workloads that a pod which is gone can have been of. What
 // was made after the alert began is another one of that name.
-func (r *Resolver) formerOwners(ctx context.Context, pod v1alpha1.ObjectReference, began metav1.Time) ([]v1alpha1.TargetReference, error) {
-	var owners []v1alpha1.TargetReference
+func (r *Resolver) formerOwners(ctx context.Context, pod v1alpha1.ObjectReference, began metav1.Time) ([]formerOwner, error) {
+	var owners []formerOwner
 	for _, ref := range namesakes(pod) {
 		top, obj, err := r.climb(ctx, ref)
 		switch {
 		case errors.Is(err, ErrNoTarget):
 		case err != nil:
 			return nil, err
-		case !began.IsZero() && obj.CreationTimestamp.After(began.Time):
-		case !slices.Contains(owners, top):
-			owners = append(owners, top)
+		case !began.IsZero() && obj.GetCreationTimestamp().After(began.Time):
+		case !slices.ContainsFunc(owners, func(o formerOwner) bool { return o.target == top }):
+			owners = append(owners, formerOwner{top, alert.ExportingByLabels(obj.GetLabels())})
 		}
 	}
 	return owners, nil
@@ -144,18 +124,27 @@ func (r *Resolver) Climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1a
 	return top, err
 }
 
-func (r *Resolver) climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, *metav1.PartialObjectMetadata, error) {
-	var uid types.UID
+func (r *Resolver) climb(ctx context.Context, ref v1alpha1.ObjectReference) (v1alpha1.TargetReference, metav1.Object, error) {
+	obj, err := r.metadata(ctx, ref, "")
+	if err != nil {
+		return v1alpha1.TargetReference{}, nil, err
+	}
+	return r.climbFrom(ctx, ref, obj)
+}
+
+// climbFrom climbs from an object that was read already.
+func (r *Resolver) climbFrom(ctx context.Context, ref v1alpha1.ObjectReference, obj metav1.Object) (v1alpha1.TargetReference, metav1.Object, error) {
 	for range maxClimb {
-		obj, err := r.metadata(ctx, ref, uid)
+		owner := metav1.GetControllerOf(obj)
+		if owner == nil || !climbable[owner.APIVersion+" "+owner.Kind] {
+			return v1alpha1.TargetReference{ObjectReference: ref, UID: obj.GetUID(), Generation: obj.GetGeneration()}, obj, nil
+		}
+		ref.APIVersion, ref.Kind, ref.Name = owner.APIVersion, owner.Kind, owner.Name
+		above, err := r.metadata(ctx, ref, owner.UID)
 		if err != nil {
 			return v1alpha1.TargetReference{}, nil, err
 		}
-		owner := metav1.GetControllerOf(obj)
-		if owner == nil || !climbable[owner.APIVersion+" "+owner.Kind] {
-			return v1alpha1.TargetReference{ObjectReference: ref, UID: obj.UID, Generation: obj.Generation}, obj, nil
-		}
-		ref.APIVersion, ref.Kind, ref.Name, uid = owner.APIVersion, owner.Kind, owner.Name, owner.UID
+		obj = above
 	}
 	return v1alpha1.TargetReference{}, nil, fmt.Errorf("climbing the owners of %s: more than %d of them: %w", ref, maxClimb, ErrNoTarget)
 }
@@ -186,24 +175,15 @@ var climbable = map[string]bool{
 
 // apiVersions of the kinds that labels name.
 var apiVersions = map[string]string{
-	"Deployment":            "apps/v1",
-	"StatefulSet":           "apps/v1",
-	"DaemonSet":             "apps/v1",
-	"ReplicaSet":            "apps/v1",
-	"Job":                   "batch/v1",
-	"PersistentVolumeClaim": "v1",
-	"Pod":                   "v1",
-	"Node":                  "v1",
-	"Service":               "v1",
-}
-
-// subjectOf returns the object that labels name. Labels that speak of another
-// namespace than the one that asks name nothing here: a remediation is about its
-// own namespace.
-func subjectOf(namespace string, labels map[string]string) (v1alpha1.ObjectReference, bool) {
-	object, ok := alert.Subject(labels)
-	if !ok || apiVersions[object.Kind] == "" || object.Namespace != "" && object.Namespace != namespace {
-		return v1alpha1.ObjectReference{}, false
-	}
-	return v1alpha1.ObjectReference{APIVersion: apiVersions[object.Kind], Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}, true
+	"Deployment":              "apps/v1",
+	"StatefulSet":             "apps/v1",
+	"DaemonSet":               "apps/v1",
+	"ReplicaSet":              "apps/v1",
+	"Job":                     "batch/v1",
+	"CronJob":                 "batch/v1",
+	"HorizontalPodAutoscaler": "autoscaling/v2",
+	"PersistentVolumeClaim":   "v1",
+	"Pod":                     "v1",
+	"Node":                    "v1",
+	"Service":                 "v1",
 }

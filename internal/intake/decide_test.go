@@ -109,12 +109,14 @@ func TestNamespaceOf(t *testing.T) {
 		labels map[string]string
 		want   string
 	}{
-		"that of the subject":                        {map[string]string{"namespace": "shop", "pod": "web-1"}, "shop"},
-		"that of the subject, not of its exporter":   {map[string]string{"namespace": "monitoring", "exported_namespace": "shop", "exported_pod": "web-1"}, "shop"},
-		"that it names where it names no subject":    {map[string]string{"namespace": "shop"}, "shop"},
-		"the operator's for a node":                  {map[string]string{"namespace": "monitoring", "node": "n1", "pod": "kube-state-metrics-0", "job": "kube-state-metrics"}, "system"},
-		"the operator's where it names none":         {map[string]string{"alertname": "A"}, "system"},
-		"the operator's where what it names is none": {map[string]string{"namespace": "../x"}, "system"},
+		"that of the subject":                                 {map[string]string{"namespace": "shop", "pod": "web-1"}, "shop"},
+		"that of the subject, not of its exporter":            {map[string]string{"namespace": "monitoring", "exported_namespace": "shop", "exported_pod": "web-1"}, "shop"},
+		"that it names where it names no subject":             {map[string]string{"namespace": "shop"}, "shop"},
+		"the operator's for a node":                           {map[string]string{"namespace": "monitoring", "node": "n1", "pod": "kube-state-metrics-0", "job": "kube-state-metrics"}, "system"},
+		"the operator's for a node, whatever pod was scraped": {map[string]string{"alertname": "KubeNodeNotReady", "namespace": "observe", "node": "n1", "pod": "metrics-1"}, "system"},
+		"that of a Service, whatever node was scraped":        {map[string]string{"alertname": "ErrorRateHigh", "namespace": "shop", "node": "n1", "service": "basket"}, "shop"},
+		"the operator's where it names none":                  {map[string]string{"alertname": "A"}, "system"},
+		"the operator's where what it names is none":          {map[string]string{"namespace": "../x"}, "system"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

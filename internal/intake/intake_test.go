@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -400,6 +401,33 @@ var _ = Describe("a message", func() {
 		Expect(status).To(Equal(http.StatusOK))
 		Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
 		Expect(r.counted("kubernaut_intake_truncated_alerts_total")).To(BeEquivalentTo(7))
+		Expect(r.counted("kubernaut_intake_unfetched_alerts_total")).To(BeEquivalentTo(7))
+	})
+
+	It("that was truncated is completed for a receiver with a name that Alertmanager escapes", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			listed := []delivery{}
+			if regexp.MustCompile("^(?:" + req.URL.Query().Get("receiver") + ")$").MatchString("heal.shop") {
+				listed = append(listed, crash(ns).label("pod", "web-2").with("status", map[string]string{"state": "active"}))
+			}
+			Expect(json.NewEncoder(w).Encode(listed)).To(Succeed())
+		}))
+		DeferCleanup(api.Close)
+		r := wired(intake.Door{}, alertmanager.New(api.URL, api.Client()))
+		for sent, fetched := range map[string]bool{`heal\\.shop`: true, "heal.shop": true, "other": false} {
+			body := strings.Replace(message(crash(ns)), "{", `{"receiver":"`+sent+`","truncatedAlerts":1,`, 1)
+			status, said := r.answers(post(ctx, body))
+			Expect(status).To(Equal(http.StatusOK), said)
+			if !fetched {
+				Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
+				continue
+			}
+			Expect(r.eventReasons()).To(BeEmpty())
+		}
+		Expect(remediations(ctx, ns)).To(HaveLen(2))
+		Expect(r.counted("kubernaut_intake_truncated_alerts_total")).To(BeEquivalentTo(3))
+		Expect(r.counted("kubernaut_intake_unfetched_alerts_total")).To(BeEquivalentTo(1))
 	})
 
 	It("that was truncated is completed from Alertmanager, and only what is still missing is told", func(ctx SpecContext) {
@@ -437,6 +465,7 @@ var _ = Describe("a message", func() {
 		Expect(status).To(Equal(http.StatusOK), "the message itself is good")
 		Expect(body).To(ContainSubstring(`"repeated":1`))
 		Expect(r.eventReasons()).To(ConsistOf("AlertsTruncated"))
+		Expect(r.counted("kubernaut_intake_unfetched_alerts_total")).To(BeEquivalentTo(3 + 2))
 	})
 })
 

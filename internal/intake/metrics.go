@@ -16,6 +16,7 @@ type metrics struct {
 	alerts    *prometheus.CounterVec
 	rejected  *prometheus.CounterVec
 	truncated prometheus.Counter
+	unfetched prometheus.Counter
 }
 
 // newMetrics starts every series at zero, so that a first rejection is a rise
@@ -34,8 +35,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		truncated: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kubernaut_intake_truncated_alerts_total", Help: "Alerts that Alertmanager left out of its messages.",
 		}),
+		unfetched: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "kubernaut_intake_unfetched_alerts_total", Help: "Alerts that Alertmanager left out of its messages and that could not be fetched from it.",
+		}),
 	}
-	reg.MustRegister(m.messages, m.alerts, m.rejected, m.truncated)
+	reg.MustRegister(m.messages, m.alerts, m.rejected, m.truncated, m.unfetched)
 	for _, a := range []string{answerTaken, answerRefused, answerDenied, answerOverload, answerRetry} {
 		m.messages.WithLabelValues(a)
 	}

@@ -168,7 +168,7 @@ func (r *reception) one(ctx context.Context, item alert.Item) (result, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := r.door.may(ctx, r.who, f.object.Namespace); err != nil {
+	if f.object.Namespace, err = r.home(ctx, a, f.object.Namespace); err != nil {
 		return "", err
 	}
 	r.wait() // only who may send has others wait

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
@@ -88,14 +89,10 @@ func (f firing) made(found *v1alpha1.AlertRemediation) bool {
 // namespaceOf puts an alert about a node, or about nothing in particular, into
 // the operator's namespace.
 func namespaceOf(labels map[string]string, operator string) string {
-	subject, named := alert.Subject(labels)
-	if named {
-		labels = map[string]string{"namespace": subject.Namespace}
+	if subject, named := alert.Subject(labels); named {
+		return cmp.Or(subject.Namespace, operator)
 	}
-	if ns := alert.Namespace(labels); ns != "" {
-		return ns
-	}
-	return operator
+	return cmp.Or(alert.Namespace(labels), operator)
 }
 
 var notInLabel = regexp.MustCompile(`[^A-Za-z0-9_.-]+`)

@@ -22,20 +22,35 @@ func (h *Handler) complete(ctx context.Context, message alert.Message) alert.Mes
 	h.metrics.truncated.Add(float64(message.Truncated))
 	logger := log.FromContext(ctx).WithName("intake").WithValues("group", groupHash(message.GroupKey))
 	var rest []alert.Item
+	failed := false
 	if h.groups != nil {
 		group, err := h.groups.Group(ctx, message.Receiver, message.GroupLabels)
-		if err != nil {
+		failed = err != nil
+		if failed {
 			logger.Error(err, "alerts that a message left out could not be fetched", "alerts", message.Truncated)
 		}
 		rest = missing(message.Items, group)
 	}
 	logger.Info("a message left alerts out", "leftOut", message.Truncated, "fetched", len(rest))
-	if uint64(len(rest)) < message.Truncated {
-		h.warn("AlertsTruncated", "Alertmanager left %d alerts of a group out of its message, %d of them were fetched: set max_alerts to 0 in the receiver",
-			message.Truncated, len(rest))
+	if fetched := uint64(len(rest)); fetched < message.Truncated {
+		h.metrics.unfetched.Add(float64(message.Truncated - fetched))
+		h.warn("AlertsTruncated", "Alertmanager left %d alerts of group %s out of its message, %d of them were fetched: %s",
+			message.Truncated, groupHash(message.GroupKey), fetched, h.saysUnfetched(failed))
 	}
 	message.Items = append(message.Items, rest...)
 	return message
+}
+
+// saysUnfetched says why alerts could not be fetched, and what to do.
+func (h *Handler) saysUnfetched(failed bool) string {
+	const lift = "set max_alerts to 0 in the receiver"
+	switch {
+	case h.groups == nil:
+		return "no Alertmanager is configured to fetch them from; set alertmanager.url, or " + lift
+	case failed:
+		return "Alertmanager could not be asked, the operator's log says why; check alertmanager.url, and " + lift
+	}
+	return "Alertmanager does not list the others as firing; " + lift
 }
 
 // missing returns the alerts of a group that are not among those of a message,
