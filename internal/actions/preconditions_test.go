@@ -359,8 +359,10 @@ var _ = Describe("A remedy for what is well", func() {
 
 	It("is refused for a ready pod, and not for one that is not", func(ctx SpecContext) {
 		d := daemonSet(ctx, server.Namespace(ctx))
-		_, err := find("RestartPod").Plan(ctx, world(), build.TargetOf(podOf(ctx, d, daemonSetKind, 1, true), podKind), nil)
+		ready := podOf(ctx, d, daemonSetKind, 1, true)
+		_, err := find("RestartPod").Plan(ctx, world(), build.TargetOf(ready, podKind), nil)
 		Expect(err).To(MatchError(ContainSubstring("nothing to cure")))
+		Expect(server.Client.Delete(ctx, ready, client.GracePeriodSeconds(0))).To(Succeed())
 		planned(ctx, find("RestartPod"), build.TargetOf(podOf(ctx, d, daemonSetKind, 1, false), podKind), nil)
 	})
 })

@@ -113,6 +113,8 @@ var rules = []rule{
 		because: "text in, text out"},
 	{rooms: "internal/taint", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
 		because: "it is a list of keys, which evidence and actions share"},
+	{rooms: "internal/dependency", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,
+		because: "lines of a log in, a service's name out"},
 	{rooms: "internal/selector", own: []string{"internal/..."}, foreign: impure,
 		because: "rule and action judge a selector alike, each from what it read itself"},
 	{rooms: "internal/jsonpatch", own: []string{"api/...", "pkg/...", "internal/..."}, foreign: impure,

@@ -234,19 +234,20 @@ var (
 
 // Mentions reports whether a value names a host, and not one with a longer name.
 func Mentions(value, host string) bool {
-	inHost := func(c byte) bool {
-		return c == '-' || c == '_' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-	}
-	for from := 0; host != ""; {
-		at := strings.Index(value[from:], host)
-		if at < 0 {
+	for host != "" {
+		before, after, found := strings.Cut(value, host)
+		if !found {
 			return false
 		}
-		begin, end := from+at, from+at+len(host)
-		if (begin == 0 || !inHost(value[begin-1])) && (end == len(value) || !inHost(value[end])) {
+		if !inHost.MatchString(last(before)) && !inHost.MatchString(after[:min(len(after), 1)]) {
 			return true
 		}
-		from = end
+		value = after
 	}
 	return false
 }
+
+// inHost matches a character that can go on a host's name.
+var inHost = regexp.MustCompile(`^[\w.-]$`)
+
+func last(text string) string { return text[max(0, len(text)-1):] }

@@ -27,6 +27,7 @@ func TestFind(t *testing.T) {
 		"a database that starts":                     {lines: "FATAL: the database system is starting up", endpoint: "?"},
 		"too many clients":                           {lines: "pq: sorry, too many clients already", endpoint: "?"},
 		"gRPC":                                       {lines: "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 10.9.9.9:50051: connect: connection refused\"", endpoint: "10.9.9.9:50051"},
+		"JDBC":                                       {lines: "org.postgresql.util.PSQLException: Connection to ledger-db:5432 refused. Check that the hostname and port are correct", endpoint: "ledger-db:5432"},
 		"an HTTP service that can't serve":           {lines: "ERROR: GET https://auth.shop.svc/keys: 503 Service Unavailable", endpoint: "auth.shop.svc"},
 		"MongoDB":                                    {lines: "MongoServerSelectionError: connect ECONNREFUSED 10.3.3.3:27017", endpoint: "10.3.3.3:27017"},
 
@@ -67,6 +68,29 @@ func TestHost(t *testing.T) {
 		if got := (dependency.Complaint{Endpoint: endpoint}).Host(); got != want {
 			t.Errorf("host of %q is %q, want %q", endpoint, got, want)
 		}
+	}
+}
+
+func TestMentions(t *testing.T) {
+	rows := map[string]struct {
+		value, host string
+		want        bool
+	}{
+		"a URL's host":                 {"postgres://app@ledger-db:5432/shop", "ledger-db", true},
+		"the value itself":             {"ledger-db", "ledger-db", true},
+		"one of several":               {"kafka-0:9092,kafka-1:9092", "kafka-1", true},
+		"the end of a longer name":     {"old-ledger-db:5432", "ledger-db", false},
+		"the beginning of a longer":    {"ledger-db-replica:5432", "ledger-db", false},
+		"a longer one, and then it":    {"ledger-db-replica,ledger-db", "ledger-db", true},
+		"a domain's first part":        {"ledger-db.shop.svc", "ledger-db", false},
+		"no host is nowhere mentioned": {"ledger-db", "", false},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := dependency.Mentions(row.value, row.host); got != row.want {
+				t.Errorf("%q mentions %q: %t, want %t", row.value, row.host, got, row.want)
+			}
+		})
 	}
 }
 

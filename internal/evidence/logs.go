@@ -119,19 +119,26 @@ func wantedLogs(pods []corev1.Pod) []analysis.Log {
 func failingLogs(pod *corev1.Pod) []analysis.Log {
 	var logs []analysis.Log
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		failed := c.State.Terminated != nil && (c.State.Terminated.ExitCode != 0 || c.RestartCount > 0 && vitals.KeepsRunning(pod, c.Name))
+		ended := hasFailed(pod, &c)
 		waits := c.State.Running != nil && !c.Ready // and may say for what
-		if !failed && !waits && (c.Ready || c.RestartCount == 0) {
+		if !ended && !waits && (c.Ready || c.RestartCount == 0) {
 			continue
 		}
 		if c.RestartCount > 0 {
 			logs = append(logs, analysis.Log{Pod: pod.Name, Container: c.Name, Previous: true})
 		}
-		if c.State.Running != nil || failed {
+		if c.State.Running != nil || ended {
 			logs = append(logs, analysis.Log{Pod: pod.Name, Container: c.Name})
 		}
 	}
 	return logs
+}
+
+// hasFailed reports whether a container is down because it ended: with an error, or once
+// more although it must not end at all.
+func hasFailed(pod *corev1.Pod, c *corev1.ContainerStatus) bool {
+	end := c.State.Terminated
+	return end != nil && (end.ExitCode != 0 || c.RestartCount > 0 && vitals.KeepsRunning(pod, c.Name))
 }
 
 var errorLine = regexp.MustCompile(`(?i)error|exception|fatal|panic|traceback|denied|refused|killed|cannot|can't|no such|not found`)

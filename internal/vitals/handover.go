@@ -162,13 +162,8 @@ const (
 // came. Rules and actions both ask this function, so that a remedy that is proposed can
 // be planned.
 func (h Handover) WasHealthy() Proof {
-	if h.Came.Earliest.Before(h.Began.Earliest) || h.Came.Latest.Equal(h.Began.Earliest) {
-		return Proof{} // which of them came first is not known
-	}
-	if p := conditionOf(h.Deployment, appsv1.DeploymentProgressing); p.Status == corev1.ConditionTrue && !p.LastTransitionTime.Time.Before(h.Came.Earliest) {
-		return Proof{} // the rollout before ran into its deadline
-	}
-	if h.warned() {
+	unordered := h.Came.Earliest.Before(h.Began.Earliest) || h.Came.Latest.Equal(h.Began.Earliest)
+	if unordered || h.wasStuck() || h.warned() {
 		return Proof{}
 	}
 	switch served, known := h.wasAvailable(); {
@@ -181,6 +176,13 @@ func (h Handover) WasHealthy() Proof {
 		return Proof{Says: fmt.Sprintf("ran for %s without a crash", ran.Round(time.Second)), Weight: 10}
 	}
 	return Proof{}
+}
+
+// wasStuck reports whether the rollout before ran into its deadline: it counted as failed
+// until the next revision came.
+func (h Handover) wasStuck() bool {
+	p := conditionOf(h.Deployment, appsv1.DeploymentProgressing)
+	return p.Status == corev1.ConditionTrue && !p.LastTransitionTime.Time.Before(h.Came.Earliest)
 }
 
 // wasAvailable tells whether the Deployment was available when the next revision came,

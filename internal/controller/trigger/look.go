@@ -59,26 +59,45 @@ func (r *Reconciler) look(ctx context.Context, s subject, obj client.Object) (ct
 		if at < 0 || shown.occurrences < least(triggers[at]) {
 			continue
 		}
-		known := before[shown.kind]
-		switch {
-		case known.since.IsZero() && shown.past:
+		known, err := r.track(ctx, sighting{obj, shown, triggers[at]}, before[shown.kind])
+		if err != nil {
+			return ctrl.Result{}, err
+		}
+		if known.since.IsZero() {
 			continue
-		case known.since.IsZero():
-			known = memory{since: now, next: now.Add(max(given(triggers[at].HoldFor, shippedHoldFor), secondLook))}
-		case shown.past && !now.Before(known.next):
-			known.next = now.Add(often)
-		case !now.Before(known.next):
-			wait, err := r.raise(ctx, obj, shown, given(triggers[at].RepeatAfter, shippedRepeatAfter))
-			if err != nil {
-				return ctrl.Result{}, err
-			}
-			known.next = now.Add(wait)
 		}
 		after[shown.kind] = known
 		soonest = sooner(soonest, ctrl.Result{RequeueAfter: known.next.Sub(now)})
 	}
 	r.remember(s, after)
 	return soonest, nil
+}
+
+// sighting is a sign that an object shows, and the trigger that asks for it.
+type sighting struct {
+	obj client.Object
+	sign
+	trigger v1alpha1.PolicyTrigger
+}
+
+// track returns what is remembered of a sign, and makes a remediation of it once that is
+// due. One that was never seen while the object was unwell is not remembered.
+func (r *Reconciler) track(ctx context.Context, s sighting, known memory) (memory, error) {
+	now := r.Clock.Now()
+	switch {
+	case known.since.IsZero() && s.past:
+		return memory{}, nil
+	case known.since.IsZero():
+		return memory{since: now, next: now.Add(max(given(s.trigger.HoldFor, shippedHoldFor), secondLook))}, nil
+	case now.Before(known.next):
+		return known, nil
+	case s.past:
+		known.next = now.Add(often)
+		return known, nil
+	}
+	wait, err := r.raise(ctx, s.obj, s.sign, given(s.trigger.RepeatAfter, shippedRepeatAfter))
+	known.next = now.Add(wait)
+	return known, err
 }
 
 func (r *Reconciler) remember(s subject, signs map[v1alpha1.TriggerKind]memory) {

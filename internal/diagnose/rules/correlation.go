@@ -65,21 +65,19 @@ func (sc *scene) servesSteadily(w *workload, r revision) string {
 // node was not ready in between, or several workloads that were not changed began to
 // fail there in the same minutes.
 func (sc *scene) nodeTrouble(loops []failure, o onset, began vitals.Span) string {
-	if len(loops) == 0 {
+	node := onOneNode(loops)
+	if node == "" {
 		return ""
 	}
-	node := loops[0].pod.Spec.NodeName
-	if node == "" || slices.ContainsFunc(loops, func(f failure) bool { return f.pod.Spec.NodeName != node }) {
-		return ""
-	}
+	after := func(at time.Time) bool { return at.After(o.bad.came.Latest) && near(at, began) }
 	for _, h := range sc.Hosts {
-		if h.Name == node && h.Since.After(o.bad.came.Latest) && near(h.Since, began) {
+		if h.Name == node && after(h.Since) {
 			return fmt.Sprintf("node %s, where all of them run, is %s since %s", node, h.Code, h.Since.UTC().Format(time.RFC3339))
 		}
 	}
 	var names []string
 	for _, n := range sc.Neighbours {
-		if n.Node == node && unchanged(n) && near(n.Since, began) && n.Since.After(o.bad.came.Latest) {
+		if n.Node == node && unchanged(n) && after(n.Since) {
 			names = append(names, n.Name)
 		}
 	}
@@ -87,6 +85,18 @@ func (sc *scene) nodeTrouble(loops []failure, o onset, began vitals.Span) string
 		return ""
 	}
 	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), node)
+}
+
+// onOneNode returns the node that all failing containers run on; empty: there are several.
+func onOneNode(failures []failure) string {
+	node := ""
+	for _, f := range failures {
+		if at := f.pod.Spec.NodeName; at == "" || node != "" && at != node {
+			return ""
+		}
+		node = f.pod.Spec.NodeName
+	}
+	return node
 }
 
 // complaint returns what the containers that fail said of a dependency before they

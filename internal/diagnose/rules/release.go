@@ -48,7 +48,10 @@ func badRelease(sc *scene, w *workload) *Finding {
 	}
 	if worst.outOfMemory() && !lowered(o, worst.container) {
 		f.Explains = append(f.Explains, Ref{v1alpha1.CauseOOMKilled, w.ref.ObjectReference})
-		f.Remedies = append(f.Remedies, raiseMemory(worst.container))
+		bound, _ := limitInForce(worst.pod, worst.container)
+		if raise, why := sc.raiseLimit(w, worst, bound); why == "" {
+			f.Remedies = append(f.Remedies, raise)
+		}
 	}
 	f.Evidence = append(f.Evidence, crashEvidence(sc, loops)...)
 	f.Confidence = percent(60 + o.weight + min(5*int(worst.crashes-1), 10) - 10*sc.details())

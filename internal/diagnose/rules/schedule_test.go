@@ -57,11 +57,11 @@ func TestTaints(t *testing.T) {
 		"nodes that are not all known": {
 			touches: []func(*picture){untolerated(9, 9), comesAndGoes("Karpenter")}, cause: unknown, remedies: "Escalate", silent: "Karpenter"},
 		"nodes that people tainted": {
-			touches: []func(*picture){untolerated(2, 2), nodes(analysis.NodeTainted, analysis.NodeTainted)}, cause: tainted, remedies: "Escalate", says: "UntaintNode"},
+			touches: []func(*picture){untolerated(2, 2), nodes(analysis.NodeTainted, analysis.NodeTainted)}, cause: tainted, remedies: "Escalate", says: "take it off node-0, node-1", silent: "UntaintNode"},
 		"nodes that people tainted under a key of Kubernetes": {
 			touches: []func(*picture){untolerated(2, 2), nodes(analysis.NodeTaintKept, analysis.NodeTaintKept)}, cause: tainted, remedies: "Escalate", says: "kubectl describe node node-0", silent: "UntaintNode"},
 		"of two such nodes only one may be untainted": {
-			touches: []func(*picture){untolerated(2, 2), nodes(analysis.NodeTaintKept, analysis.NodeTainted)}, cause: tainted, remedies: "Escalate", says: "takes it off node-1"},
+			touches: []func(*picture){untolerated(2, 2), nodes(analysis.NodeTaintKept, analysis.NodeTainted)}, cause: tainted, remedies: "Escalate", says: "take it off node-1"},
 		"nodes under pressure": {
 			touches: []func(*picture){untolerated(2, 2), nodes(analysis.NodePressed, analysis.NodePressed)}, cause: unknown, remedies: "Escalate", silent: "UntaintNode"},
 	}
