@@ -42,20 +42,17 @@ func (a rolloutUndo) Plan(ctx context.Context, world action.World, target action
 		return action.Plan{}, err
 	}
 	w, raw, err := readRollable(ctx, world, target, a.Spec().Kinds...)
-	if err == nil && w.unseen {
-		err = fmt.Errorf("planning RolloutUndo: the controller of %s has not seen its latest change yet", target)
-	}
 	if err != nil {
 		return action.Plan{}, err
+	}
+	if w.unseen {
+		return action.Plan{}, fmt.Errorf("planning RolloutUndo: the controller of %s has not seen its latest change yet", target)
 	}
 	revisions, err := world.History.Revisions(ctx, w.object)
 	if err != nil {
 		return action.Plan{}, err
 	}
 	to, err := chooseRevision(target, revisions, params["toRevision"])
-	if err == nil && !world.ByHand {
-		err = followsRelease(target, w.object, revisions, to)
-	}
 	if err != nil {
 		return action.Plan{}, err
 	}

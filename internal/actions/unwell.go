@@ -48,10 +48,15 @@ func (l *liveWorkload) canChangeTo(ctx context.Context, after corev1.PodSpec) er
 	return l.unwell(ctx)
 }
 
-// canReturnTo refuses in addition a revision that needs what is not there, and names
+// canReturnTo refuses in addition trouble that did not follow the release, and a revision that needs what is not there, and names
 // what could not be checked of it. Where all pods of the revision are ready already,
 // no room is needed.
 func (l *liveWorkload) canReturnTo(ctx context.Context, to action.Revision) ([]string, error) {
+	if !l.world.ByHand {
+		if err := followsRelease(l.target, l.object, l.revisions, to); err != nil {
+			return nil, err
+		}
+	}
 	unchecked, err := l.haveReferences(ctx, to)
 	if err != nil {
 		return nil, err
