@@ -1,0 +1,259 @@
+package rules_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/diagnose/rules"
+	"github.com/kubernaut/kubernaut/pkg/analysis"
+)
+
+const (
+	noDatabase = "fatal: dial tcp 10.20.0.9:5432: connect: connection refused"
+	crashed    = v1alpha1.CauseCrashDependency
+)
+
+func ago(d time.Duration) metav1.Time { return metav1.NewTime(noon.Add(-d)) }
+
+// released: the second revision is that old, and so is its pod.
+func released(age time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.ReplicaSets[0].CreationTimestamp = ago(age + 20*24*time.Hour)
+		p.ReplicaSets[1].CreationTimestamp, p.pod.CreationTimestamp = ago(age), ago(age)
+	}
+}
+
+// unavailableFor: the rollout came to its end, so that no old pod is left; the Deployment has
+// been unavailable for so long.
+func unavailableFor(unavailable time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.ReplicaSets[0].Status.ReadyReplicas = 0
+		d := &p.Deployments[0]
+		d.Status = appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, Conditions: []appsv1.DeploymentCondition{
+			{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionFalse, LastTransitionTime: ago(unavailable)},
+			{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable", LastTransitionTime: ago(90 * 24 * time.Hour), LastUpdateTime: p.ReplicaSets[1].CreationTimestamp},
+		}}
+	}
+}
+
+// crashedLike: the container is down; it was restarted so often, and its last run took that long.
+func crashedLike(restarts int32, ran time.Duration) func(*picture) {
+	return func(p *picture) {
+		c := &p.pod.Status.ContainerStatuses[0]
+		c.RestartCount = restarts
+		c.LastTerminationState.Terminated.StartedAt = ago(38*time.Second + ran)
+	}
+}
+
+// back: the container runs and is ready again, for so long.
+func back(since time.Duration) func(*picture) {
+	return func(p *picture) {
+		c := &p.pod.Status.ContainerStatuses[0]
+		c.Ready, c.State = true, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(since)}}
+		c.LastTerminationState.Terminated.FinishedAt = ago(since + 10*time.Second)
+		p.pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: ago(since)}}
+		p.Deployments[0].Status = appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1}
+	}
+}
+
+// completed: the container ended well, and is about to be restarted.
+func completed(restarts int32) func(*picture) {
+	return func(p *picture) {
+		p.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", RestartCount: restarts, State: corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", StartedAt: ago(8 * time.Second), FinishedAt: ago(4 * time.Second)},
+		}}}
+	}
+}
+
+// readySibling: another pod of the second revision has been ready for so long.
+func readySibling(ready time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.Pods = append(p.Pods, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-2-fghij", UID: "q", CreationTimestamp: ago(ready), OwnerReferences: controlled("ReplicaSet", "rs2")},
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: ago(ready)}},
+				ContainerStatuses: []corev1.ContainerStatus{{Name: "app", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(ready)}}}}},
+		})
+		p.pod = &p.Pods[0]
+	}
+}
+
+// neighbour: another workload fails since so long ago; it was rolled out so long ago.
+func neighbour(name, node string, since, changed time.Duration, lines ...string) func(*picture) {
+	return func(p *picture) {
+		n := analysis.Neighbour{Name: name, Node: node, Since: ago(since).Time, Lines: lines}
+		if changed > 0 {
+			n.Changed = ago(changed).Time
+		}
+		p.Neighbours = append(p.Neighbours, n)
+	}
+}
+
+// node: all of the target's failing pods run there; it became so, so long ago.
+func node(name string, code analysis.NodeCode, since time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.ReplicaSets[1].Spec.Template.Spec.NodeName = name
+		if code != "" {
+			p.Hosts = append(p.Hosts, analysis.Host{Name: name, Code: code, Since: ago(since).Time})
+		}
+	}
+}
+
+// named: the template of the second revision names the host, or both do.
+func named(host string, templates ...string) func(*picture) {
+	return func(p *picture) {
+		p.Endpoints = append(p.Endpoints, analysis.Endpoint{Host: host, Templates: templates})
+	}
+}
+
+// usedAgain: the second revision was rolled out an hour ago, gone back from, and is
+// rolled out again unchanged; without events nothing says when.
+func usedAgain(scaledUp map[string]time.Time) func(*picture) {
+	return func(p *picture) {
+		reuse := func(set *appsv1.ReplicaSet, number, before string, created time.Duration) {
+			set.Annotations = map[string]string{"deployment.kubernetes.io/revision": number, "deployment.kubernetes.io/revision-history": before}
+			set.CreationTimestamp = ago(created)
+		}
+		reuse(&p.ReplicaSets[0], "3", "1", 2*time.Hour)
+		reuse(&p.ReplicaSets[1], "4", "2", time.Hour)
+		p.Deployments[0].Annotations["deployment.kubernetes.io/revision"] = "4"
+		p.pod.CreationTimestamp = ago(7 * time.Minute)
+		p.ScaledUp = scaledUp
+		d := &p.Deployments[0]
+		d.Status.Conditions[0].LastTransitionTime = ago(time.Minute) // of the last of several losses
+	}
+}
+
+func TestWhetherAReleaseIsToBlame(t *testing.T) {
+	tag := newImage("shop/web:2")
+	const day = 24 * time.Hour
+	rows := map[string]struct {
+		touches  []func(*picture)
+		cause    v1alpha1.Cause
+		remedies string
+		says     string
+		again    bool
+	}{
+		// What the program names, and what the release changed.
+		"no dependency is named": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "fatal: flag --cache is not defined")}, cause: badRelease, remedies: "RolloutUndo"},
+		"only the tag changed, and the database refuses": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, noDatabase)},
+			cause:   crashed, remedies: "Escalate", says: "it can't use 10.20.0.9:5432"},
+		"both are named to the person": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, noDatabase)},
+			cause:   crashed, remedies: "Escalate", says: "revision 2 of Deployment/web was rolled out at 2026-05-04T11:54:00Z and is not gone back from: no pod of revision 1 is left"},
+		"only the tag changed, and the old revision still serves": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"the variable that leads to the database changed": {
+			touches: []func(*picture){tag, env("DATABASE_URL", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"another variable changed": {
+			touches: []func(*picture){tag, env("LOG_LEVEL", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, noDatabase)}, cause: crashed, remedies: "Escalate"},
+		"credentials changed, and are refused": {
+			touches: []func(*picture){env("APP_PASSWORD", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second),
+				crashesWith(1, `FATAL: password authentication failed for user "web"`)}, cause: badRelease, remedies: "RolloutUndo"},
+		"the host came with the release": {
+			touches: []func(*picture){tag, env("UPSTREAM", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second), named("ledger-new", "web-2"),
+				crashesWith(1, "error: lookup ledger-new on 10.96.0.10:53: no such host")}, cause: badRelease, remedies: "RolloutUndo"},
+		"the host was there before": {
+			touches: []func(*picture){tag, env("UPSTREAM", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second), named("ledger", "web-1", "web-2"),
+				crashesWith(1, "error: lookup ledger on 10.96.0.10:53: no such host")}, cause: crashed, remedies: "Escalate"},
+		"a service that the program went on without": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "error: exporting spans: dial tcp 10.7.7.7:4317: connect: connection refused", "panic: no ledger")},
+			cause:   badRelease, remedies: "RolloutUndo"},
+
+		// When it began.
+		"a release of 40 days ago, and a dependency": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, noDatabase), crashedLike(6, 5*time.Second)}, cause: crashed, remedies: "Escalate", says: "10.20.0.9:5432"},
+		"a release of 40 days ago, and nothing named": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)},
+			cause:   unknown, remedies: "Escalate", says: "and revision 2 was rolled out at 2026-03-25T12:00:00Z"},
+		"a release of three hours ago, in a loop since then": {
+			touches: []func(*picture){tag, released(3 * time.Hour), unavailableFor(3*time.Hour - 2*time.Second), crashesWith(1, "fatal: out of luck"), crashedLike(38, 2*time.Second)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release whose every run takes twenty minutes": {
+			touches: []func(*picture){tag, released(90 * time.Minute), unavailableFor(time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(3, 20*time.Minute)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a pod that is back from a reboot, its fifth restart in 40 days": {
+			touches: []func(*picture){tag, released(40 * day), crashesWith(255), crashedLike(5, 9*day), back(100 * time.Second), func(p *picture) { p.ReplicaSets[0].Status.ReadyReplicas = 0 }},
+			cause:   unknown, remedies: "Escalate", again: true},
+		"the same pod, some minutes later": {
+			touches: []func(*picture){tag, released(40 * day), crashesWith(255), crashedLike(5, 9*day), back(6 * time.Minute), func(p *picture) { p.ReplicaSets[0].Status.ReadyReplicas = 0 }}, cause: healthy},
+
+		// The moment that is looked at.
+		"it ends well again and again": {touches: []func(*picture){tag, completed(5)}, cause: badRelease, remedies: "RolloutUndo"},
+		"it ended well for the first time": {
+			touches: []func(*picture){tag, completed(0)}, cause: unknown, remedies: "Escalate", again: true},
+
+		// Rolled out again, unchanged.
+		"a bad release that is rolled out again": {
+			touches: []func(*picture){tag, crashesWith(1, "fatal: out of luck"), unavailableFor(time.Minute), usedAgain(map[string]time.Time{"web-1": ago(20 * time.Minute).Time, "web-2": ago(7 * time.Minute).Time})},
+			cause:   badRelease, remedies: "RolloutUndo", says: "revision 3 ran for 13m0s without a crash"},
+		"one of which nothing tells when": {
+			touches: []func(*picture){tag, crashesWith(1, "fatal: out of luck"), unavailableFor(time.Minute), usedAgain(nil)}, cause: unknown, remedies: "Escalate"},
+
+		// What fails elsewhere.
+		"an old neighbour lacks the same database": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, noDatabase)}, cause: crashed, remedies: "Escalate", says: "others, which were not changed, can't use it either"},
+		"a neighbour of which nothing tells when it was changed": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("StatefulSet/till", "b", 3*time.Minute, 0, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a neighbour that was released at the same time": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a neighbour that lacks another service": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, "error: dial tcp 10.20.0.10:6379: connect: connection refused")}, cause: badRelease, remedies: "RolloutUndo"},
+		"a neighbour that has failed since yesterday": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", day, 40*day, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"the node restarted after the release": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", analysis.NodeReady, 3*time.Minute)}, cause: unknown, remedies: "Escalate", says: "node a, where all of them run, is Ready since 2026-05-04T11:57:00Z"},
+		"the node restarted before the release": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", analysis.NodeReady, 8*time.Minute)}, cause: badRelease, remedies: "RolloutUndo"},
+		"two old neighbours began to fail on the same node": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", "", 0),
+				neighbour("Deployment/till", "a", 3*time.Minute, 40*day), neighbour("Deployment/mail", "a", 2*time.Minute, 9*day)},
+			cause: unknown, remedies: "Escalate", says: "Deployment/till, Deployment/mail, which were not changed, began to fail on the same node a"},
+		"one old neighbour began to fail on the same node": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", "", 0), neighbour("Deployment/till", "a", 3*time.Minute, 40*day)}, cause: badRelease, remedies: "RolloutUndo"},
+		"two neighbours on the same node, one of them released a moment ago": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", "", 0),
+				neighbour("Deployment/till", "a", 3*time.Minute, 40*day), neighbour("Deployment/mail", "a", 2*time.Minute, 5*time.Minute)}, cause: badRelease, remedies: "RolloutUndo"},
+		"two old neighbours on another node": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", "", 0),
+				neighbour("Deployment/till", "b", 3*time.Minute, 40*day), neighbour("Deployment/mail", "b", 2*time.Minute, 9*day)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a pod of the same revision has been ready for long": {
+			touches: []func(*picture){tag, released(25 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(8, 2*time.Second), readySibling(20 * time.Minute)}, cause: unknown, remedies: "Escalate", says: "web-2-fghij of the same revision has been ready for over 10m0s"},
+		"a pod of the same revision is ready for a moment": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), readySibling(3 * time.Second)}, cause: badRelease, remedies: "RolloutUndo"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			found := rules.Diagnose(v1alpha1.Alert{Name: "KubePodCrashLooping"}, draw(row.touches...))[0]
+			got := actionsOf(found)
+			if found.Code != row.cause || got != row.remedies || found.Again > 0 != row.again {
+				t.Errorf("%s with %q, again after %s; want %s with %q, again: %t: %s", found.Code, got, found.Again, row.cause, row.remedies, row.again, found.Message)
+			}
+			if !strings.Contains(found.Message, row.says) {
+				t.Errorf("it says %q, want %q", found.Message, row.says)
+			}
+		})
+	}
+}
+
+// A rollout that is stuck at pods which run and are not ready is judged alike.
+func TestStuckRolloutIsNotBlamedForADependency(t *testing.T) {
+	stuckWith := func(line string) *analysis.Snapshot {
+		return draw(newImage("shop/web:2"), released(30*time.Minute), unavailableFor(30*time.Minute-2*time.Second), runs(29*time.Minute), func(p *picture) {
+			p.Deployments[0].Status.Conditions[1] = appsv1.DeploymentCondition{
+				Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", LastTransitionTime: ago(20 * time.Minute)}
+			p.Logs = []analysis.Log{{Pod: p.pod.Name, Container: "app", Lines: []string{line}}}
+		})
+	}
+	for line, want := range map[string]string{noDatabase: "Escalate", "listening on :8080": "RolloutUndo"} {
+		found := rules.Diagnose(v1alpha1.Alert{Name: "KubeDeploymentRolloutStuck"}, stuckWith(line))[0]
+		if got := actionsOf(found); found.Code != stuck || got != want {
+			t.Errorf("%s with %q after %q, want %s with %q: %s", found.Code, got, line, stuck, want, found.Message)
+		}
+	}
+}
