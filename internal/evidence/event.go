@@ -55,21 +55,34 @@ func (l *look) told(events []corev1.Event) {
 }
 
 // elsewhere keeps, for each owner of pods that are not the target's, the newest
-// warning that an image could not be pulled. The owner is known by the pod's name.
+// warning that an image could not be pulled.
 func elsewhere(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
+	kept := aboutOthers(s, events, func(e *corev1.Event) bool { return strings.HasPrefix(e.Message, "Failed to pull image ") })
+	return first(onePerOwner(s, newestFirst(kept)), maxElsewhere)
+}
+
+// aboutOthers keeps the events about pods that are not the target's.
+func aboutOthers(s *analysis.Snapshot, events []corev1.Event, wanted func(*corev1.Event) bool) []corev1.Event {
 	ours := map[types.UID]bool{}
 	for i := range s.Pods {
 		ours[s.Pods[i].UID] = true
 	}
-	owners := map[string]bool{s.Target.Name: true} // pods of a set that are gone are known by nothing else
 	for i := range s.Events {
 		ours[s.Events[i].InvolvedObject.UID] = true
 	}
-	kept := keep(events, func(e *corev1.Event) bool {
-		return e.InvolvedObject.Kind == "Pod" && !ours[e.InvolvedObject.UID] && strings.HasPrefix(e.Message, "Failed to pull image ")
+	return keep(events, func(e *corev1.Event) bool {
+		return e.InvolvedObject.Kind == "Pod" && !ours[e.InvolvedObject.UID] && wanted(e)
 	})
-	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return vitals.LastSeen(&b).Compare(vitals.LastSeen(&a)) })
-	kept = keep(kept, func(e *corev1.Event) bool {
+}
+
+// onePerOwner keeps the first event about the pods of each owner, which the pods' names
+// tell; the target's own pods that are gone are known by nothing else.
+func onePerOwner(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
+	owners := map[string]bool{s.Target.Name: true}
+	for i := range s.ReplicaSets {
+		owners[s.ReplicaSets[i].Name] = true
+	}
+	return keep(events, func(e *corev1.Event) bool {
 		owner := e.InvolvedObject.Name
 		if cut := strings.LastIndexByte(owner, '-'); cut > 0 {
 			owner = owner[:cut]
@@ -78,5 +91,4 @@ func elsewhere(s *analysis.Snapshot, events []corev1.Event) []corev1.Event {
 		owners[owner] = true
 		return !seen
 	})
-	return first(kept, maxElsewhere)
 }

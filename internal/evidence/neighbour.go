@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/internal/atonce"
@@ -64,32 +63,11 @@ func (l *look) isUnwell(p corev1.Pod) bool {
 // othersBackedOff returns one warning for each owner of pods that are not the target's
 // and are backed off; those that began to fail last come first.
 func (l *look) othersBackedOff() []corev1.Event {
-	ours := map[types.UID]bool{}
-	for i := range l.snapshot.Pods {
-		ours[l.snapshot.Pods[i].UID] = true
-	}
-	owners := map[string]bool{}
-	for i := range l.snapshot.ReplicaSets {
-		owners[l.snapshot.ReplicaSets[i].Name] = true
-	}
-	for _, set := range []string{"StatefulSet", "DaemonSet"} {
-		owners[l.snapshot.Target.Name] = owners[l.snapshot.Target.Name] || l.snapshot.Target.Kind == set
-	}
-	kept := keep(l.said, func(e *corev1.Event) bool {
-		return e.InvolvedObject.Kind == "Pod" && e.Reason == "BackOff" && containerOf(e) != "" && !ours[e.InvolvedObject.UID] &&
-			l.snapshot.TakenAt.Sub(vitals.LastSeen(e)) <= stillFailing
+	kept := aboutOthers(l.snapshot, l.said, func(e *corev1.Event) bool {
+		return e.Reason == "BackOff" && containerOf(e) != "" && l.snapshot.TakenAt.Sub(vitals.LastSeen(e)) <= stillFailing
 	})
 	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return firstSeen(&b).Compare(firstSeen(&a)) })
-	kept = keep(kept, func(e *corev1.Event) bool {
-		owner := e.InvolvedObject.Name
-		if cut := strings.LastIndexByte(owner, '-'); cut > 0 {
-			owner = owner[:cut]
-		}
-		seen := owners[owner]
-		owners[owner] = true
-		return !seen
-	})
-	return first(kept, maxNeighbours)
+	return first(onePerOwner(l.snapshot, kept), maxNeighbours)
 }
 
 // containerOf returns the container that an event is about, as the kubelet's field path
