@@ -130,6 +130,12 @@ func (h history) served(ctx context.Context, past vitals.Rollouts, before, newes
 // revision that is not seen to have been healthy is none to return to.
 const mostListed = 500
 
+// notEnded selects the pods that have not ended.
+var notEnded = client.MatchingFieldsSelector{Selector: fields.AndSelectors(
+	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
+	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
+)}
+
 // lists reads what a workload's selector selects, the kinds side by side: each
 // list waits until the API server's cache has caught up.
 func (h history) lists(ctx context.Context, namespace string, selector *metav1.LabelSelector, kinds ...client.ObjectList) error {
@@ -140,7 +146,13 @@ func (h history) lists(ctx context.Context, namespace string, selector *metav1.L
 	group, ctx := errgroup.WithContext(ctx)
 	for _, list := range kinds {
 		group.Go(func() error {
-			return h.reader.List(ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed))
+			selected := []client.ListOption{client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed)}
+			err := h.reader.List(ctx, list, selected...)
+			if pods, ok := list.(*corev1.PodList); ok && err == nil && pods.Continue != "" {
+				*pods = corev1.PodList{} // hundreds of evicted ones must not hide those that run
+				err = h.reader.List(ctx, pods, append(selected, notEnded)...)
+			}
+			return err
 		})
 	}
 	return group.Wait()

@@ -57,4 +57,3 @@ func whenRolledOut(ar *v1alpha1.AlertRemediation) time.Time {
 	Fail(fmt.Sprintf("no evidence says when the release was rolled out: %+v", ar.Status.Diagnosis.Evidence))
 	return time.Time{}
 }
-
