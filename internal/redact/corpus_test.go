@@ -36,8 +36,8 @@ func TestTextTakesTheSecretsOfTheCorpusOut(t *testing.T) {
 	entries := corpus(t, "secrets.txt")
 	missed := 0
 	for _, e := range entries {
-		if len(e.secrets) == 0 {
-			t.Errorf("%s: the entry encloses no secret in ⟦ ⟧", e.place)
+		if flaw := e.flaw(); flaw != "" {
+			t.Errorf("%s: %s", e.place, flaw)
 			continue
 		}
 		got := redact.Text(e.text)
@@ -58,8 +58,8 @@ func TestTextLeavesTheInnocentsOfTheCorpusAlone(t *testing.T) {
 	entries := corpus(t, "innocent.txt")
 	changed := 0
 	for _, e := range entries {
-		if len(e.secrets) > 0 {
-			t.Errorf("%s: an innocent entry encloses a secret", e.place)
+		if len(e.secrets) > 0 || strings.ContainsAny(e.text, "⟦⟧") {
+			t.Errorf("%s: an innocent entry has no use for ⟦ ⟧", e.place)
 			continue
 		}
 		if got := redact.Text(e.text); got != e.text {
@@ -93,6 +93,40 @@ func TestCorpusMeasureFindsWhatRemains(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCorpusEntryThatCannotBeJudgedIsNamed(t *testing.T) {
+	rows := map[string]struct {
+		line   string
+		flawed bool
+	}{
+		"a secret":                        {"pass=⟦abcdefgh⟧", false},
+		"no secret":                       {"pass=abcdefgh", true},
+		"an empty secret":                 {"pass=⟦⟧", true},
+		"a mark that is never closed":     {"pass=⟦abc⟧ x=⟦def", true},
+		"a mark that is never opened":     {"pass=⟦abc⟧ x=def⟧", true},
+		"a secret that stands beside too": {"user=abc pass=⟦abc⟧", true},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := parseEntry("row", row.line).flaw(); (got != "") != row.flawed {
+				t.Errorf("flaw of %q = %q, want one: %t", row.line, got, row.flawed)
+			}
+		})
+	}
+}
+
+// flaw says why an entry with secrets can't be judged, or nothing.
+func (e corpusEntry) flaw() string {
+	if len(e.secrets) == 0 || strings.Count(e.text, "⟦")+strings.Count(e.text, "⟧") > 0 {
+		return "the entry encloses no secret in ⟦ ⟧, or the marks do not pair"
+	}
+	for _, secret := range e.secrets {
+		if secret == "" || e.holdsOutside(secret) {
+			return fmt.Sprintf("the secret %q is empty or stands outside ⟦ ⟧ too", secret)
+		}
+	}
+	return ""
 }
 
 // remains returns a secret of the entry that is still in the redacted text, or a
@@ -153,16 +187,23 @@ func corpus(t *testing.T, name string) []corpusEntry {
 	return entries
 }
 
-// parseEntry reads a line in the format that testdata/secrets.txt explains.
+// parseEntry reads a line in the format that testdata/secrets.txt explains. Marks
+// that do not pair stay in the text.
 func parseEntry(place, line string) corpusEntry {
 	e := corpusEntry{place: place}
-	parts := strings.Split(corpusMarks.Replace(line), "⟦")
-	e.around = append(e.around, parts[0])
-	for _, part := range parts[1:] {
-		secret, rest, _ := strings.Cut(part, "⟧")
+	before, rest, found := strings.Cut(corpusMarks.Replace(line), "⟦")
+	for found {
+		secret, after, paired := strings.Cut(rest, "⟧")
+		if !paired {
+			before += "⟦" + rest
+			break
+		}
+		e.text += before + secret
+		e.around = append(e.around, before)
 		e.secrets = append(e.secrets, secret)
-		e.around = append(e.around, rest)
+		before, rest, found = strings.Cut(after, "⟦")
 	}
-	e.text = strings.NewReplacer("⟦", "", "⟧", "").Replace(corpusMarks.Replace(line))
+	e.text += before
+	e.around = append(e.around, before)
 	return e
 }
