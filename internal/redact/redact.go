@@ -22,16 +22,33 @@ const (
 // and control characters other than newline and tab. A text of several lines is
 // best given whole: a key block is recognised by its first line.
 func Text(s string) string {
-	s = applyAll(blocks, clean(Cut(s, MaxText)))
+	s = spread(clean(Cut(s, MaxText)))
 	split := strings.Split(s, "\n")
 	for i, line := range split {
-		split[i] = applyAll(lines, line)
+		split[i] = redactLine(line)
 	}
 	return strings.Join(split, "\n")
 }
 
+// redactLine applies the rules for a single line: what has a shape of its own,
+// then what is a secret by where it stands.
+func redactLine(s string) string {
+	s = applyAll(links, s)
+	s = applyAll(shapes, s)
+	s = applyAll(commands, s)
+	if strings.Contains(s, "</") || strings.Contains(s, "<") && strings.Contains(s, "=") {
+		for _, t := range tags {
+			s = t.apply(s)
+		}
+	}
+	if stems(lowerASCII(s)) {
+		s = fields(s)
+	}
+	return s
+}
+
 func applyAll(rules []rule, s string) string {
-	lower := strings.ToLower(s)
+	lower := lowerASCII(s)
 	for _, r := range rules {
 		if r.when(lower) {
 			s = r.apply(s)
@@ -55,7 +72,7 @@ func Harmless(s string, limit int) string {
 // Field returns a value that is stored under a name, as Text does: whole
 // replaced by Marker if the name says that it is a secret.
 func Field(name, value string) string {
-	if value != "" && namesSecret(name) {
+	if value != "" && namesSecret(name, value) {
 		return Marker
 	}
 	return Text(value)
