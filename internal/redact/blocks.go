@@ -77,7 +77,7 @@ func hideAfterColon(line string) string {
 }
 
 // header is a line of YAML whose value stands on the lines below it.
-var header = regexp.MustCompile(`^([ ]*(?:- )?)["']?([\w.-]{2,100})["']?:[ ]*([|>][-+0-9]{0,2})?[ ]*$`)
+var header = regexp.MustCompile(`^[ ]*(?:- )?["']?([\w.-]{2,100})["']?:[ ]*([|>][-+0-9]{0,2})?[ ]*$`)
 
 // nested replaces the values of YAML that stand on lines of their own below the
 // name of a secret.
@@ -94,8 +94,8 @@ func nested(s string) string {
 		if at == nil {
 			continue
 		}
-		if n := judgeName(at[2]); n.kind == anyValue || n.kind == opaqueOnly {
-			i = hideBelow(lines, i, len(at[1]), n, at[3] != "")
+		if n := judgeName(at[1]); n.kind == anyValue || n.kind == opaqueOnly {
+			i = hideBelow(lines, i, n, at[2] != "")
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -103,24 +103,30 @@ func nested(s string) string {
 
 // hideBelow replaces the lines below a name that are indented deeper, and returns
 // the last of them.
-func hideBelow(lines []string, i, indent int, n name, block bool) int {
+func hideBelow(lines []string, i int, n name, block bool) int {
+	parent := lines[i]
+	indent := len(parent) - len(strings.TrimLeft(parent, " -"))
 	for i+1 < len(lines) {
 		line := lines[i+1]
 		text := strings.TrimLeft(line, " ")
-		if text == "" || len(line)-len(text) < indent || len(line)-len(text) == indent && !strings.HasPrefix(text, "- ") {
+		depth := len(line) - len(text)
+		if text == "" || depth < indent || depth == indent && !strings.HasPrefix(text, "- ") {
 			return i
 		}
-		value := strings.Trim(strings.TrimPrefix(text, "- "), `"'`)
-		f := found{name: n, value: value, quoted: true}
-		if !block && (strings.Contains(value, ": ") || strings.HasSuffix(value, ":") || !f.secret()) {
+		text = strings.TrimPrefix(text, "- ")
+		if !block && !isItem(text, n) {
 			return i
 		}
-		if value != "" {
-			lines[i+1] = strings.Replace(line, strings.TrimPrefix(text, "- "), Marker, 1)
-		}
+		lines[i+1] = strings.TrimSuffix(line, text) + Marker
 		i++
 	}
 	return i
+}
+
+// isItem is true for a line that is a value on its own, and a secret.
+func isItem(text string, n name) bool {
+	value := strings.Trim(text, `"' `)
+	return !strings.Contains(value, ": ") && !strings.HasSuffix(value, ":") && found{name: n, value: value, quoted: true}.secret()
 }
 
 // lowerASCII is strings.ToLower for ASCII, so that offsets stay.

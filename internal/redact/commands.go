@@ -84,7 +84,7 @@ var commands = []rule{
 		looks:       func(s string) bool { return isQuoted(s) || isOpaque(s) },
 	},
 	{ // CONFIG SET requirepass, AUTH, login name password
-		pattern:     regexp.MustCompile(`(\b(?:requirepass|masterauth|rootpw|bindpw)` + gap + `|(?:^|[\s"'])AUTH` + gap + `(?:default` + gap + `)?)(?P<secret>` + word + `)`),
+		pattern:     regexp.MustCompile(`(\b(?:requirepass|masterauth|rootpw|bindpw)` + gap + `|(?:^|[\s"'])AUTH` + gap + `(?:(?:default|PLAIN|LOGIN)` + gap + `)?)(?P<secret>` + word + `)`),
 		replacement: "${1}" + Marker,
 		when:        has("requirepass", "masterauth", "rootpw", "bindpw", "auth"),
 		looks:       func(s string) bool { return isOpaque(strings.Trim(s, `"')`)) },
@@ -119,6 +119,15 @@ var tags = []tag{
 	{regexp.MustCompile(`(?i)<(?:\w+:)?(?:add|property|param|parameter|setting|entry|attribute|variable|env|init-param|data)\b[^<>]{0,200}?\b(?:name|key|id)=["']([^"'<>]{2,100})["'][^<>]{0,200}?\b(?:value|val)=["']([^"'<>]+)["']`)},
 	{regexp.MustCompile(`(?i)<(?:\w+:)?(?:property|param|parameter|setting|entry|attribute|variable|env|string)\b[^<>]{0,200}?\b(?:name|key|id)=["']([^"'<>]{2,100})["'][^<>]{0,200}>([^<>]+)</`)},
 	{regexp.MustCompile(`(?i)<(?:key|name|param-name)>([^<>]{2,100})</(?:key|name|param-name)>\s*<(?:string|value|data|param-value)>([^<>]+)</`)},
+}
+
+// dumps are the rules for names and values whose quotes are encoded, and for what
+// some languages print.
+var dumps = []tag{
+	{regexp.MustCompile(`(?i)(?:\\+u0022|&quot;|&#34;|%22|\b)([\w.-]{2,100})(?:\\+u0022|&quot;|&#34;|%22)(?:\s|%20|\+)*(?::|=|%3A|%3D)(?:\s|%20|\+)*(?:\\+u0022|&quot;|&#34;|%22)([^"\n]*?)(?:\\+u0022|&quot;|&#34;|%22)`)},
+	{regexp.MustCompile(`(?i)&lt;([\w.:-]{2,100})&gt;([^<>\n]{1,400}?)&lt;/`)},
+	{regexp.MustCompile(`([A-Za-z][\w-]{2,60}?)\.{3,}[ ]?([^\s.,;"']+)`)},
+	{regexp.MustCompile(`[{(]['":]?([A-Za-z][\w-]{2,60})['"]?,[ \t]*(?:<<)?["']([^"'\n]+)["']`)},
 }
 
 // tag finds a name and the value that stands between tags or in attributes.

@@ -11,11 +11,13 @@ const (
 	maxName  = 128
 	maxValue = 16 << 10
 	maxBare  = 1 << 10
+	// maxSpoken words may stand between a name and its value in a sentence.
+	maxSpoken = 6
 )
 
 // stems are parts of every name that judgeName knows; a line without any has no field to judge.
 var stems = has("pass", "pw", "psw", "secret", "token", "cred", "cookie", "sig", "key", "auth", "sess", "sid", "salt", "sas", "csrf", "xsrf",
-	"pat", "hmac", "seed", "rsa", "otp", "pin", "jwt", "bearer", "mnemonic", "docker", "conn", "code", "pem", "community")
+	"pat", "hmac", "seed", "rsa", "otp", "pin", "psk", "jwt", "bearer", "mnemonic", "docker", "conn", "code", "pem", "community")
 
 // scanner goes through a line from the left and replaces values.
 type scanner struct {
@@ -45,44 +47,55 @@ func (sc *scanner) step(i int) int {
 	if size == 0 {
 		return i + 1
 	}
-	blank := sc.s[i] == ' ' || sc.s[i] == '\t' || sc.s[i] == ',' || sc.s[i] == '"'
-	word, start := sc.nameBefore(i, blank)
-	if word == "" {
-		return i + size
-	}
-	n := sc.judge(word, start)
-	if n.kind == harmless {
-		return i + size
-	}
-	if blank {
-		if sc.s[i] == ',' && !isFlag(sc.s, start) {
-			return i + size
-		}
-		return sc.afterBlank(n, i+size, start)
-	}
 	at := i + size
+	blank := strings.IndexByte(" \t,\"", sc.s[i]) >= 0
+	word, start := sc.nameBefore(i, blank)
+	n := sc.judge(word, start)
+	switch {
+	case n.kind == harmless:
+		return at
+	case blank:
+		return sc.afterBlank(n, at, start)
+	}
 	v := valueAt(sc.s, at, encoded)
 	if v.from > v.to {
 		return at
 	}
 	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !encoded && v.start > at}
-	if !f.quoted && sc.inPath(start) && f.spaced || !f.secret() {
+	if f.spaced && !f.quoted && sc.inPath(start) || !f.holdsBehind(sc.s[i]) {
 		return at
 	}
 	return sc.replace(v, f)
 }
 
+// holdsBehind judges a value by what separates it from its name; in tables it must
+// look like a secret by itself.
+func (f found) holdsBehind(separator byte) bool {
+	if separator == '|' || separator == ';' {
+		return f.spoken()
+	}
+	return f.secret()
+}
+
 // judge judges a name, together with the words before "key" and the like.
 func (sc *scanner) judge(word string, start int) name {
 	n := judgeName(word)
-	if n.bare && (n.noun == "key" || n.noun == "token" || n.noun == "pass") || n.kind == harmless && strings.EqualFold(word, "string") {
-		before := sc.wordBefore(start)
-		if before == "" {
-			return n
-		}
+	if !joins(n, word) {
+		return n
+	}
+	if before := sc.wordBefore(start); before != "" {
 		return judgeName(before + "_" + word)
 	}
 	return n
+}
+
+// joins is true for a name that may have its first word one space before it.
+func joins(n name, word string) bool {
+	switch n.noun {
+	case "key", "token", "pass", "seed":
+		return n.bare
+	}
+	return n.kind == harmless && compoundEnds[strings.ToLower(word)]
 }
 
 // wordBefore returns the word that stands one space before a position.
@@ -124,24 +137,28 @@ func separator(s string, i int) (size int, encoded bool) {
 		return colon(s, i, next), false
 	case '%':
 		return percent(s[i:])
-	case '\\':
-		if strings.HasPrefix(s[i:], `\u003d`) {
-			return 6, false
-		}
-	case '-':
-		if next == '>' {
-			return 2, false
-		}
 	case ' ', '\t':
 		return blanks(s, i), false
 	case '"':
 		return listGap(s, i), false
-	case ',':
-		if n := blanks(s, i+1); n > 0 {
-			return n + 1, false
-		}
+	case '|', ';':
+		return 1, false
 	}
-	return 0, false
+	return rareSeparator(s, i, next), false
+}
+
+func rareSeparator(s string, i int, next byte) int {
+	switch {
+	case s[i] == '\\' && strings.HasPrefix(s[i:], `\u003d`):
+		return 6
+	case s[i] == '-' && next == '>':
+		return 2
+	case s[i] == ',' && next == '"':
+		return 1
+	case s[i] == ',' && blanks(s, i+1) > 0:
+		return 1 + blanks(s, i+1)
+	}
+	return 0
 }
 
 func equals(s string, i int, next byte) int {
@@ -156,6 +173,8 @@ func equals(s string, i int, next byte) int {
 
 func colon(s string, i int, next byte) int {
 	switch {
+	case next == ':' && i+2 < len(s) && s[i+2] == ' ': // LDIF, in base64
+		return 2
 	case next == ':' || i > 0 && s[i-1] == ':' || strings.HasPrefix(s[i:], "://"):
 		return 0
 	case next == '=':
@@ -200,12 +219,8 @@ func listGap(s string, i int) int {
 func (sc *scanner) nameBefore(i int, blank bool) (string, int) {
 	end := i
 	if !blank {
-		for end > sc.from && i-end < 8 && (sc.s[end-1] == ' ' || sc.s[end-1] == '\t') {
-			end--
-		}
-		for end > sc.from && i-end < 16 && strings.IndexByte("\"'`]\\", sc.s[end-1]) >= 0 {
-			end--
-		}
+		end = sc.back(end, 8, " \t")
+		end = sc.back(end, 8, "\"'`]\\")
 		if end >= 3 && strings.HasPrefix(sc.s[end-3:], "%22") {
 			end -= 3
 		}
@@ -218,6 +233,17 @@ func (sc *scanner) nameBefore(i int, blank bool) (string, int) {
 		start += 2 // the end of an encoded character
 	}
 	return sc.s[start:end], start
+}
+
+// back goes back over at most that many of some characters.
+func (sc *scanner) back(end, most int, over string) int {
+	for range most {
+		if end <= sc.from || strings.IndexByte(over, sc.s[end-1]) < 0 {
+			break
+		}
+		end--
+	}
+	return end
 }
 
 // span is where a value stands: from its first byte to its last, and with what
@@ -242,7 +268,7 @@ func valueAt(s string, at int, encoded bool) span {
 
 // wrapped is what some languages print around a value: map[X-Api-Key:[value]],
 // Some("value"), b'value'.
-var wrapped = regexp.MustCompile(`^(?:Some\(|Optional\[|Optional\(|Just |Secret\(|SecretStr\(|String\(|\[\](?:string|byte)\{|\[|!!str |!!binary |&\w+ )?(?:[bBuUrR]["'])?`)
+var wrapped = regexp.MustCompile(`^(?:Some\(|Optional\[|Optional\(|Just |Secret\(|SecretStr\(|String\(|\[\](?:string|byte)\{|\[|!!str |!!binary |string\([0-9]+\) |&\w+ )?(?:[bBuUrR]["'])?`)
 
 func quotedValue(s string, start, inner int) span {
 	first := inner
@@ -363,34 +389,58 @@ func (f found) wholeLine(v span) int {
 // afterBlank judges what follows a name and white space: a flag's value, or the
 // word in a sentence that looks like a secret.
 func (sc *scanner) afterBlank(n name, at, start int) int {
-	if at >= len(sc.s) || strings.IndexByte("=:-", sc.s[at]) >= 0 {
+	switch {
+	case at >= len(sc.s) || strings.IndexByte("=:-", sc.s[at]) >= 0:
+		return at
+	case !isFlag(sc.s, start):
+		return sc.afterWords(n, at)
+	}
+	v, f := sc.wordAt(n, at)
+	if f.value == "" || f.value[0] == '-' || !f.secret() {
 		return at
 	}
-	flag := isFlag(sc.s, start)
-	for range 6 {
-		v := quotedValue(sc.s, at, at)
-		if v.from >= v.to {
-			return at
-		}
-		f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !flag}
-		if flag && !strings.HasPrefix(f.value, "-") && f.secret() || !flag && f.spoken() {
+	return sc.replace(v, f)
+}
+
+// afterWords judges the next words of a sentence.
+func (sc *scanner) afterWords(n name, at int) int {
+	next := at
+	for range maxSpoken {
+		v, f := sc.wordAt(n, next)
+		f.spaced = true
+		if f.value != "" && f.spoken() {
 			return sc.replace(v, f)
 		}
-		if flag || v.quoted || !passesOn(f.value) {
+		if v.quoted || !passesOn(f.value) {
 			return at
 		}
-		at = v.end + blanks(sc.s, v.end)
-		if at >= len(sc.s) || at == v.end {
+		next = v.end + blanks(sc.s, v.end)
+		if next >= len(sc.s) || next == v.end {
 			return at
 		}
 	}
 	return at
 }
 
+// wordAt returns the word at a position as the value of a field.
+func (sc *scanner) wordAt(n name, at int) (span, found) {
+	v := quotedValue(sc.s, at, at)
+	if v.from >= v.to {
+		return v, found{name: n}
+	}
+	return v, found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted}
+}
+
 // passesOn is true for words between a name and its value in a sentence.
 func passesOn(word string) bool {
-	return len(word) < 16 && (lettersOnly(word) || word == "=" || word == ":")
+	return len(word) < 32 && (lettersOnly(strings.TrimRight(word, ":")) || word == "=" || word == ":" || account.MatchString(word))
 }
+
+// account is a user at a host, as a message about its password names it.
+var account = regexp.MustCompile(`^[a-z]+@[a-z.-]+:?$`)
+
+// compoundEnds end names of which no word names a secret by itself.
+var compoundEnds = set("string code")
 
 // isFlag is true for a name with a dash before it that begins a word.
 func isFlag(s string, start int) bool {
@@ -403,22 +453,22 @@ func (f found) spoken() bool {
 	if !f.quoted {
 		v = strings.TrimLeft(v, "(")
 	}
-	if v == "" || isPlaceholder(v) || !isOpaque(v) || constant.MatchString(v) {
-		return false
-	}
 	switch {
+	case v == "" || isPlaceholder(v), !isOpaque(v), account.MatchString(v):
+		return false
 	case isPassword(f.name.noun):
-		return !strings.ContainsAny(v, "()[]{}") && !strings.Contains(v, "=")
+		return !strings.ContainsAny(v, "()[]{}=")
+	case strings.ContainsAny(v, "()[]{}=:/"):
+		return false
 	case f.name.kind == anyValue:
-		return !strings.ContainsAny(v, "()[]{}=@:") && isDense(v)
+		return !camelWords.MatchString(v)
+	case f.name.noun != "auth":
+		return len(v) >= 8 && isRandom(v)
 	}
-	if f.name.noun == "auth" && (strings.HasPrefix(f.rest, ")") || len(v) >= 16) {
-		return true
-	}
-	return len(v) >= 8 && isRandom(v)
+	return f.isArgument(v)
 }
 
-// isDense is true for a word with digits or capitals in its midst.
-func isDense(v string) bool {
-	return !camelWords.MatchString(v) && !strings.ContainsAny(v, "/")
+// isArgument is true for what a program prints behind the name of its command: "(auth X)".
+func (f found) isArgument(v string) bool {
+	return strings.HasPrefix(f.rest, ")") || len(v) >= 16 || len(v) >= 8 && isRandom(v)
 }

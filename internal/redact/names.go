@@ -41,7 +41,7 @@ var nouns = map[string]kind{
 	"credential": opaqueOnly, "cred": opaqueOnly, "cookie": opaqueOnly, "signature": opaqueOnly, "sig": opaqueOnly, "auth": opaqueOnly,
 	"authorization": opaqueOnly, "session": opaqueOnly, "sessionid": opaqueOnly, "sessid": opaqueOnly, "sid": opaqueOnly, "salt": opaqueOnly,
 	"sas": opaqueOnly, "csrf": opaqueOnly, "xsrf": opaqueOnly, "pat": opaqueOnly, "hmac": opaqueOnly, "authkey": opaqueOnly, "seed": generated,
-	"key": generated, "rsa": generated, "otp": digitsOnly, "totp": digitsOnly, "pin": digitsOnly,
+	"psk": anyValue, "key": generated, "rsa": generated, "otp": digitsOnly, "totp": digitsOnly, "pin": digitsOnly,
 }
 
 // plurals are read as their singular, but their values must look like secrets:
@@ -61,7 +61,7 @@ var notSuffixed = set("bypass compass surpass trespass encompass overpass underp
 
 // keyOwners before "key" make it a secret.
 var keyOwners = set("api access secret private priv account auth authentication authorization encryption encrypt encrypted decrypt decryption " +
-	"crypt crypto cryptographic cipher signing sign sig signature master ssh shared preshared psk storage license licence session hmac aes des rsa ecdsa app " +
+	"fernet crypt crypto cryptographic cipher signing sign sig signature master ssh shared preshared psk storage license licence session hmac aes des rsa ecdsa app " +
 	"application consumer client server write admin deploy integration ingest ingestion instrumentation subscription function functions " +
 	"unseal recovery root jwt jwe cookie webhook sas deployment wrapping wrap data-encryption service bot genie security org stream query " +
 	"validator validation license oauth customer mailgun sendgrid stripe twilio datadog openai anthropic algolia pagerduty honeycomb newrelic dd")
@@ -78,7 +78,7 @@ var harmlessKeyOwners = set("public pub primary foreign partition sort cache row
 // counted words before a noun make it the name of something else.
 var harmlessOwners = map[string]map[string]bool{
 	"token": set("eos bos pad unk mask sep cls stop special prompt completion total input output cached max min num page next continuation pagination " +
-		"cursor continue sync fencing unexpected illegal syntax used remaining generated"),
+		"cursor continue sync fencing unrecognized near offending stray unexpected illegal syntax used remaining generated"),
 	"pass": set("first second third last final next each per single multi one two test tests gc render proxy fastcgi uwsgi scgi grpc by checks check " +
 		"build compile boarding low high band rate"),
 	"secret":  set("is has no with without use require requires"),
@@ -98,7 +98,7 @@ var secretOwners = set("client app api webhook shared jwt session cookie consume
 // neutral words after a noun change nothing.
 var neutral = set("value values string str text plain plaintext raw data base64 base b64 encoded encrypted enc hash hashed old new current previous next " +
 	"prod production dev development stage staging test qa uat primary secondary master replica slave main backup default confirm confirmation again repeat " +
-	"env override db database admin root user app live sandbox local internal external token key secret password for in of us eu md sha bcrypt ro rw header param")
+	"env override db database admin root user app live sandbox local internal external token key secret password for in of us eu md is sha bcrypt ro rw header param")
 
 // about words after a noun tell something about a secret and do not hold it: a
 // missing Secret is a cause that people need to read.
@@ -110,7 +110,7 @@ var about = set("name names namespace ref refs reference references path paths f
 	"days minutes hours ms through throughput review reviews request requests requested bytes space spaces value_from selector secretname secretref " +
 	"claim claims account_name plugin driver module handler middleware cache label labels template pattern regex regexp length_min stdin prompt " +
 	"failed failure failures success succeeded passed skipped ok consent domain samesite secure state info revoked found mismatch check checker checks " +
-	"validation validator loader resolver controller operator sync synced generation resource resources percent ratio quota id_claim")
+	"storage affinity validation validator loader resolver controller operator sync synced generation resource resources percent ratio quota id_claim")
 
 func set(words string) map[string]bool {
 	all := map[string]bool{}
@@ -166,23 +166,42 @@ func owned(words []string, i int, noun string, k kind) kind {
 	if i > 0 {
 		owner = words[i-1]
 	}
-	switch {
-	case harmlessOwners[noun][owner]:
+	if harmlessOwners[noun][owner] {
 		return harmless
-	case noun == "key" && harmlessKeyOwners[owner]:
-		return harmless
-	case noun == "key" && opaqueKeyOwners[owner]:
-		return opaqueOnly
-	case noun == "key" && keyOwners[owner]:
-		return anyValue
-	case noun == "session" && i+1 < len(words) && words[i+1] == "id":
-		return anyValue
-	case noun == "auth" && owner == "master":
-		return anyValue
-	case noun == "secret" && refOwners[owner]:
-		return generated
+	}
+	switch noun {
+	case "session":
+		if i+1 < len(words) && words[i+1] == "id" {
+			return anyValue
+		}
+	case "key":
+		return keyOf(owner)
+	case "auth", "seed":
+		if makesSecret[owner] {
+			return anyValue
+		}
+	case "secret":
+		if refOwners[owner] {
+			return generated
+		}
 	}
 	return k
+}
+
+// makesSecret are the words that make a seed or the like a secret.
+var makesSecret = set("master mfa otp totp")
+
+// keyOf judges a key by the word before it.
+func keyOf(owner string) kind {
+	switch {
+	case harmlessKeyOwners[owner]:
+		return harmless
+	case opaqueKeyOwners[owner]:
+		return opaqueOnly
+	case keyOwners[owner]:
+		return anyValue
+	}
+	return generated
 }
 
 // tailed judges a noun by the words after it.
@@ -250,29 +269,27 @@ func atoms(words []string) []string {
 }
 
 func cutSuffix(w string) (head, tail string) {
-	if _, known := nouns[w]; known || notSuffixed[w] {
-		return "", w
-	}
-	if _, known := plurals[w]; known {
+	if nouns[w] != harmless || plurals[w] != "" || notSuffixed[w] {
 		return "", w
 	}
 	for _, suffix := range suffixes {
-		head, ok := strings.CutSuffix(w, suffix)
-		if !ok || head == "" {
-			continue
+		if head, ok := strings.CutSuffix(w, suffix); ok && head != "" && splits(head, suffix) {
+			return head, suffix
 		}
-		if suffix == "key" && !keyOwners[head] && !harmlessKeyOwners[head] {
-			if h, last := cutSuffix(head); h != "" || keyOwners[last] {
-				return head, suffix
-			}
-			continue
-		}
-		if suffix == "auth" && head != "basic" && head != "proxy" && head != "docker" && head != "registry" {
-			continue
-		}
-		return head, suffix
 	}
 	return "", w
+}
+
+// splits is true for a head before a suffix that is a word of its own: monkey has none.
+func splits(head, suffix string) bool {
+	switch suffix {
+	case "key":
+		inner, last := cutSuffix(head)
+		return keyOwners[head] || harmlessKeyOwners[head] || inner != "" || keyOwners[last]
+	case "auth":
+		return head == "basic" || head == "proxy" || head == "docker" || head == "registry"
+	}
+	return true
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }

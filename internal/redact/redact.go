@@ -42,6 +42,9 @@ func redactLine(s string) string {
 		}
 	}
 	if stems(lowerASCII(s)) {
+		for _, d := range dumps {
+			s = d.apply(s)
+		}
 		s = fields(s)
 	}
 	return s

@@ -133,10 +133,22 @@ var links = []rule{
 		when:        has("jdbc:oracle"),
 	},
 	{ // without a scheme
-		pattern:     regexp.MustCompile(`(^|[\s"'=(\[,])([A-Za-z][\w.-]*:)(?P<secret>[^\s:@/"'=]+)@([A-Za-z0-9][\w.-]*)`),
+		pattern:     regexp.MustCompile(`(^|[\s"'=(\[,])([A-Za-z][\w.-]*:)(?P<secret>[^\s:/"'=]+)@([A-Za-z0-9][\w.-]*)`),
 		replacement: "${1}" + Marker + "@${4}",
 		when:        func(s string) bool { return strings.Contains(s, "@") && !strings.Contains(s, "@sha256") },
 		looks:       func(s string) bool { return isOpaque(s) && !versionLike.MatchString(s) },
+	},
+	{ // as clients of Oracle take it
+		pattern:     regexp.MustCompile(`(^|[\s"'=(\[,])([A-Za-z][\w$#]*/)(?P<secret>[^\s/"'=]+)@([A-Za-z][\w.-]*)`),
+		replacement: "${1}${2}" + Marker + "@${4}",
+		when:        has("@"),
+		looks:       func(s string) bool { return isOpaque(s) && (isRandom(s) || strings.ContainsAny(s, "@!#$%^&*")) },
+	},
+	{ // .pgpass
+		pattern:     regexp.MustCompile(`(^|[\s"'=])([\w.*-]+:(?:[0-9]{2,5}|\*):[\w*-]+:[\w*-]+:)(?P<secret>[^\s:]+)$`),
+		replacement: "${1}${2}" + Marker,
+		when:        has(":"),
+		looks:       isOpaque,
 	},
 	{
 		pattern:     regexp.MustCompile(`(hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+`),
@@ -185,17 +197,20 @@ func isUserinfo(s string) bool {
 	return password != "" && password != Marker && !isPlaceholder(password)
 }
 
+// parameter is the beginning of what a server asks for: realm="...".
+var parameter = regexp.MustCompile(`^[a-z_]+=$`)
+
 // isCredentials is true for what follows the name of a scheme of HTTP and is no
 // word of a sentence ("basic authentication failed").
 func isCredentials(s string) bool {
-	return !isPlaceholder(s) && (opaque(s) && !isTime(s) && !isURL(s) && !isObjectName(s) || isObjectName(s) && len(s) >= 32)
+	return !isPlaceholder(s) && !parameter.MatchString(s) && (opaque(s) && !isTime(s) && !isURL(s) && !isObjectName(s) || isObjectName(s) && len(s) >= 32)
 }
 
 // authorizes is true for the value of the header Authorization.
 func authorizes(s string) bool {
 	scheme, value, both := strings.Cut(strings.Join(strings.Fields(s), " "), " ")
 	if !both {
-		return !isPlaceholder(scheme) && opaque(strings.TrimRight(scheme, ",;"))
+		return !isPlaceholder(scheme) && (len(scheme) >= 24 || isOpaque(strings.TrimRight(scheme, ",;")))
 	}
 	return !isPlaceholder(value) && !said[strings.ToLower(scheme)] && !said[strings.ToLower(value)] || isOpaque(value)
 }

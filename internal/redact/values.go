@@ -21,7 +21,7 @@ type found struct {
 // secret judges a value by the kind that its name asks for.
 func (f found) secret() bool {
 	v := f.value
-	if v == "" || f.name.kind == harmless || isPlaceholder(v) || f.isProse() {
+	if v == "" || f.name.kind == harmless || f.isEmpty() {
 		return false
 	}
 	switch f.name.kind {
@@ -30,9 +30,27 @@ func (f found) secret() bool {
 	case generated:
 		return isGenerated(v)
 	case opaqueOnly:
-		return isOpaque(v) || isUUID(v) && f.name.noun == "session" || f.name.noun == "otp" && isCode(v)
+		return isOpaque(v) || f.name.takes(v)
 	}
 	return !f.isReference()
+}
+
+// isEmpty is true for a value that stands for none.
+func (f found) isEmpty() bool {
+	return isPlaceholder(f.value) || !f.quoted && isStructure(f.value) || f.isProse()
+}
+
+// takes is true for values that are secrets under some names only.
+func (n name) takes(v string) bool {
+	switch n.noun {
+	case "auth", "cred", "credential":
+		return isLogin(v)
+	case "session":
+		return isUUID(v)
+	case "otp":
+		return isCode(v)
+	}
+	return false
 }
 
 // isReference is true for a value that names or counts something and is no secret
@@ -40,24 +58,37 @@ func (f found) secret() bool {
 func (f found) isReference() bool {
 	v := f.value
 	if isPassword(f.name.noun) {
-		return f.name.noun == "pwd" && strings.HasPrefix(v, "/") || isCall(v) || isShortNumber(v, 2)
+		return f.name.noun == "pwd" && strings.HasPrefix(v, "/") || isCall(v) || len(v) <= 2 && isNumber(v)
 	}
-	switch {
-	case isNumber(v) && len(v) < 7, isDuration(v), isTime(v), isPath(v), isCall(v), isURL(v):
-		return true
-	case f.name.noun == "secret" && f.name.bare:
-		return isObjectName(v) || len(v) <= 4 && isLower(v)
-	case f.name.noun == "secret" && f.name.loose:
-		return wordyName.MatchString(v)
-	case f.name.noun == "key":
+	return len(v) < 7 && isNumber(v) || isMeasure(v) || isPlace(v) || f.isNameOf()
+}
+
+// isNameOf is true for values that are names under some names of fields.
+func (f found) isNameOf() bool {
+	v := f.value
+	switch f.name.noun {
+	case "secret":
+		return f.namesObject()
+	case "key":
 		return fileName.MatchString(v) || wordyIdentifier.MatchString(v) && judgeName(v).kind == anyValue
-	case f.name.noun == "pass":
-		return len(v) < 4
-	case f.name.noun == "token" && f.name.bare && !f.quoted:
-		return len(v) < 3
+	case "pass":
+		return len(v) < 4 || testName.MatchString(v)
+	case "token":
+		return f.name.bare && !f.quoted && len(v) < 3
 	}
 	return false
 }
+
+// namesObject is true for the name of a Secret of Kubernetes.
+func (f found) namesObject() bool {
+	if f.name.bare {
+		return isObjectName(f.value) || len(f.value) <= 4 && isLower(f.value)
+	}
+	return f.name.loose && wordyName.MatchString(f.value)
+}
+
+// isPlace is true for what says where a value comes from: a path, a URL or a call.
+func isPlace(v string) bool { return isPath(v) || isURL(v) || isCall(v) }
 
 func isPassword(noun string) bool {
 	switch noun {
@@ -90,21 +121,22 @@ var linking = set("is was are were be been has have must may can cannot could sh
 func (f found) isProse() bool {
 	first, more, _ := strings.Cut(f.value, " ")
 	word := strings.ToLower(strings.TrimRight(first, ".,;:!?)"))
-	if f.quoted {
+	switch {
+	case f.quoted:
 		return said[word] && (more != "" || !alsoValues[word])
-	}
-	if !f.spaced {
+	case !f.spaced:
 		return said[word] && !alsoValues[word]
+	case said[word]:
+		return !alsoValues[word] || strings.TrimSpace(f.rest) != ""
 	}
-	if said[word] && (!alsoValues[word] || strings.TrimSpace(f.rest) != "") {
-		return true
-	}
-	if !lettersOnly(word) {
-		return false
-	}
-	for i, next := range strings.Fields(cutTo(f.rest, 80)) {
+	return lettersOnly(word) && isSentence(f.rest)
+}
+
+// isSentence is true where one of the next words is none of a passphrase.
+func isSentence(rest string) bool {
+	for i, next := range strings.Fields(cutTo(rest, 80)) {
 		if i == 5 || strings.ContainsAny(next, "=:") {
-			break
+			return false
 		}
 		if linking[next] {
 			return true
@@ -128,7 +160,7 @@ func isPlaceholder(v string) bool {
 	case '<':
 		return strings.HasPrefix(v, "<set to the key") || strings.HasSuffix(v, ">") && !strings.ContainsAny(v[1:len(v)-1], "<>")
 	}
-	if strings.Trim(v, "*") == "" || strings.Trim(v, "xX") == "" || strings.Trim(v, ".-_#?|>+&\\•…/") == "" {
+	if strings.Trim(v, "*") == "" || strings.Trim(v, "xX") == "" || strings.Trim(v, "~.-_#?|>+&\\•…/") == "" {
 		return true
 	}
 	switch strings.ToLower(strings.Trim(v, "[]()<>*")) {
@@ -138,9 +170,14 @@ func isPlaceholder(v string) bool {
 	return strings.HasPrefix(v, Marker) || reference.MatchString(v)
 }
 
+// isStructure is true for the beginning of an object, which is no value itself.
+func isStructure(v string) bool {
+	return v == "{" || v == "&{" || (v[0] == '{' || strings.HasPrefix(v, "&{")) && strings.Contains(v, ":")
+}
+
 var (
 	placeholder = regexp.MustCompile(`^(?:\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Za-z_][A-Z0-9_a-z]*|%[a-z+#]{1,2}|%\(\w+\)s?|%\{\w*\}?|\{\{.*|\{|\(.*|@Microsoft\.KeyVault.*)$`)
-	reference   = regexp.MustCompile(`^(?:arn:aws[\w-]*:|ref\+|vault:secret|vault:kv|op://|secret://|sm://|projects/[\w-]+/secrets/|azurekms://|awskms://|gcpkms://)`)
+	reference   = regexp.MustCompile(`^(?:![A-Z][a-z]+[A-Za-z:]*$|!(?:vault|reference|secret|env|env_var)\b|ENC[\[(]|arn:aws[\w-]*:|ref\+|vault:secret|vault:kv|op://|secret://|sm://|projects/[\w-]+/secrets/|azurekms://|awskms://|gcpkms://)`)
 	call        = regexp.MustCompile(`^(?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*[(]|environ\[|env\[|getenv|process\.env\.|self\.|this\.|config\.[a-z]|args\.|settings\.)`)
 	duration    = regexp.MustCompile(`^-?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w))+$`)
 	number      = regexp.MustCompile(`^[-+]?[0-9][0-9,._]*(?:[eE][-+]?[0-9]+)?(?:%|[KMGTP]i?B?|[kmgt]b?|m|rpm|qps|/s|/min)?$`)
@@ -151,6 +188,7 @@ var (
 	wordyName       = regexp.MustCompile(`^[a-z]+[0-9]{0,4}(?:[-./](?:[a-z]+[0-9]{0,4}|[0-9]{1,4}))+$`)
 	wordyIdentifier = regexp.MustCompile(`^[A-Za-z]+(?:[-_.][A-Za-z]+)*$`)
 	fileName        = regexp.MustCompile(`^[\w.-]+\.(?:crt|key|pem|json|ya?ml|p12|jks|txt|conf|cert|pub|asc|properties|toml|env)$`)
+	testName        = regexp.MustCompile(`^(?:Test|Benchmark|Example|Fuzz)[A-Z]`)
 	address         = regexp.MustCompile(`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}|[a-z][a-z0-9-]*)(?::[0-9]{1,5})?(?:/[0-9]{1,2})?$`)
 	mail            = regexp.MustCompile(`^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$`)
 	versionLike     = regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)+(?:[-+.][\w.-]+)?$`)
@@ -160,6 +198,7 @@ var (
 	cacheKey        = regexp.MustCompile(`^[A-Za-z_.-]+(?:[:/|#][\w.@-]*)+$`)
 )
 
+func isMeasure(v string) bool  { return isDuration(v) || isTime(v) }
 func isNumber(v string) bool   { return number.MatchString(v) }
 func isDuration(v string) bool { return duration.MatchString(v) }
 func isTime(v string) bool     { return clock.MatchString(v) }
@@ -171,9 +210,6 @@ func isURL(v string) bool {
 }
 func isObjectName(v string) bool {
 	return objectName.MatchString(v)
-}
-func isShortNumber(v string, most int) bool {
-	return len(v) <= most && isNumber(v)
 }
 
 func isLower(v string) bool { return lettersOnly(v) && strings.ToLower(v) == v }
@@ -199,27 +235,24 @@ func isPath(v string) bool {
 
 // isOpaque is true for what is no word, name, number, time, address or path.
 func isOpaque(v string) bool {
-	if len(v) < 6 {
-		return false
-	}
 	letters, numbers, special := classes(v)
-	switch {
-	case !letters || !numbers && !special:
-		return false
-	case isNumber(v), isDuration(v), isTime(v), isUUID(v), isPath(v), isURL(v), isCall(v):
-		return false
-	case isObjectName(v) && !isRandomWord(v), digestLike.MatchString(v), mail.MatchString(v), versionLike.MatchString(v), constant.MatchString(v):
-		return false
-	case strings.ContainsAny(v, ".:") && address.MatchString(v), strings.ContainsAny(v, ":/|#") && cacheKey.MatchString(v) && !isRandom(v):
+	if len(v) < 6 || !letters || !numbers && !special {
 		return false
 	}
-	return true
+	return !isNumber(v) && !isMeasure(v) && !isPlace(v) && !isIdentifier(v)
 }
 
-// isRandomWord is true for names of objects that are a token rather than words.
-func isRandomWord(v string) bool {
-	return !strings.ContainsAny(v, "-./")
+// isIdentifier is true for what names an object, a version, a host or a digest.
+func isIdentifier(v string) bool {
+	for _, shape := range identifiers {
+		if shape.MatchString(v) {
+			return true
+		}
+	}
+	return strings.ContainsAny(v, ".:") && address.MatchString(v) || strings.ContainsAny(v, ":/|#") && cacheKey.MatchString(v) && !isRandom(v)
 }
+
+var identifiers = []*regexp.Regexp{uuid, objectName, digestLike, mail, versionLike, constant}
 
 func classes(v string) (letters, numbers, special bool) {
 	for _, r := range v {
