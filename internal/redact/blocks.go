@@ -87,7 +87,7 @@ func nested(s string) string {
 	}
 	lines := strings.Split(s, "\n")
 	for i := 0; i < len(lines); i++ {
-		if !strings.Contains(lines[i], ":") {
+		if at := strings.LastIndexByte(lines[i], ':'); at < 0 || len(lines[i])-at > 8 {
 			continue
 		}
 		at := header.FindStringSubmatch(lines[i])

@@ -11,6 +11,8 @@ const (
 	maxName  = 128
 	maxValue = 16 << 10
 	maxBare  = 1 << 10
+	// maxJudged names of a text are remembered.
+	maxJudged = 1 << 10
 	// maxSpoken words may stand between a name and its value in a sentence.
 	maxSpoken = 6
 )
@@ -24,13 +26,15 @@ type scanner struct {
 	s    string
 	out  strings.Builder
 	from int
+	// judged are the names of this text that were judged before.
+	judged map[string]name
 }
 
 // fields replaces the values of fields whose names say that they are secrets:
 // behind an equals sign or a colon, and behind a space if it is a flag's value or
 // a sentence says it.
-func fields(s string) string {
-	sc := scanner{s: s}
+func fields(s string, judged map[string]name) string {
+	sc := scanner{s: s, judged: judged}
 	for i := 0; i < len(s); {
 		i = sc.step(i)
 	}
@@ -79,12 +83,27 @@ func (f found) holdsBehind(separator byte) bool {
 
 // judge judges a name, together with the words before "key" and the like.
 func (sc *scanner) judge(word string, start int) name {
-	n := judgeName(word)
+	if len(word) < 2 {
+		return name{}
+	}
+	n := sc.named(word)
 	if !joins(n, word) {
 		return n
 	}
 	if before := sc.wordBefore(start); before != "" {
 		return judgeName(before + "_" + word)
+	}
+	return n
+}
+
+// named judges a name once: the lines of a log repeat theirs.
+func (sc *scanner) named(word string) name {
+	n, known := sc.judged[word]
+	if !known {
+		n = judgeName(word)
+		if len(sc.judged) < maxJudged {
+			sc.judged[word] = n
+		}
 	}
 	return n
 }

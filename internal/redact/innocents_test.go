@@ -60,6 +60,20 @@ var innocent = map[string][]string{
 		`postgres://app:xxxxx@db:5432/shop`, `postgres://$(USER):$(PASSWORD)@db`, `https://x.test/oauth2/token`, `https://x.test/hooks/deploy`, `http://10.0.0.1:9090/api/v1/query?query=up`, `?code=404`, `http://x.test/a/b?session=42`,
 		`https://hooks.shop.svc:443/mutate?timeout=10s`, `redis://cache:6379/0`, `https://github.com/acme/shop/commit/9fceb02d0ae598e95dc970b74767f19372d61af8`,
 	},
+	"what clusters and programs say": {
+		`level=info msg="password changed" user=bob2`, `token refresh scheduled in 30m0s`, `Access token: expired 5m ago`, `Secret shop/web2-tls updated`, `secret.v1.core "db2" is forbidden`,
+		`reconciling Secret name=web2`, `secretKey: db_password`, `remoteRef: {key: shop/db2, property: password}`, `key="shop/web-7d4b9c6f5d-x2x8q"`, `Syncing key shop/web2`, `X-Api-Key header missing`,
+		`etcd key /registry/pods/shop/web2`, `Keyspace: db0:keys=12,expires=3`, `kms key arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab`, `failed to load private key /etc/tls/tls2.key`,
+		`ssl_certificate_key /etc/nginx/tls2.key;`, `zookeeper session 0x100002a3f4b0001 established`, `session_timeout: 1800`, `auth: oidc enabled`, `auth0 domain=x2.eu.auth0.com`, `oauth2: cannot fetch token: 401 Unauthorized`,
+		`Authorization: required`, `authorization=Node,RBAC`, `WWW-Authenticate: Bearer realm="https://r2.test"`, `Bearer error="invalid_token"`, `This model's maximum context length is 8192 tokens`, `token_type=bearer`,
+		`JSON parse error: Unrecognized token 'abc123'`, `unexpected token 'x42abc', expected ';'`, `serviceAccountToken: {path: token}`, `tokenRequests: [{audience: vault}]`, `xsrf-protection=on2`, `PASS: TestFoo2 (0.01s)`,
+		`pass rate: 99.5%`, `pass 2/3: compacting`, `password_encryption = scram-sha-256`, `password: [hidden]`, `password: "[FILTERED]"`, `password: !vault`, `password=%(db_password)s`, `password: ENC[AES256_GCM]`,
+		`passwordSecret: {name: db2, key: password}`, `PasswordAuthentication: no`, `password: ~`, `pod/password-reset-7d4b9c6f5d-x2x8q`, `image: registry.test/secret-manager:1.2.3`, `container "auth2" in pod "auth-7d4b9c6f5d-x2x8q"`,
+		`auth_failures_total{job="api2"} 12`, `pin_memory=True`, `cpu pinning: 0-3`, `error code=E4221X`, `zip code: 90210`, `sidecar=istio2proxy`, `design=v2draft`, `basalt=r0ck42`, `pattern=a2b3c4d5`, `rsa_bits=4096`,
+		`connection_id=4221x99a`, `credential=file2`, `cookie name=sid2`, `seed_nodes=cass-0.cass`, `revision hash 7d4b9c6f5d`, `Key: Environment, Value: prod2`, `account=shop42x`, `keynote=a1b2c3d4`, `whiskey: t4ng0fx`,
+		`secretary=bob42x`, `sessionStorage=enabled2`, `cipher=TLS_AES_256_GCM_SHA384`, `exec: "mysqladmin": executable file not found in $PATH`, `mysqladmin ping -h db -u root`, `rsync -avzp a2 b2`,
+		`curl -u $USER:$PASS https://x`, `curl -A "Mozilla/5.0" x`, `http GET http://web:8080/a2`, `exp=1714557600 iat=1714554000`, `connect to auth:8443 failed`,
+	},
 }
 
 func TestEveryInnocentTextStays(t *testing.T) {

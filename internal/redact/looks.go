@@ -46,8 +46,13 @@ func has(words ...string) func(string) bool {
 	}
 }
 
-// hasRun is true where forty characters of a token may follow one another.
-func hasRun(lower string) bool {
+// both returns a test for a word of each.
+func both(one, other func(string) bool) func(string) bool {
+	return func(lower string) bool { return one(lower) && other(lower) }
+}
+
+// hasRun is true where that many characters of a token may follow one another.
+func hasRun(lower string, long int) bool {
 	run := 0
 	for i := range len(lower) {
 		if c := lower[i]; isLetter(c) || isDigit(c) || c == '+' || c == '_' || c == '-' {
@@ -55,7 +60,7 @@ func hasRun(lower string) bool {
 		} else {
 			run = 0
 		}
-		if run >= 40 {
+		if run >= long {
 			return true
 		}
 	}

@@ -24,15 +24,16 @@ const (
 func Text(s string) string {
 	s = spread(clean(Cut(s, MaxText)))
 	split := strings.Split(s, "\n")
+	judged := map[string]name{}
 	for i, line := range split {
-		split[i] = redactLine(line)
+		split[i] = redactLine(line, judged)
 	}
 	return strings.Join(split, "\n")
 }
 
 // redactLine applies the rules for a single line: what has a shape of its own,
 // then what is a secret by where it stands.
-func redactLine(s string) string {
+func redactLine(s string, judged map[string]name) string {
 	s = applyAll(links, s)
 	s = applyAll(shapes, s)
 	s = applyAll(commands, s)
@@ -45,7 +46,7 @@ func redactLine(s string) string {
 		for _, d := range dumps {
 			s = d.apply(s)
 		}
-		s = fields(s)
+		s = fields(s, judged)
 	}
 	return s
 }

@@ -71,6 +71,23 @@ var planted = map[string][]string{
 		`tried password "@@"`, `wrong password (@@)`, `password for user app is @@`, `invalid token: @@`, `bad api key: @@`, `credentials app:@@ rejected`,
 		`secret key @@ rejected`, `password '@@' is too short`, `set DB_PASSWORD to @@`, `with passphrase @@`, `error: DB_PASS=@@ is not accepted`, `got password -> @@`, `api key '@@' not valid`,
 	},
+	"what programs print and take": {
+		`level=error msg="auth failed" passwd=@@ user=bob`, `{"level":"error","config":{"redis":{"auth":"@@"}}}`, `DATABASE_URL=mysql://root:@@@mysql:3306/app`,
+		`MINIO_ROOT_PASSWORD=@@`, `aws_session_token = @@`, `ARM_CLIENT_SECRET="@@"`, `CLOUDFLARE_API_TOKEN=@@`, `//registry.npmjs.org/:_authToken=@@`, `_auth=@@`,
+		`index-url = https://__token__:@@@pypi.test/simple`, `-Djavax.net.ssl.trustStorePassword=@@`, `java -DDB_PASS=@@ -jar app.jar`, `ConnectionStrings__Default=Server=db;Uid=app;Pwd=@@;`,
+		`Driver={ODBC Driver 17};UID=sa;PWD={@@};`, `user:app,pass:@@,host:db`, `username: app password: @@`, `sftp app:@@@host:22`, `rtsp://admin:@@@cam/1`, `curl -b "session=@@" https://x`,
+		`curl -d '{"password":"@@"}' x`, `wget --header="X-Auth-Token: @@" x`, `mysqladmin -uroot -p"@@" ping`, `["sh","-c","mysqldump -u root -p@@ shop > /b.sql"]`, `redis-cli --pass @@ ping`,
+		`helm upgrade x . --set db.pass=@@,db.user=a`, `terraform apply -var="db_password=@@"`, `docker run -e DB_PASS=@@ x`, `az login --service-principal -u x -p @@ --tenant y`,
+		`vault write auth/approle/login role_id=x secret_id=@@`, `vault kv put secret/x password=@@`, `setx API_KEY @@`, `$env:API_KEY="@@"`, `masterauth @@`, `  password: @@ # comment`, `'password' => '@@',`,
+		`<ns1:clientSecret>@@</ns1:clientSecret>`, `<string name="api_key">@@</string>`, `<connectionString>Server=x;Password=@@</connectionString>`, `&lt;password&gt;@@&lt;/password&gt;`, `password=&quot;@@&quot;`,
+		`%7B%22password%22%3A%22@@%22%7D`, `password%22%3A%20%22@@%22`, `{\u0022password\u0022:\u0022@@\u0022}`, `token\u003d@@\u0026x`, `&{Host:db Port:5432 Password:@@ User:app}`,
+		`map[string]interface {}{"token":"@@"}`, `DataSource[url=x, password=@@]`, `HikariConfig - password....@@`, `#<User id: 1, password: "@@">`, `%{password: "@@"}`, `[{password,"@@"}]`, `{password, <<"@@">>}`,
+		`(:password "@@")`, `Array ( [password] => @@ )`, `["password"]=> string(10) "@@"`, `password|@@`, `| password | @@ |`, `DB_PASSWORD    @@`, `password;@@`, `Your password is: @@`,
+		`A temporary password is generated for root@localhost: @@`, `Incorrect API key provided: @@`, `API key @@ is not valid`, `Token '@@' not found`, `authentication failed (user=bob, pass=@@)`,
+		`bearer_token: @@`, `shared secret @@`, `hmac key: @@`, `keystore password was @@`, `AUTH PLAIN @@`, `unicodePwd:: @@`, `bindCredential=@@`, `snmpwalk -v2c -c @@ host`, `psk=@@`, `WIFI_PSK: @@`,
+		`PresharedKey = @@`, `PrivateKey = @@`, `db:5432:shop:app:@@`, `totp_seed=@@`, `backup code: @@`, `recovery_code=@@`, `APP_KEY=base64:@@`, `RAILS_MASTER_KEY=@@`, `AIRFLOW__CORE__FERNET_KEY=@@`,
+		`HASH_SALT: @@`, `STRIPE_KEY=@@`, `ALGOLIA_ADMIN_KEY=@@`, `deploy_key=@@`, `ghToken: @@`, `AZURE_DEVOPS_EXT_PAT=@@`, `creds: app:@@`, `HTTP_AUTH=app:@@`, `auth: app:@@`,
+	},
 }
 
 func TestEveryPlantedSecretGoes(t *testing.T) {

@@ -14,7 +14,6 @@ const issued = `\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b(?:[\s:,/|]{1,3}[A-Za-z0-
 	`|\bnpm_[A-Za-z0-9]{30,}|\bdo[opr]_v1_[a-f0-9]{32,}` +
 	`|\bhv[sbr]\.[A-Za-z0-9_-]{20,}|\bSG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}` +
 	`|\bsha256~[A-Za-z0-9_-]{40,}|\bglsa_[A-Za-z0-9_]{20,}|\bglc_[A-Za-z0-9+/=]{20,}|\bAGE-SECRET-KEY-1[0-9A-Z]{20,}` +
-	`|\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b` +
 	`|\bNR(?:AK|II|JS|RA|IQ)-[A-Za-z0-9_-]{16,}|\b[0-9A-Za-z]{20,40}NRAL\b` +
 	`|\bshp(?:at|ca|pa|ss|tka)_[a-fA-F0-9]{32}|\bsq0(?:atp|csp|idp)-[A-Za-z0-9_-]{20,}|\bEAA[A-Za-z0-9]{40,}` +
 	`|\bdapi[0-9a-f]{32}|\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{40,}|\bdp\.(?:pt|st|sa|ct|scim|audit)\.[A-Za-z0-9._-]{30,}` +
@@ -24,17 +23,21 @@ const issued = `\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b(?:[\s:,/|]{1,3}[A-Za-z0-
 	`|\bdt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{60,}|\b(?:bkua|nfp|figd|tfp|aio|gsk|CCIPAT|fm2|CFPAT|xai|pplx|rpa|lsv2_pt|lsv2_sk|r8|ops|fo1|fm1r|hcaik)[_-][A-Za-z0-9_/+=-]{20,}` +
 	`|\bLTAI[A-Za-z0-9]{12,}|\bAKID[A-Za-z0-9]{13,}|\btskey-[a-z]+-[A-Za-z0-9-]{8,}|\bHRKU-[A-Za-z0-9_-]{30,}` +
 	`|\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9+/=%_-]+|\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{30,}` +
-	`|\b[0-9]{8,10}:[A-Za-z0-9_-]{34,36}|\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}|\beyJrIjoi[A-Za-z0-9+/=_-]{20,}` +
-	`|\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{60,}|\bAQV[A-Za-z0-9_-]{35,}|\bPRIVATE[- ]TOKEN[: ]+[A-Za-z0-9_-]{16,}`
+	`|\beyJrIjoi[A-Za-z0-9+/=_-]{20,}|\bs\.[A-Za-z0-9]{24}\b`
+
+// long are those of them that begin with nothing in particular.
+const long = `\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b` +
+	`|\b[0-9]{8,10}:[A-Za-z0-9_-]{34,36}|\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}` +
+	`|\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{60,}|\bAQV[A-Za-z0-9_-]{35,}`
 
 var issuedStarts = has("akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "gr1348941",
 	"glpat-", "glrt-", "gldt-", "glcbt-", "glptt-", "glsoat-", "glft-", "glimt-", "glagent-", "glffct-", "gloas-",
-	"aiza", "ya29.", "gocspx-", "1//0", "k_live_", "k_test_",
+	"aiza", " s.", "=s.", "\"s.", ":s.", "ya29.", "gocspx-", "1//0", "k_live_", "k_test_",
 	"whsec_", "npm_", "_v1_", "hvs.", "hvb.", "hvr.", "sg.", "sha256~", "glsa_", "glc_", "age-secret-key-",
-	"sk", "key-", "-us", "nrak-", "nrii-", "nrjs-", "nrra-", "nriq-", "nral", "shp", "sq0", "eaa", "dapi", ".atlasv1.", "dp.", "dckr_",
+	"nrak-", "nrii-", "nrjs-", "nrra-", "nriq-", "nral", "shp", "sq0", "eaa", "dapi", ".atlasv1.", "dp.pt", "dp.st", "dp.sa", "dp.ct", "dp.scim", "dp.audit", "dckr_",
 	"atatt", "atctt", "atbb", "sntry", "lin_", "secret_", "ntn_", "pmak-", "pul-", "pscale_", "rubygems_", "sbp_", "sb_secret_", "dt0",
 	"bkua_", "nfp_", "figd_", "tfp_", "aio_", "gsk_", "ccipat_", "fm2_", "cfpat-", "xai-", "pplx-", "rpa_", "lsv2_", "r8_", "ops_", "fo1_", "fm1r_", "hcaik_",
-	"ltai", "akid", "tskey-", "hrku-", "fwogzxivyxdz", "iqojb3jpz2lu", "8q~", ":aa", ":", ".", "eyjrijoi", "aqv", "private")
+	"ltai", "akid", "tskey-", "hrku-", "fwogzxivyxdz", "iqojb3jpz2lu", "8q~", "eyjrijoi")
 
 // shapes are the rules for what is a secret by its own shape, in the order of their work.
 var shapes = []rule{
@@ -77,10 +80,15 @@ var shapes = []rule{
 		replacement: Marker,
 		when:        issuedStarts,
 	},
-	{ // tokens whose beginning may also be that of a name
-		pattern:     regexp.MustCompile(`\b(?P<secret>(?:xox[abeoprs]|xoxe\.xoxp|xapp|sk|pypi|s\.[A-Za-z0-9]{8})-?[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,})`),
+	{
+		pattern:     regexp.MustCompile(long),
 		replacement: Marker,
-		when:        has("xox", "xapp-", "sk-", "pypi-", "hf_", "s."),
+		when:        func(lower string) bool { return hasRun(lower, 27) },
+	},
+	{ // tokens whose beginning may also be that of a name
+		pattern:     regexp.MustCompile(`\b(?P<secret>(?:xox[abeoprs]|xoxe\.xoxp|xapp|sk|pypi)-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,})`),
+		replacement: Marker,
+		when:        has("xox", "xapp-", "sk-", "pypi-", "hf_"),
 		looks:       minted,
 	},
 	{ // a bootstrap token of Kubernetes
@@ -97,7 +105,7 @@ var shapes = []rule{
 	{
 		pattern:     regexp.MustCompile(`(?P<before>[^\s"'=,;<>()\[\]{}]{0,200}?)(?P<secret>[A-Za-z0-9+_-]{40,}={0,2})`),
 		replacement: "${before}" + Marker,
-		when:        hasRun,
+		when:        func(lower string) bool { return hasRun(lower, 40) },
 		looks:       isRandom,
 		inFile:      true,
 	},
@@ -147,7 +155,7 @@ var links = []rule{
 	{ // .pgpass
 		pattern:     regexp.MustCompile(`(^|[\s"'=])([\w.*-]+:(?:[0-9]{2,5}|\*):[\w*-]+:[\w*-]+:)(?P<secret>[^\s:]+)$`),
 		replacement: "${1}${2}" + Marker,
-		when:        has(":"),
+		when:        func(s string) bool { return strings.Count(s[strings.LastIndexAny(s, " \t\"'=")+1:], ":") == 4 },
 		looks:       isOpaque,
 	},
 	{
@@ -173,13 +181,13 @@ var links = []rule{
 	{ // a token in the path, behind a word that says so
 		pattern:     regexp.MustCompile(`(?i)(/(?:web)?hooks?/|/incomingwebhook/|/callbacks?/|/tokens?/|/apikey/|/key/|/reset-password/|/password-reset/|/reset/|/invite/|/verify/|/magic/|/unsubscribe/|/activate/|/confirm/)(?P<secret>[^\s"'<>?&]{12,})`),
 		replacement: "${1}" + Marker,
-		when:        has("hook", "callback", "token", "key", "reset", "invite", "verify", "magic", "unsubscribe", "activate", "confirm"),
+		when:        has("hook/", "hooks/", "/callback", "/token", "key/", "reset", "/invite/", "/verify/", "/magic/", "/unsubscribe/", "/activate/", "/confirm/"),
 		looks:       hasTokenSegment,
 	},
 	{
 		pattern:     regexp.MustCompile(`(?i)([?&](?:sig|key|code|auth|pw|k|t|s|access|api|hash|sas|psk)=)(?P<secret>[^&\s"'<>]+)`),
 		replacement: "${1}" + Marker,
-		when:        has("sig=", "key=", "code=", "auth=", "pw=", "k=", "t=", "s=", "access=", "api=", "hash="),
+		when:        both(has("?", "&"), has("sig=", "key=", "code=", "auth=", "pw=", "k=", "t=", "s=", "access=", "api=", "hash=")),
 		looks:       isOpaque,
 	},
 }
