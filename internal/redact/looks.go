@@ -51,6 +51,11 @@ func both(one, other func(string) bool) func(string) bool {
 	return func(lower string) bool { return one(lower) && other(lower) }
 }
 
+// runsOf returns a test for a run of that many characters of a token.
+func runsOf(long int) func(string) bool {
+	return func(lower string) bool { return hasRun(lower, long) }
+}
+
 // hasRun is true where that many characters of a token may follow one another.
 func hasRun(lower string, long int) bool {
 	run := 0

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// issuers gave their tokens shapes so that they can be found in texts like ours.
-// Each begins with a word of issuedStarts.
+// issued are the shapes that issuers gave their tokens so that they can be found in
+// texts. Each begins with a word of issuedStarts and has 16 characters of a token in a row.
 const issued = `\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b(?:[\s:,/|]{1,3}[A-Za-z0-9+/]{40}\b)?` +
 	`|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}|\bgl(?:pat|rt|dt|cbt|ptt|soat|ft|imt|agent|ffct|oas)-[A-Za-z0-9_.-]{16,}|\bGR1348941[A-Za-z0-9_-]{16,}` +
 	`|\bAIza[0-9A-Za-z_-]{30,}|\bya29\.[0-9A-Za-z_-]{16,}|\bGOCSPX-[A-Za-z0-9_-]{16,}|\b1//0[A-Za-z0-9_-]{20,}` +
@@ -78,23 +78,23 @@ var shapes = []rule{
 	{
 		pattern:     regexp.MustCompile(issued),
 		replacement: Marker,
-		when:        issuedStarts,
+		when:        both(runsOf(16), issuedStarts),
 	},
 	{
 		pattern:     regexp.MustCompile(long),
 		replacement: Marker,
-		when:        func(lower string) bool { return hasRun(lower, 27) },
+		when:        runsOf(27),
 	},
 	{ // tokens whose beginning may also be that of a name
 		pattern:     regexp.MustCompile(`\b(?P<secret>(?:xox[abeoprs]|xoxe\.xoxp|xapp|sk|pypi)-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,})`),
 		replacement: Marker,
-		when:        has("xox", "xapp-", "sk-", "pypi-", "hf_"),
+		when:        both(runsOf(16), has("xox", "xapp-", "sk-", "pypi-", "hf_")),
 		looks:       minted,
 	},
 	{ // a bootstrap token of Kubernetes
 		pattern:     regexp.MustCompile(`\b[a-z0-9]{6}\.(?P<secret>[a-z0-9]{16})\b`),
 		replacement: Marker,
-		when:        has("."),
+		when:        both(runsOf(16), has(".")),
 		looks:       mixed,
 	},
 	{ // a hashed password
@@ -105,7 +105,7 @@ var shapes = []rule{
 	{
 		pattern:     regexp.MustCompile(`(?P<before>[^\s"'=,;<>()\[\]{}]{0,200}?)(?P<secret>[A-Za-z0-9+_-]{40,}={0,2})`),
 		replacement: "${before}" + Marker,
-		when:        func(lower string) bool { return hasRun(lower, 40) },
+		when:        runsOf(40),
 		looks:       isRandom,
 		inFile:      true,
 	},
