@@ -107,3 +107,26 @@ func TestEveryPlantedSecretGoes(t *testing.T) {
 		}
 	}
 }
+
+// Assembled here so that scanners of repositories do not take them for real ones.
+var (
+	hex = strings.Repeat("0a1b2c3d", 8)
+	mix = strings.Repeat("aB3dE6gH", 8)
+)
+
+func TestTokensOfIssuersGo(t *testing.T) {
+	for issuer, secret := range map[string]string{
+		"Twilio": "SK" + hex[:32], "Mailgun": "key-" + hex[:32], "Mailchimp": hex[:32] + "-us12", "Telegram": "123456789:" + mix[:35], "Discord": "M" + mix[:23] + "." + mix[:6] + "." + mix[:27],
+		"SendGrid": "SG." + mix[:22] + "." + mix[:43], "Stripe": "sk_" + "live_" + mix[:24], "GitLab": "glpat-" + mix[:20], "npm": "npm_" + mix[:36], "PyPI": "pypi-" + mix[:40],
+		"DigitalOcean": "dop_v1_" + hex, "Docker": "dckr_pat_" + mix[:27], "Databricks": "dapi" + hex[:32], "Shopify": "shpat_" + hex[:32], "New Relic": "NRAK-" + strings.ToUpper(mix[:27]),
+		"a license of New Relic": hex[:36] + "NRAL", "Google": "AIza" + mix[:35], "a client of Google": "GOCSPX-" + mix[:28], "Azure": "abc8Q~" + mix[:34], "Sentry": "sntrys_" + mix[:40],
+		"Vault": "hvs." + mix[:24], "an old Vault": "s." + mix[:24], "Tailscale": "tskey-auth-" + mix[:12] + "-" + mix[:20], "Atlassian": "ATATT" + "3" + mix[:40], "Alibaba": "LTAI" + mix[:20],
+		"Grafana": "glsa_" + mix[:32], "Terraform": mix[:14] + ".atlasv1." + mix[:60], "OpenAI": "sk-proj-" + mix[:40], "Dynatrace": "dt0c01." + strings.ToUpper(mix[:24]) + "." + strings.ToUpper(mix + mix)[:64],
+	} {
+		for _, around := range []string{"x @@ y", "x=@@", `{"x":"@@"}`, "(@@)"} {
+			if got := redact.Text(strings.ReplaceAll(around, "@@", secret)); strings.Contains(got, secret) || !strings.Contains(got, redact.Marker) {
+				t.Errorf("a token of %s is left in %q", issuer, got)
+			}
+		}
+	}
+}

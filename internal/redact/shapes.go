@@ -25,14 +25,15 @@ const issued = `\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b(?:[\s:,/|]{1,3}[A-Za-z0-
 	`|\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9+/=%_-]+|\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{30,}` +
 	`|\beyJrIjoi[A-Za-z0-9+/=_-]{20,}|\bs\.[A-Za-z0-9]{24}\b`
 
-// long are those of them that begin with nothing in particular.
-const long = `\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b` +
-	`|\b[0-9]{8,10}:[A-Za-z0-9_-]{34,36}|\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}` +
-	`|\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{60,}|\bAQV[A-Za-z0-9_-]{35,}`
+// hexKeys are keys in hexadecimal with a short prefix or suffix.
+const hexKeys = `\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b`
+
+// long tokens begin with nothing in particular.
+const long = `\b[0-9]{8,10}:[A-Za-z0-9_-]{34,36}|\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{60,}|\bAQV[A-Za-z0-9_-]{35,}`
 
 var issuedStarts = has("akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "gr1348941",
 	"glpat-", "glrt-", "gldt-", "glcbt-", "glptt-", "glsoat-", "glft-", "glimt-", "glagent-", "glffct-", "gloas-",
-	"aiza", " s.", "=s.", "\"s.", ":s.", "ya29.", "gocspx-", "1//0", "k_live_", "k_test_",
+	"aiza", " s.", "(s.", "=s.", "\"s.", ":s.", "ya29.", "gocspx-", "1//0", "k_live_", "k_test_",
 	"whsec_", "npm_", "_v1_", "hvs.", "hvb.", "hvr.", "sg.", "sha256~", "glsa_", "glc_", "age-secret-key-",
 	"nrak-", "nrii-", "nrjs-", "nrra-", "nriq-", "nral", "shp", "sq0", "eaa", "dapi", ".atlasv1.", "dp.pt", "dp.st", "dp.sa", "dp.ct", "dp.scim", "dp.audit", "dckr_",
 	"atatt", "atctt", "atbb", "sntry", "lin_", "secret_", "ntn_", "pmak-", "pul-", "pscale_", "rubygems_", "sbp_", "sb_secret_", "dt0",
@@ -83,7 +84,17 @@ var shapes = []rule{
 	{
 		pattern:     regexp.MustCompile(long),
 		replacement: Marker,
-		when:        runsOf(27),
+		when:        runsOf(34),
+	},
+	{
+		pattern:     regexp.MustCompile(hexKeys),
+		replacement: Marker,
+		when:        both(runsOf(32), has("sk", "key-", "-us")),
+	},
+	{ // a bot of Discord
+		pattern:     regexp.MustCompile(`\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}`),
+		replacement: Marker,
+		when:        func(lower string) bool { return strings.Count(lower, ".") > 1 && hasRun(lower, 27) },
 	},
 	{ // tokens whose beginning may also be that of a name
 		pattern:     regexp.MustCompile(`\b(?P<secret>(?:xox[abeoprs]|xoxe\.xoxp|xapp|sk|pypi)-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,})`),
