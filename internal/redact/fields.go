@@ -481,6 +481,8 @@ func (f found) spoken() bool {
 		return false
 	case f.name.kind == anyValue:
 		return !camelWords.MatchString(v)
+	case f.name.noun == "key":
+		return isGenerated(v)
 	case f.name.noun != "auth":
 		return len(v) >= 8 && isRandom(v)
 	}

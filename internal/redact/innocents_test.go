@@ -72,6 +72,7 @@ var innocent = map[string][]string{
 		`auth_failures_total{job="api2"} 12`, `pin_memory=True`, `cpu pinning: 0-3`, `error code=E4221X`, `zip code: 90210`, `sidecar=istio2proxy`, `design=v2draft`, `basalt=r0ck42`, `pattern=a2b3c4d5`, `rsa_bits=4096`,
 		`connection_id=4221x99a`, `credential=file2`, `cookie name=sid2`, `seed_nodes=cass-0.cass`, `revision hash 7d4b9c6f5d`, `Key: Environment, Value: prod2`, `account=shop42x`, `keynote=a1b2c3d4`, `whiskey: t4ng0fx`,
 		`secretary=bob42x`, `sessionStorage=enabled2`, `cipher=TLS_AES_256_GCM_SHA384`, `exec: "mysqladmin": executable file not found in $PATH`, `mysqladmin ping -h db -u root`, `rsync -avzp a2 b2`,
+		`no token: send Authorization: Bearer with one`, `the API server does not accept the token: run kubectl config view`, `Secret shop/db2 has no key api2Token`, `http://grafana/d/a1b2C3d4/web?from=now-1h&token=x2`,
 		`curl -u $USER:$PASS https://x`, `curl -A "Mozilla/5.0" x`, `http GET http://web:8080/a2`, `exp=1714557600 iat=1714554000`, `connect to auth:8443 failed`,
 	},
 }

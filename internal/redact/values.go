@@ -129,7 +129,18 @@ func (f found) isProse() bool {
 	case said[word]:
 		return !alsoValues[word] || strings.TrimSpace(f.rest) != ""
 	}
-	return lettersOnly(word) && isSentence(f.rest)
+	return lettersOnly(word) && f.beginsSentence(first)
+}
+
+// beginsSentence is true for a word that others of a sentence follow.
+func (f found) beginsSentence(first string) bool {
+	return isSentence(f.rest) || !isPassword(f.name.noun) && isLower(first) && goesOn(f.rest)
+}
+
+// goesOn is true where a word follows: tokens are no words of a sentence.
+func goesOn(rest string) bool {
+	next := strings.Fields(cutTo(rest, 40))
+	return len(next) > 0 && lettersOnly(strings.TrimRight(next[0], ".,:;"))
 }
 
 // isSentence is true where one of the next words is none of a passphrase.
