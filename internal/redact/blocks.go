@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// lineEnd is the end of a line, which may be escaped and in quotes.
+const lineEnd = `(?:\\r\\n)?'?[ \t]*`
+
 var (
 	keyBlock = rule{
 		pattern:     regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]{1,64}-----.*?(?:-----END [A-Z0-9 ]{1,64}-----|$)`),
@@ -14,6 +17,20 @@ var (
 	// nameAndValue are an environment variable, as objects and their dumps have it.
 	nameAndValue = regexp.MustCompile(`(?i)\b(?:name|key)` + is + quote + `([\w.-]+)` + quote + `[ \t]*[,;]?[ \t\n]*` + quote + `value` + is + `(` + value + `)`)
 	hasValue     = has("value")
+	// loginUsers are the users of a login module of Java: user_admin="password".
+	loginUsers = rule{
+		pattern:     regexp.MustCompile(`(\buser_[\w.-]+[ \t]*=[ \t]*)(?P<secret>\\*"[^"\n]+"|'[^'\n]+')`),
+		replacement: "${1}" + Marker,
+		looks:       func(v string) bool { return !isNumber(strings.Trim(v, `\"'`)) },
+	}
+	// mailDialog is the answer to a challenge of SMTP: the last word of the line after
+	// 334, and after what the client of Python prints between them.
+	mailDialog = rule{
+		pattern: regexp.MustCompile(`(?m)((?:^|[:<>(][ \t]?(?:b')?)334(?:\); Msg: b')?[ -]?(?:[A-Za-z0-9+/]{10,}={0,2})?` + lineEnd + `\n` +
+			`(?:[^\n]*\bretcode\b[^\n]*\n)?(?:[^\n]*?[^A-Za-z0-9+/=\n])??)(?P<secret>[A-Za-z0-9+/]+={0,2})(` + lineEnd + `)$`),
+		replacement: "${1}" + Marker + "${3}",
+		looks:       func(v string) bool { return len(v) >= 4 && len(v)%4 == 0 },
+	}
 )
 
 // spread replaces secrets that spread over lines.
@@ -25,6 +42,12 @@ func spread(s string) string {
 	}
 	if hasValue(lower) {
 		s = replaceNamed(nameAndValue, s)
+	}
+	if strings.Contains(lower, "loginmodule") {
+		s = loginUsers.replace(s)
+	}
+	if strings.Contains(lower, "auth") {
+		s = mailDialog.replace(s)
 	}
 	if strings.Contains(s, "Secret") && secretKind.MatchString(s) {
 		s = secretData(s)

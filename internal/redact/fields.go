@@ -19,7 +19,7 @@ const (
 
 // stems are parts of every name that judgeName knows; a line without any has no field to judge.
 var stems = has("pass", "pw", "psw", "secret", "token", "cred", "cookie", "sig", "key", "auth", "sess", "sid", "salt", "sas", "csrf", "xsrf",
-	"pat", "hmac", "seed", "rsa", "otp", "pin", "psk", "jwt", "bearer", "mnemonic", "docker", "conn", "code", "pem", "community")
+	"pat", "hmac", "seed", "phrase", "rsa", "otp", "pin", "psk", "jwt", "bearer", "mnemonic", "docker", "conn", "code", "pem", "community")
 
 // scanner goes through a line from the left and replaces values.
 type scanner struct {
@@ -65,7 +65,7 @@ func (sc *scanner) step(i int) int {
 	if v.from > v.to {
 		return at
 	}
-	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !encoded && v.start > at}
+	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !encoded && v.start > at, annotation: sc.inAnnotation(start)}
 	if f.spaced && !f.quoted && sc.inPath(start) || !f.holdsBehind(sc.s[i]) {
 		return at
 	}
@@ -141,6 +141,18 @@ func (sc *scanner) inPath(start int) bool {
 	}
 	return sc.s[from] == '/' || sc.s[from] == '.'
 }
+
+// inAnnotation is true for a name that has a domain and a slash before it.
+func (sc *scanner) inAnnotation(start int) bool {
+	if start < 4 || sc.s[start-1] != '/' {
+		return false
+	}
+	from := sc.back(start-1, maxName, domainBytes)
+	return strings.IndexByte(sc.s[from:start-1], '.') > 0
+}
+
+// domainBytes are what names of domains are made of.
+const domainBytes = "abcdefghijklmnopqrstuvwxyz0123456789.-"
 
 // separator returns the length of a separator of name and value, or 0, and
 // whether it is one of a text that is encoded for URLs.
@@ -393,103 +405,29 @@ func (sc *scanner) replace(v span, f found) int {
 	return end
 }
 
-// plainWords are the rest of a passphrase of several words.
-var plainWords = regexp.MustCompile(`^(?: [\w!?.-]+){1,12}$`)
+// plainWords are the rest of a passphrase of several words, listed are those of one
+// that is long enough to have commas in it.
+var (
+	plainWords = regexp.MustCompile(`^(?: [\w!?.-]+){1,12}$`)
+	listed     = regexp.MustCompile(`^(?:[ ,&+]+[\pL\pN!?.'_-]+){1,24}$`)
+	// tagged is a tag of YAML, tagValue the value behind it.
+	tagged   = regexp.MustCompile(`^![a-z!][\w:/-]*$`)
+	tagValue = regexp.MustCompile(`^[ \t]+(?:"[^"\n]*"|'[^'\n]*'|[^\s,}\]|>]+)`)
+)
 
 // wholeLine returns the end of a value of several words, which only names of
 // passwords have: correct horse battery staple.
 func (f found) wholeLine(v span) int {
-	if f.spaced && isPassword(f.name.noun) && (f.name.noun == "passphrase" || lettersOnly(f.value)) && plainWords.MatchString(cutTo(f.rest, 200)) {
+	rest := cutTo(f.rest, 400)
+	switch {
+	case !f.spaced || !isPassword(f.name.noun):
+	case tagged.MatchString(f.value):
+		return v.end + len(tagValue.FindString(rest))
+	case isPhrase(f.name.noun) && listed.MatchString(rest), lettersOnly(f.value) && plainWords.MatchString(rest):
 		return v.end + len(f.rest)
 	}
 	return v.end
 }
 
-// afterBlank judges what follows a name and white space: a flag's value, or the
-// word in a sentence that looks like a secret.
-func (sc *scanner) afterBlank(n name, at, start int) int {
-	switch {
-	case at >= len(sc.s) || strings.IndexByte("=:-", sc.s[at]) >= 0:
-		return at
-	case !isFlag(sc.s, start):
-		return sc.afterWords(n, at)
-	}
-	v, f := sc.wordAt(n, at)
-	if f.value == "" || f.value[0] == '-' || !f.secret() {
-		return at
-	}
-	return sc.replace(v, f)
-}
-
-// afterWords judges the next words of a sentence.
-func (sc *scanner) afterWords(n name, at int) int {
-	next := at
-	for range maxSpoken {
-		v, f := sc.wordAt(n, next)
-		f.spaced = true
-		if f.value != "" && f.spoken() {
-			return sc.replace(v, f)
-		}
-		if v.quoted || !passesOn(f.value) {
-			return at
-		}
-		next = v.end + blanks(sc.s, v.end)
-		if next >= len(sc.s) || next == v.end {
-			return at
-		}
-	}
-	return at
-}
-
-// wordAt returns the word at a position as the value of a field.
-func (sc *scanner) wordAt(n name, at int) (span, found) {
-	v := quotedValue(sc.s, at, at)
-	if v.from >= v.to {
-		return v, found{name: n}
-	}
-	return v, found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted}
-}
-
-// passesOn is true for words between a name and its value in a sentence.
-func passesOn(word string) bool {
-	return len(word) < 32 && (lettersOnly(strings.TrimRight(word, ":")) || word == "=" || word == ":" || account.MatchString(word))
-}
-
-// account is a user at a host, as a message about its password names it.
-var account = regexp.MustCompile(`^[a-z]+@[a-z.-]+:?$`)
-
-// compoundEnds end names of which no word names a secret by itself.
-var compoundEnds = set("string code")
-
-// isFlag is true for a name with a dash before it that begins a word.
-func isFlag(s string, start int) bool {
-	return start < len(s) && s[start] == '-' && (start == 0 || strings.IndexByte(" \t\"'[,(`", s[start-1]) >= 0)
-}
-
-// spoken is true for a value that a sentence tells: "using password X".
-func (f found) spoken() bool {
-	v := strings.TrimRight(f.value, ".,:;!?)")
-	if !f.quoted {
-		v = strings.TrimLeft(v, "(")
-	}
-	switch {
-	case v == "" || isPlaceholder(v), !isOpaque(v), account.MatchString(v):
-		return false
-	case isPassword(f.name.noun):
-		return !strings.ContainsAny(v, "()[]{}=")
-	case strings.ContainsAny(v, "()[]{}=:/"):
-		return false
-	case f.name.kind == anyValue:
-		return !camelWords.MatchString(v)
-	case f.name.noun == "key":
-		return isGenerated(v)
-	case f.name.noun != "auth":
-		return len(v) >= 8 && isRandom(v)
-	}
-	return f.isArgument(v)
-}
-
-// isArgument is true for what a program prints behind the name of its command: "(auth X)".
-func (f found) isArgument(v string) bool {
-	return strings.HasPrefix(f.rest, ")") || len(v) >= 16 || len(v) >= 8 && isRandom(v)
-}
+// isPhrase is true for the nouns whose values are several words.
+func isPhrase(noun string) bool { return noun == "passphrase" || noun == "mnemonic" }

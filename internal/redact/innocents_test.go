@@ -75,6 +75,20 @@ var innocent = map[string][]string{
 		`no token: send Authorization: Bearer with one`, `the API server does not accept the token: run kubectl config view`, `Secret shop/db2 has no key api2Token`, `http://grafana/d/a1b2C3d4/web?from=now-1h&token=x2`,
 		`curl -u $USER:$PASS https://x`, `curl -A "Mozilla/5.0" x`, `http GET http://web:8080/a2`, `exp=1714557600 iat=1714554000`, `connect to auth:8443 failed`,
 	},
+	"look-alikes of what the corpus found": {
+		`create the pod identified by name web-2`, `connect to the host identified by uid web-2x`, `grant access to user identified by token`, `requirepass is not set`, `masterauth is not configured`, `bindpw missing`,
+		`db_password missing`, `db_password rotated`, `auth_pass required`, `password for user app_user1 expired`, `password for user "app_user1" has expired`, `password for account svc_x9y1 was changed`,
+		`password of role app-2 must be changed`, `password for jo@x.test expired`, `password is base64-encoded`, `password is web-2`, `access token for pod web-7d4b9c6f5d-x2x8q expired`,
+		`API key for service web-7d4b9c6f5d-x2x8q expired`, `client secret web2-oauth not found`, `using API key s3-backups-v2`, `spec.replicas: Invalid value: "abc9x": must be a number`,
+		`spec.template.spec.containers[0].image: Invalid value: "web:1x"`, `spec.tls[0].secretName: Invalid value: "web2_tls": x`, `metadata.name: Duplicate value: "token-x2"`,
+		`invalid value "8o80" for flag -port: parse error`, `invalid argument "5x" for "--token-ttl" flag: bad duration`, `invalid argument "x9.json" for "--key" flag: no such file`,
+		`could not parse private key: asn1: syntax error`, `failed to load key: x509: unknown`, `token: oauth2: cannot fetch`, `secret key: crypto/x509: bad`, `x.test/auth-secret: basic-auth-2`, `cert-manager.io/client-secret: web-tls`,
+		`sha384-oqVuAfXRKap7fdgcCY5uykM6+R9GqQ8K/uxy9rx7HNQlGYl1kPzQho1wx4JwY8wC`, `SHA256:uNiVztksCsDhcc0u9e8BrqkIgbAV3oAvAm2W5qLx0Rk`, `pin-sha256="uNiVztksCsDhcc0u9e8BrqkIgbAV3oAvAm2W5qLx0Rk="`,
+		`github.com/x/y v1.2.3/go.mod h1:OuVbFODueb089Lh128TAcimifWaLhJwVflnrgM17wHk=`, `sha256/uNiVztksCsDhcc0u9e8BrqkIgbAV3oAvAm2W5qLx0Rk= pinned`, `PASS TestFoo (0.01s)`, `PASS src/web2.test.js`,
+		`user_id="42" user_name="bob9x"`, `user app on node web2`, `user jo on >10 nodes`, "pods 334\nnodes auth ready", "status 334 auth\nnode pods", "code 334\nauth restarted", `AUTH failed for user app`, `AUTH CRAM-MD5`, `pass: 12/12`, `sid=S-1-5-21`, `wrong password 3 times`, `API key quota exceeded: 1000 req/min`, `AUTH SCRAM-SHA-256 is not offered`,
+		`password: !Ref DbPassword2`, `password: !secret db_pass2`, `auth=com.acme.Sha256Auth`, `auth: db01.corp.local`, `auth: DB01.CORP.LOCAL`, `session=web-7d4b9c6f5d-x2x8q`, `credentials: web2-db`,
+		`credentials: gcp-k8s-sa`, `auth: oauth2-proxy`, `search phrase: web 2x`, `mysql -e "select 1; select 2" | wc -p3`, `password for pod web-2 is valid`, `2001:8080:ab:cd:ef12`,
+	},
 }
 
 func TestEveryInnocentTextStays(t *testing.T) {

@@ -28,7 +28,18 @@ func mixed(s string) bool {
 var digest = regexp.MustCompile(`[0-9a-f]{32}`)
 
 // minted is true for what a machine made up, and not for the name of a pod.
-func minted(s string) bool { return isMixedCase(s) || digest.MatchString(s) }
+func minted(s string) bool { return isMixedCase(s) || digest.MatchString(s) || isScrambled(s) }
+
+// isScrambled is true for letters that change their case more often than words do.
+func isScrambled(s string) bool {
+	changes := 0
+	for i := 1; i < len(s); i++ {
+		if isLetter(s[i]) && isLetter(s[i-1]) && isUpper(s[i]) != isUpper(s[i-1]) {
+			changes++
+		}
+	}
+	return len(s) >= 20 && changes*10 >= len(s)*4
+}
 
 func isMixedCase(s string) bool {
 	return strings.ContainsFunc(s, unicode.IsUpper) && strings.ContainsFunc(s, unicode.IsLower) && strings.ContainsFunc(s, unicode.IsDigit)

@@ -96,7 +96,7 @@ var secretOwners = set("client app api webhook shared jwt session cookie consume
 	"application bot server partner csrf encryption channel user key private slack stripe")
 
 // neutral words after a noun change nothing.
-var neutral = set("value values string str text plain plaintext raw data base64 base b64 encoded encrypted enc hash hashed old new current previous next " +
+var neutral = set("value values string str text plain plaintext raw data base64 base b64 encoded encrypted enc phrase hash hashed old new current previous next " +
 	"prod production dev development stage staging test qa uat primary secondary master replica slave main backup default confirm confirmation again repeat " +
 	"env override db database admin root user app live sandbox local internal external token key secret password for in of us eu md is sha bcrypt ro rw header param")
 
@@ -132,6 +132,9 @@ func judgeName(field string) name {
 		if !ok {
 			continue
 		}
+		if i+1 < len(words) {
+			noun, k = continued(noun, words[i+1], k)
+		}
 		if k = tailed(owned(words, i, noun, k), words[i+1:]); k == harmless {
 			return name{}
 		}
@@ -149,6 +152,8 @@ func compound(words []string) name {
 		switch words[i-1] + " " + words[i] {
 		case "connection string", "conn string", "connect string", "conn str":
 			return name{kind: tailed(anyValue, words[i+1:]), noun: "string"}
+		case "recovery phrase", "backup phrase", "wallet phrase":
+			return name{kind: tailed(anyValue, words[i+1:]), noun: "passphrase"}
 		case "session id", "sess id":
 			return name{kind: tailed(anyValue, words[i+1:]), noun: "session"}
 		case "mfa code", "verification code", "otp code", "fa code", "time code", "security code", "auth code", "recovery code", "backup code":
@@ -158,6 +163,19 @@ func compound(words []string) name {
 		}
 	}
 	return name{}
+}
+
+// continued judges a noun by the word right after it, with which it is another one.
+func continued(noun, next string, k kind) (string, kind) {
+	switch {
+	case next == "phrase": // of a wallet: several words
+		return "passphrase", anyValue
+	case noun == "session" && next == "id":
+		return noun, anyValue
+	case noun == "pin" && next == "sha": // the digest of a certificate
+		return noun, harmless
+	}
+	return noun, k
 }
 
 // owned judges a noun by the word before it.
@@ -170,10 +188,6 @@ func owned(words []string, i int, noun string, k kind) kind {
 		return harmless
 	}
 	switch noun {
-	case "session":
-		if i+1 < len(words) && words[i+1] == "id" {
-			return anyValue
-		}
 	case "key":
 		return keyOf(owner)
 	case "auth", "seed":

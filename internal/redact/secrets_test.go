@@ -87,6 +87,31 @@ var planted = map[string][]string{
 		`bearer_token: @@`, `shared secret @@`, `hmac key: @@`, `keystore password was @@`, `AUTH PLAIN @@`, `unicodePwd:: @@`, `bindCredential=@@`, `snmpwalk -v2c -c @@ host`, `psk=@@`, `WIFI_PSK: @@`,
 		`PresharedKey = @@`, `PrivateKey = @@`, `db:5432:shop:app:@@`, `totp_seed=@@`, `backup code: @@`, `recovery_code=@@`, `APP_KEY=base64:@@`, `RAILS_MASTER_KEY=@@`, `AIRFLOW__CORE__FERNET_KEY=@@`,
 		`HASH_SALT: @@`, `STRIPE_KEY=@@`, `ALGOLIA_ADMIN_KEY=@@`, `deploy_key=@@`, `ghToken: @@`, `AZURE_DEVOPS_EXT_PAT=@@`, `creds: app:@@`, `HTTP_AUTH=app:@@`, `auth: app:@@`,
+		`password for HTTP/web.x.test@X.TEST is @@`, `password for user "app" is @@`, `password for 'app'@'%' is @@`, `the new password for user jo42x is @@`, `the temporary password of account svc_x9 is @@`,
+		`the password was changed to @@`, `authenticated with access token @@`, `using API key @@ from 10.0.0.9`, `the client secret is @@`, `login with credentials jo:@@`, `credentials admin/A.@@ rejected`,
+	},
+	"statements": {
+		`SET PASSWORD FOR app@localhost = PASSWORD('@@');`, `SET PASSWORD FOR 'app'@'%' TO '@@'`, `ALTER LOGIN sa WITH PASSWORD = N'@@'`, `CREATE USER MAPPING FOR a SERVER p OPTIONS (user 'a', password '@@')`,
+		`EXEC sp_addlogin 'jo', '@@'`, `sp_password 'x', '@@'`, `create user scott identified by @@`, `CREATE DATABASE LINK x CONNECT TO app IDENTIFIED BY @@ USING 'X'`, `GRANT ALL ON x.* TO app IDENTIFIED BY @@`,
+	},
+	"directives": {
+		`masterauth @@`, `primaryauth @@`, `sentinel auth-pass mymaster @@`, `  auth_pass @@`, `user app on >@@ ~* +@all`, `ACL SETUSER app on >@@ allkeys`, `user admin insecure-password @@`, `stats auth admin:@@`,
+		`bindpw @@`, `rootpw @@`, `smtp_password @@`, `password: !plain @@`, `db: {password: !encrypted @@, host: x}`, `password: !enc/pkcs "@@"`, `credentials: @@`, `*:*:*:app:@@`,
+	},
+	"protocols": {
+		`1.0 [0 10.0.3.7:51122] "AUTH" "@@"`, `1.0 "AUTH" "app" "@@"`, `1.0 "HELLO" "3" "AUTH" "default" "@@" "SETNAME" "x"`, `1.0 "CONFIG" "SET" "masterauth" "@@"`, `addauth digest super:@@`,
+		`setAcl /x auth:jo:@@:cdrwa`, `a1 LOGIN jo @@`, `A002 LOGIN "jo" "@@"`, `---> PASS @@`, `C: PASS @@`, `PRIVMSG NickServ :IDENTIFY @@`,
+		`PlainLoginModule required username="a" user_a="@@" user_b="@@";`, "DigestLoginModule required\n user_super='@@';",
+	},
+	"refusals": {
+		`spec.auth.password: Invalid value: "@@": must be longer`, `spec.users[0].password: Invalid value: "@@": x`, `The Database "x" is invalid: spec.token: Unsupported value: "@@": supported values: "a"`,
+		`data.db_password: Duplicate value: "@@"`, `invalid value "@@" for flag -db-password: too short`, `invalid argument "@@" for "-p, --password" flag: too short`,
+	},
+	"more than one": {
+		`snmpget -v3 -A one -X @@ host`, `keytool -importkeystore -srcstorepass one -deststorepass @@`, `kubectl create secret generic x --from-literal=a=b --from-literal=c=@@`, `curl -u a:b -U c:@@ x`, `net use x: \\h\s @@ /user:bob`,
+	},
+	"phrases": {
+		`wallet.passphrase: vier kleine Igel, 3 Äpfel & @@`, `mnemonic: abandon ability able about @@`, `seed phrase: abandon ability @@`, `SEED_PHRASE="abandon ability @@"`, `recovery_phrase=@@`,
 	},
 }
 
@@ -112,6 +137,8 @@ func TestEveryPlantedSecretGoes(t *testing.T) {
 var (
 	hex = strings.Repeat("0a1b2c3d", 8)
 	mix = strings.Repeat("aB3dE6gH", 8)
+
+	letters = strings.Repeat("aBdEgHQz", 8)
 )
 
 func TestTokensOfIssuersGo(t *testing.T) {
@@ -121,12 +148,24 @@ func TestTokensOfIssuersGo(t *testing.T) {
 		"DigitalOcean": "dop_v1_" + hex, "Docker": "dckr_pat_" + mix[:27], "Databricks": "dapi" + hex[:32], "Shopify": "shpat_" + hex[:32], "New Relic": "NRAK-" + strings.ToUpper(mix[:27]),
 		"a license of New Relic": hex[:36] + "NRAL", "Google": "AIza" + mix[:35], "a client of Google": "GOCSPX-" + mix[:28], "Azure": "abc8Q~" + mix[:34], "Sentry": "sntrys_" + mix[:40],
 		"Vault": "hvs." + mix[:24], "an old Vault": "s." + mix[:24], "Tailscale": "tskey-auth-" + mix[:12] + "-" + mix[:20], "Atlassian": "ATATT" + "3" + mix[:40], "Alibaba": "LTAI" + mix[:20],
-		"Grafana": "glsa_" + mix[:32], "Terraform": mix[:14] + ".atlasv1." + mix[:60], "OpenAI": "sk-proj-" + mix[:40], "Dynatrace": "dt0c01." + strings.ToUpper(mix[:24]) + "." + strings.ToUpper(mix + mix)[:64],
+		"Grafana": "glsa_" + mix[:32], "Terraform": mix[:14] + ".atlasv1." + mix[:60], "OpenAI": "sk-proj-" + mix[:40], "Hugging Face": "hf_" + letters[:34], "a key without digits": "sk-" + letters[:32], "Dynatrace": "dt0c01." + strings.ToUpper(mix[:24]) + "." + strings.ToUpper(mix + mix)[:64],
 	} {
 		for _, around := range []string{"x @@ y", "x=@@", `{"x":"@@"}`, "(@@)"} {
 			if got := redact.Text(strings.ReplaceAll(around, "@@", secret)); strings.Contains(got, secret) || !strings.Contains(got, redact.Marker) {
 				t.Errorf("a token of %s is left in %q", issuer, got)
 			}
+		}
+	}
+}
+
+func TestAnswersOfMailDialogsGo(t *testing.T) {
+	const secret = "aHVudGVyMngx"
+	for _, text := range []string{
+		"C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: @@\nS: 334 UGFzc3dvcmQ6\nC: @@\nS: 235 ok", "> AUTH PLAIN\n< 334 \n> @@", "AUTH CRAM-MD5\n334 PDE4OTYuNjk3QHg+\n@@",
+		"send: 'AUTH LOGIN'\nreply: b'334 VXNlcm5hbWU6\\r\\n'\nreply: retcode (334); Msg: b'VXNlcm5hbWU6'\nsend: '@@\\r\\n'",
+	} {
+		if got := redact.Text(strings.ReplaceAll(text, "@@", secret)); strings.Contains(got, secret) {
+			t.Errorf("%q\n is left as %q", text, got)
 		}
 	}
 }

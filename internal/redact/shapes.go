@@ -167,7 +167,7 @@ var links = []rule{
 		pattern:     regexp.MustCompile(`(^|[\s"'=])([\w.*-]+:(?:[0-9]{2,5}|\*):[\w*-]+:[\w*-]+:)(?P<secret>[^\s:]+)$`),
 		replacement: "${1}${2}" + Marker,
 		when:        func(s string) bool { return strings.Count(s[strings.LastIndexAny(s, " \t\"'=")+1:], ":") == 4 },
-		looks:       isOpaque,
+		looks:       func(s string) bool { return isOpaque(s) || isChosen(s) },
 	},
 	{
 		pattern:     regexp.MustCompile(`(hooks\.slack\.com/(?:services|workflows|triggers)/)[A-Za-z0-9/_-]+`),
@@ -179,10 +179,15 @@ var links = []rule{
 		replacement: "${1}" + Marker,
 		when:        has("office"),
 	},
-	{
-		pattern:     regexp.MustCompile(`(?i)(/(?:bot|file/bot)[0-9]{5,}:|/api/webhooks/[0-9]{5,}/)[^/\s"'<>?]{6,}`),
+	{ // a token of a bot is its number and what follows it
+		pattern:     regexp.MustCompile(`(?i)(/(?:file/)?bot)[0-9]{5,}:[^/\s"'<>?]{6,}`),
 		replacement: "${1}" + Marker,
-		when:        has("/bot", "/api/webhooks/"),
+		when:        has("/bot"),
+	},
+	{
+		pattern:     regexp.MustCompile(`(?i)(/api/webhooks/[0-9]{5,}/)[^/\s"'<>?]{6,}`),
+		replacement: "${1}" + Marker,
+		when:        has("/api/webhooks/"),
 	},
 	{
 		pattern:     regexp.MustCompile(`(?i)((?:maker\.ifttt\.com/trigger/[\w-]+/(?:json/)?with/key|hc-ping\.com|hooks\.zapier\.com/hooks/catch|open\.(?:feishu|larksuite)\.(?:cn|com)/open-apis/bot/v2/hook|webhook\.site|hook\.[a-z0-9.]*make\.com|hooks\.nabu\.casa|api\.opsgenie\.com/v1/json/\w+|infura\.io/v3|alchemy\.com/v2|events\.pagerduty\.com/integration|chat\.googleapis\.com/v1/spaces/[\w-]+/messages/?\?\S*token=|qyapi\.weixin\.qq\.com/cgi-bin/webhook/send\?key=|/v1/input|/inputs|/api/push)[/=]?)[A-Za-z0-9_-][A-Za-z0-9/_%-]{7,}`),

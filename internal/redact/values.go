@@ -16,6 +16,10 @@ type found struct {
 	quoted bool
 	// spaced is true where white space follows the separator.
 	spaced bool
+	// told is true where a sentence says nothing else between name and value.
+	told bool
+	// annotation is true for a name with a domain before it.
+	annotation bool
 }
 
 // secret judges a value by the kind that its name asks for.
@@ -30,7 +34,7 @@ func (f found) secret() bool {
 	case generated:
 		return isGenerated(v)
 	case opaqueOnly:
-		return isOpaque(v) || f.name.takes(v)
+		return isOpaque(v) || f.name.takes(v) || isDisguised(v)
 	}
 	return !f.isReference()
 }
@@ -84,7 +88,7 @@ func (f found) namesObject() bool {
 	if f.name.bare {
 		return isObjectName(f.value) || len(f.value) <= 4 && isLower(f.value)
 	}
-	return f.name.loose && wordyName.MatchString(f.value)
+	return (f.name.loose || f.annotation) && wordyName.MatchString(f.value)
 }
 
 // isPlace is true for what says where a value comes from: a path, a URL or a call.
@@ -92,7 +96,7 @@ func isPlace(v string) bool { return isPath(v) || isURL(v) || isCall(v) }
 
 func isPassword(noun string) bool {
 	switch noun {
-	case "password", "passwd", "passwort", "passphrase", "passcode", "pwd", "passwrd", "pw", "psw", "pswd":
+	case "password", "passwd", "passwort", "passphrase", "passcode", "pwd", "passwrd", "pw", "psw", "pswd", "mnemonic":
 		return true
 	}
 	return false
@@ -120,6 +124,9 @@ var linking = set("is was are were be been has have must may can cannot could sh
 // isProse is true where a message goes on after a name: "token: expired".
 func (f found) isProse() bool {
 	first, more, _ := strings.Cut(f.value, " ")
+	if strings.HasSuffix(f.value, ":") && libraries[first[strings.LastIndexByte(first, '/')+1:]] {
+		return true
+	}
 	word := strings.ToLower(strings.TrimRight(first, ".,;:!?)"))
 	switch {
 	case f.quoted:
@@ -132,6 +139,10 @@ func (f found) isProse() bool {
 	return lettersOnly(word) && f.beginsSentence(first)
 }
 
+// libraries name themselves in the errors that they return.
+var libraries = set("asn1: x509: pkcs1: pkcs5: pkcs7: pkcs8: pkcs12: oauth2: http2: base32: base64: utf8: ed25519: x25519: p256: p384: p521: " +
+	"secp256k1: sha1: sha256: sha512: md5: argon2: pbkdf2: aes128: aes256: jws2: k8s: s3: ec2: sts2:")
+
 // beginsSentence is true for a word that others of a sentence follow.
 func (f found) beginsSentence(first string) bool {
 	return isSentence(f.rest) || !isPassword(f.name.noun) && isLower(first) && goesOn(f.rest)
@@ -140,7 +151,7 @@ func (f found) beginsSentence(first string) bool {
 // goesOn is true where a word follows: tokens are no words of a sentence.
 func goesOn(rest string) bool {
 	next := strings.Fields(cutTo(rest, 40))
-	return len(next) > 0 && lettersOnly(strings.TrimRight(next[0], ".,:;"))
+	return len(next) > 0 && lettersOnly(strings.ReplaceAll(strings.TrimRight(next[0], ".,:;"), "-", ""))
 }
 
 // isSentence is true where one of the next words is none of a passphrase.
@@ -188,10 +199,10 @@ func isStructure(v string) bool {
 
 var (
 	placeholder = regexp.MustCompile(`^(?:\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Za-z_][A-Z0-9_a-z]*|%[a-z+#]{1,2}|%\(\w+\)s?|%\{\w*\}?|\{\{.*|\{|\(.*|@Microsoft\.KeyVault.*)$`)
-	reference   = regexp.MustCompile(`^(?:![A-Z][a-z]+[A-Za-z:]*$|!(?:vault|reference|secret|env|env_var)\b|ENC[\[(]|arn:aws[\w-]*:|ref\+|vault:secret|vault:kv|op://|secret://|sm://|projects/[\w-]+/secrets/|azurekms://|awskms://|gcpkms://)`)
+	reference   = regexp.MustCompile(`^(?:![A-Z][a-z]+[A-Za-z:]*$|!(?:vault|reference|secret|env|env_var)$|ENC[\[(]|arn:aws[\w-]*:|ref\+|vault:secret|vault:kv|op://|secret://|sm://|projects/[\w-]+/secrets/|azurekms://|awskms://|gcpkms://)`)
 	call        = regexp.MustCompile(`^(?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*[(]|environ\[|env\[|getenv|process\.env\.|self\.|this\.|config\.[a-z]|args\.|settings\.)`)
 	duration    = regexp.MustCompile(`^-?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w))+$`)
-	number      = regexp.MustCompile(`^[-+]?[0-9][0-9,._]*(?:[eE][-+]?[0-9]+)?(?:%|[KMGTP]i?B?|[kmgt]b?|m|rpm|qps|/s|/min)?$`)
+	number      = regexp.MustCompile(`^[-+]?[0-9][0-9,._]*(?:/[0-9]+)?(?:[eE][-+]?[0-9]+)?(?:%|[KMGTP]i?B?|[kmgt]b?|m|rpm|qps|/s|/min)?$`)
 	clock       = regexp.MustCompile(`^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}.*)?)$`)
 	uuid        = regexp.MustCompile(`^(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
 	objectName  = regexp.MustCompile(`^[a-z0-9]+(?:[-./][a-z0-9]+)+$`)
@@ -200,11 +211,15 @@ var (
 	wordyIdentifier = regexp.MustCompile(`^[A-Za-z]+(?:[-_.][A-Za-z]+)*$`)
 	fileName        = regexp.MustCompile(`^[\w.-]+\.(?:crt|key|pem|json|ya?ml|p12|jks|txt|conf|cert|pub|asc|properties|toml|env)$`)
 	testName        = regexp.MustCompile(`^(?:Test|Benchmark|Example|Fuzz)[A-Z]`)
-	address         = regexp.MustCompile(`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}|[a-z][a-z0-9-]*)(?::[0-9]{1,5})?(?:/[0-9]{1,2})?$`)
+	address         = regexp.MustCompile(`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:[a-z]{2,}|[A-Z]{2,})|[a-z][a-z0-9-]*)(?::[0-9]{1,5})?(?:/[0-9]{1,2})?$`)
 	mail            = regexp.MustCompile(`^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$`)
 	versionLike     = regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)+(?:[-+.][\w.-]+)?$`)
 	constant        = regexp.MustCompile(`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
 	digestLike      = regexp.MustCompile(`^(?:sha(?:1|256|512)|md5):`)
+	className       = regexp.MustCompile(`^[a-z]\w*(?:\.[a-z]\w*)+\.[A-Z]\w*$`)
+	windowsID       = regexp.MustCompile(`^S-1-[0-9-]+$`)
+	serial          = regexp.MustCompile(`^[A-Z0-9]{4,}(?:-[A-Z0-9]{4,}){2,}$`)
+	disguised       = regexp.MustCompile(`[a-z]{2,}[013457][a-z]{2,}`)
 	camelWords      = regexp.MustCompile(`^[A-Za-z][a-z]+(?:[A-Z][a-z]+)*[0-9]?$`)
 	cacheKey        = regexp.MustCompile(`^[A-Za-z_.-]+(?:[:/|#][\w.@-]*)+$`)
 )
@@ -245,25 +260,51 @@ func isPath(v string) bool {
 }
 
 // isOpaque is true for what is no word, name, number, time, address or path.
-func isOpaque(v string) bool {
+func isOpaque(v string) bool { return isMixed(v) && !isIdentifier(v) }
+
+// isMixed is true for letters together with digits or signs, which are no number,
+// time or path.
+func isMixed(v string) bool {
 	letters, numbers, special := classes(v)
 	if len(v) < 6 || !letters || !numbers && !special {
 		return false
 	}
-	return !isNumber(v) && !isMeasure(v) && !isPlace(v) && !isIdentifier(v)
+	return !isNumber(v) && !isMeasure(v) && !isPlace(v)
 }
 
 // isIdentifier is true for what names an object, a version, a host or a digest.
 func isIdentifier(v string) bool {
-	for _, shape := range identifiers {
+	return matchesAny(v, identifiers) || strings.ContainsAny(v, ".:") && address.MatchString(v) ||
+		strings.ContainsAny(v, ":/|#") && cacheKey.MatchString(v) && !isRandom(v)
+}
+
+func matchesAny(v string, shapes []*regexp.Regexp) bool {
+	for _, shape := range shapes {
 		if shape.MatchString(v) {
 			return true
 		}
 	}
-	return strings.ContainsAny(v, ".:") && address.MatchString(v) || strings.ContainsAny(v, ":/|#") && cacheKey.MatchString(v) && !isRandom(v)
+	return false
 }
 
-var identifiers = []*regexp.Regexp{uuid, objectName, digestLike, mail, versionLike, constant}
+var identifiers = []*regexp.Regexp{uuid, objectName, digestLike, mail, versionLike, constant, className, windowsID}
+
+// isChosen is true for what a person may have chosen as a password, such as
+// b0b-77-x; only the names of objects that are made of words are none.
+func isChosen(v string) bool {
+	switch {
+	case !isMixed(v) || matchesAny(v, chosenNames):
+		return false
+	case strings.ContainsAny(v, ".:/"):
+		return !address.MatchString(v) && (!cacheKey.MatchString(v) || isRandom(v))
+	}
+	return true
+}
+
+var chosenNames = []*regexp.Regexp{uuid, wordyName, digestLike, mail, versionLike, constant, className}
+
+// isDisguised is true for words of which digits replace letters: sc0pe-7.
+func isDisguised(v string) bool { return objectName.MatchString(v) && disguised.MatchString(v) }
 
 func classes(v string) (letters, numbers, special bool) {
 	for _, r := range v {
