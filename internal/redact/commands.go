@@ -121,6 +121,24 @@ var commands = []rule{
 		when:        has("login ", "authenticate ", "pass ", "nickserv"),
 		looks:       func(s string) bool { return isQuoted(s) || isUnquotedSecret(s) || isChosen(s) },
 	},
+	{ // the arguments of a call: connect("jdbc:x", "app", "X")
+		pattern:     regexp.MustCompile(`(?i)(\b(?:\w{0,40}connect(?:ion)?|__construct|pdo|mysqli|login|authenticate)\((?:["'][^"'\n]{0,200}["'],[ \t]*){2})(?P<secret>["'][^"'\n]+["'])`),
+		replacement: "${1}" + Marker,
+		when:        both(has("connect", "__construct", "pdo", "mysqli", "login", "authenticate"), has("(\"", "('")),
+		looks:       func(s string) bool { s = strings.Trim(s, `"'`); return isOpaque(s) || isChosen(s) },
+	},
+	{ // one of several keys
+		pattern:     regexp.MustCompile(`(?i)(\b(?:unseal|recovery|backup|api|access|secret)[ _-](?:key|code)[ #]{1,2}[0-9]{1,2}\)?[ \t]*[:=][ \t]*)(?P<secret>[^\s,;"']+)`),
+		replacement: "${1}" + Marker,
+		when:        has("key ", "code "),
+		looks:       isOpaque,
+	},
+	{ // users of Postfix
+		pattern:     regexp.MustCompile(`(\[[\w-]+\.[\w.-]+\]:[0-9]+[ \t]+[\w.@-]+:)(?P<secret>[^\s:]+)[ \t]*$`),
+		replacement: "${1}" + Marker,
+		when:        has("]:"),
+		looks:       isOpaque,
+	},
 	{ // a user and a password of ZooKeeper, of HAProxy
 		pattern:     regexp.MustCompile(`(?i)(\b(?:addauth[ \t]+digest|stats[ \t]+auth|setacl[ \t]+\S+[ \t]+(?:digest|auth):)[ \t]*)(?P<secret>[\w.@-]+:[^\s"']+)`),
 		replacement: "${1}" + Marker,

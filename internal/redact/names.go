@@ -158,7 +158,9 @@ func compound(words []string) name {
 			return name{kind: tailed(anyValue, words[i+1:]), noun: "session"}
 		case "mfa code", "verification code", "otp code", "fa code", "time code", "security code", "auth code", "recovery code", "backup code":
 			return name{kind: opaqueOnly, noun: "otp"}
-		case "tls pem", "id ed", "community string":
+		case "community string":
+			return name{kind: tailed(anyValue, words[i+1:]), noun: "community"}
+		case "tls pem", "id ed":
 			return name{kind: opaqueOnly, noun: "key"}
 		}
 	}

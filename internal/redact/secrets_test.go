@@ -113,6 +113,10 @@ var planted = map[string][]string{
 	"phrases": {
 		`wallet.passphrase: vier kleine Igel, 3 Äpfel & @@`, `mnemonic: abandon ability able about @@`, `seed phrase: abandon ability @@`, `SEED_PHRASE="abandon ability @@"`, `recovery_phrase=@@`,
 	},
+	"calls and lists": {
+		`DB_DSN='app:@@@/shop?parseTime=true'`, `DBI connect('dbname=x','app','@@',...) failed`, `PDO->__construct('mysql:host=db', 'app', '@@')`, `mysqli_connect("db", "app", "@@")`, `getConnection("jdbc:x", "app", "@@")`,
+		`Unseal Key 1: @@`, `recovery code #2: @@`, `[smtp.x.test]:587 app:@@`, `ARM_ACCESS_KEY @@==`, `SNMP community string @@ is wrong`,
+	},
 }
 
 func TestEveryPlantedSecretGoes(t *testing.T) {
@@ -141,6 +145,14 @@ var (
 	letters = strings.Repeat("aBdEgHQz", 8)
 )
 
+func TestOneTimeCodesGo(t *testing.T) {
+	for _, text := range []string{"your verification code is 471133", "OTP 471133 sent", "passcode 471133 is wrong", "2FA code: 471133", "PIN=4711"} {
+		if got := redact.Text(text); strings.Contains(got, "4711") {
+			t.Errorf("%q is left as %q", text, got)
+		}
+	}
+}
+
 func TestTokensOfIssuersGo(t *testing.T) {
 	for issuer, secret := range map[string]string{
 		"Twilio": "SK" + hex[:32], "Mailgun": "key-" + hex[:32], "Mailchimp": hex[:32] + "-us12", "Telegram": "123456789:" + mix[:35], "Discord": "M" + mix[:23] + "." + mix[:6] + "." + mix[:27],
@@ -148,7 +160,7 @@ func TestTokensOfIssuersGo(t *testing.T) {
 		"DigitalOcean": "dop_v1_" + hex, "Docker": "dckr_pat_" + mix[:27], "Databricks": "dapi" + hex[:32], "Shopify": "shpat_" + hex[:32], "New Relic": "NRAK-" + strings.ToUpper(mix[:27]),
 		"a license of New Relic": hex[:36] + "NRAL", "Google": "AIza" + mix[:35], "a client of Google": "GOCSPX-" + mix[:28], "Azure": "abc8Q~" + mix[:34], "Sentry": "sntrys_" + mix[:40],
 		"Vault": "hvs." + mix[:24], "an old Vault": "s." + mix[:24], "Tailscale": "tskey-auth-" + mix[:12] + "-" + mix[:20], "Atlassian": "ATATT" + "3" + mix[:40], "Alibaba": "LTAI" + mix[:20],
-		"Grafana": "glsa_" + mix[:32], "Terraform": mix[:14] + ".atlasv1." + mix[:60], "OpenAI": "sk-proj-" + mix[:40], "Hugging Face": "hf_" + letters[:34], "a key without digits": "sk-" + letters[:32], "Dynatrace": "dt0c01." + strings.ToUpper(mix[:24]) + "." + strings.ToUpper(mix + mix)[:64],
+		"Grafana": "glsa_" + mix[:32], "Terraform": mix[:14] + ".atlasv1." + mix[:60], "OpenAI": "sk-proj-" + mix[:40], "PostgreSQL": "md5" + hex[:32], "Hugging Face": "hf_" + letters[:34], "a key without digits": "sk-" + letters[:32], "Dynatrace": "dt0c01." + strings.ToUpper(mix[:24]) + "." + strings.ToUpper(mix + mix)[:64],
 	} {
 		for _, around := range []string{"x @@ y", "x=@@", `{"x":"@@"}`, "(@@)"} {
 			if got := redact.Text(strings.ReplaceAll(around, "@@", secret)); strings.Contains(got, secret) || !strings.Contains(got, redact.Marker) {

@@ -108,11 +108,11 @@ func (f found) spoken() bool {
 	case v == "" || isPlaceholder(v) || account.MatchString(v):
 		return false
 	case !isOpaque(v):
-		return f.tellsChosen(v)
+		return f.tellsChosen(v) || f.tellsCode(v)
 	case isPassword(f.name.noun):
 		return !strings.ContainsAny(v, "()[]{}=")
 	}
-	return !strings.ContainsAny(v, "()[]{}=:/") && f.spokenToken(v)
+	return !strings.ContainsAny(strings.TrimRight(v, "="), "()[]{}=:/") && f.spokenToken(v)
 }
 
 // spokenToken judges an opaque value that is no password.
@@ -141,6 +141,15 @@ func (f found) tellsChosen(v string) bool {
 		return !f.name.loose
 	}
 	return isPassword(f.name.noun)
+}
+
+// tellsCode is true for a one-time code; four digits may be a year or a version.
+func (f found) tellsCode(v string) bool {
+	switch f.name.noun {
+	case "otp", "totp", "passcode":
+		return f.told && len(v) >= 6 && isCode(v)
+	}
+	return false
 }
 
 // isArgument is true for what a program prints behind the name of its command: "(auth X)".

@@ -25,8 +25,9 @@ const issued = `\b(?:AKIA|ASIA|ABIA|ACCA)[0-9A-Z]{16}\b(?:[\s:,/|]{1,3}[A-Za-z0-
 	`|\b(?:FwoGZXIvYXdz|IQoJb3JpZ2lu)[A-Za-z0-9+/=%_-]+|\b[A-Za-z0-9_~.-]{3}8Q~[A-Za-z0-9_~.-]{30,}` +
 	`|\beyJrIjoi[A-Za-z0-9+/=_-]{20,}|\bs\.[A-Za-z0-9]{24}\b`
 
-// hexKeys are keys in hexadecimal with a short prefix or suffix.
-const hexKeys = `\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b`
+// hexKeys are keys, and passwords that PostgreSQL hashed, in hexadecimal with a
+// short prefix or suffix.
+const hexKeys = `\bSK[0-9a-f]{32}\b|\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b|\bmd5[0-9a-f]{32}\b`
 
 // long tokens begin with nothing in particular.
 const long = `\b[0-9]{8,10}:[A-Za-z0-9_-]{34,36}|\bAAAA[A-Za-z0-9_-]{7}:[A-Za-z0-9_-]{60,}|\bAQV[A-Za-z0-9_-]{35,}`
@@ -89,7 +90,7 @@ var shapes = []rule{
 	{
 		pattern:     regexp.MustCompile(hexKeys),
 		replacement: Marker,
-		when:        both(runsOf(32), has("sk", "key-", "-us")),
+		when:        both(runsOf(32), has("sk", "key-", "-us", "md5")),
 	},
 	{ // a bot of Discord
 		pattern:     regexp.MustCompile(`\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}`),
@@ -145,6 +146,12 @@ var links = []rule{
 		pattern:     regexp.MustCompile(`[^\s:@/"'=]*:[^\s"']+@((?:tcp|tcp6|udp|unix)\()`),
 		replacement: Marker + "@${1}",
 		when:        has("@tcp", "@udp", "@unix"),
+	},
+	{ // the same without an address
+		pattern:     regexp.MustCompile(`(^|[\s"'=(])[\w.-]+:(?P<secret>[^\s"'@/]+)(@/\w)`),
+		replacement: "${1}" + Marker + "${3}",
+		when:        has("@/"),
+		looks:       func(s string) bool { return isOpaque(s) || isChosen(s) },
 	},
 	{ // as the thin driver of Oracle writes it
 		pattern:     regexp.MustCompile(`(?i)(\bjdbc:oracle:(?:thin|oci8?):)[^\s/@"']+/[^\s"']+@`),
