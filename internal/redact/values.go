@@ -216,7 +216,7 @@ var (
 	versionLike     = regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)+(?:[-+.][\w.-]+)?$`)
 	constant        = regexp.MustCompile(`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
 	digestLike      = regexp.MustCompile(`^(?:sha(?:1|256|512)|md5):`)
-	className       = regexp.MustCompile(`^[a-z]\w*(?:\.[a-z]\w*)+\.[A-Z]\w*$`)
+	className       = regexp.MustCompile(`^[*&]?(?:[a-z]\w*(?:\.[a-z]\w*)+|[a-z]*v[0-9]+(?:(?:alpha|beta)[0-9]+)?|x509|http2|sha[0-9]+|md5|asn1|utf8|oauth2|pkcs[0-9]+|base64)\.[A-Z]\w*$`)
 	windowsID       = regexp.MustCompile(`^S-1-[0-9-]+$`)
 	serial          = regexp.MustCompile(`^[A-Z0-9]{4,}(?:-[A-Z0-9]{4,}){2,}$`)
 	disguised       = regexp.MustCompile(`[a-z]{2,}[013457][a-z]{2,}`)
