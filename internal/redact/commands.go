@@ -152,7 +152,7 @@ var commands = []rule{
 		looks:       func(s string) bool { return isWord(s) && !said[strings.ToLower(s)] },
 	},
 	{ // a user and a password side by side
-		pattern:     regexp.MustCompile(`(?i)(\b(?:credentials?|creds|logins?|log(?:ged)? in|basic[ _-]?auth|user(?:name)?[:/]pass(?:word)?|authenticat\w+|connect(?:ing|ed)? as)` + quote + `(?:[ \t]+(?:as|with|using|are|is|for))?[ \t]*[:=]?[ \t]*["'(]?)(?P<secret>[\w.@-]+[:/][^\s"'|;,)]+)`),
+		pattern:     regexp.MustCompile(`(?i)(\b(?:credentials?|creds|logins?|log(?:ged)? in|basic[ _-]?auth|user(?:name)?[:/]pass(?:word)?|authenticat\w+|connect(?:ing|ed)? as)` + quote + `(?:[ \t]+(?:as|with|using|are|is|for))?(?:[ \t]*[:=]|[ \t])[ \t]*["'(]?)(?P<secret>[\w.@-]+[:/][^\s"'|;,)]+)`),
 		replacement: "${1}" + Marker,
 		when:        has("credential", "creds", "login", "log in", "logged in", "basic", "user/pass", "user:pass", "username/pass", "username:pass", "authenticat", "connecting as", "connected as", "connect as"),
 		looks:       isLogin,

@@ -109,7 +109,7 @@ var said = set("is was are were be been being has have had must may might can ca
 	"wrong incorrect mismatch mismatched failed failure error failing succeeded success ready unavailable available unauthorized forbidden permission access " +
 	"authentication authorization verification validation found exists exist too already still cannot couldn't can't doesn't don't didn't isn't wasn't won't " +
 	"the a an this that these those any some each every of for from by in into at to with without and or but if when while because until after before during " +
-	"please use using used provide provided set unset reset changed updated created deleted rotated removed added contains contained malformed unexpected " +
+	"please use using used provide provided set unset reset changed updated created deleted rotated removed added contains contained malformed unexpected expected want wanted got " +
 	"unsupported unreadable unable context timeout connection dial open read write lookup x509 tls redacted hidden masked filtered omitted sensitive confidential " +
 	"string str int integer bool boolean bytes byte object array number any interface never void char varchar text optional uuid " +
 	"signature issuer audience claim claims header field fields value values user client server service request response pod secret secrets key keys token tokens password passwords " +
@@ -213,7 +213,7 @@ var (
 	testName        = regexp.MustCompile(`^(?:Test|Benchmark|Example|Fuzz)[A-Z]`)
 	address         = regexp.MustCompile(`^(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:[a-z]{2,}|[A-Z]{2,})|[a-z][a-z0-9-]*)(?::[0-9]{1,5})?(?:/[0-9]{1,2})?$`)
 	mail            = regexp.MustCompile(`^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$`)
-	versionLike     = regexp.MustCompile(`^v?[0-9]+(?:\.[0-9]+)+(?:[-+.][\w.-]+)?$`)
+	versionLike     = regexp.MustCompile(`^(?:v?[0-9]+(?:\.[0-9]+)+(?:[-+.][\w.-]+)?|(?:[a-z0-9.-]+/)?v[0-9]+(?:alpha|beta)[0-9]+)$`)
 	constant        = regexp.MustCompile(`^[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+$`)
 	digestLike      = regexp.MustCompile(`^(?:sha(?:1|256|512)|md5):`)
 	className       = regexp.MustCompile(`^[*&]?(?:[a-z]\w*(?:\.[a-z]\w*)+|[a-z]*v[0-9]+(?:(?:alpha|beta)[0-9]+)?|x509|http2|sha[0-9]+|md5|asn1|utf8|oauth2|pkcs[0-9]+|base64)\.[A-Z]\w*$`)
