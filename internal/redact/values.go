@@ -248,6 +248,7 @@ func isCode(v string) bool {
 // isPath is true for the path of a file; secrets in base64 that begin with a
 // slash have segments that are no words.
 func isPath(v string) bool {
+	v = strings.ReplaceAll(v, Marker, "/") // a path stays one when a part of it was redacted
 	if !strings.HasPrefix(v, "/") && !strings.HasPrefix(v, "./") && !strings.HasPrefix(v, "~/") && !strings.HasPrefix(v, "../") {
 		return len(v) > 3 && v[1] == ':' && v[2] == '\\'
 	}
