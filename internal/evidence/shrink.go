@@ -129,8 +129,9 @@ func (e numbers) shrinkPodSpec(spec *corev1.PodSpec) {
 func (e numbers) containers(all []corev1.Container) []corev1.Container {
 	var kept []corev1.Container
 	for _, c := range all {
+		command, args := hideArgs(c.Command, c.Args)
 		kept = append(kept, corev1.Container{
-			Name: c.Name, Image: c.Image, Command: hideArgs(c.Command), Args: hideArgs(c.Args),
+			Name: c.Name, Image: c.Image, Command: command, Args: args,
 			Env: e.env(c.Env), EnvFrom: c.EnvFrom, Ports: c.Ports, Resources: c.Resources,
 			LivenessProbe: shrinkProbe(c.LivenessProbe), ReadinessProbe: shrinkProbe(c.ReadinessProbe), StartupProbe: shrinkProbe(c.StartupProbe),
 			RestartPolicy: c.RestartPolicy, VolumeMounts: first(c.VolumeMounts, 16),
@@ -151,16 +152,16 @@ func configVolumes(all []corev1.Volume) []corev1.Volume {
 	return kept
 }
 
-// hideArgs redacts the words of a command line, each cut. A word after a flag is
-// that flag's value.
-func hideArgs(words []string) []string {
-	var kept []string
-	flag := ""
-	for _, word := range first(words, 32) {
-		kept = append(kept, redact.Cut(redact.Field(flag, word), 256))
-		flag = redact.Flag(word)
+// hideArgs redacts the words of a command and of its arguments, each cut. The
+// command says what the flags among its arguments mean.
+func hideArgs(command, args []string) (keptCommand, keptArgs []string) {
+	command, args = first(command, 32), first(args, 32)
+	kept := redact.Args(slices.Concat(command, args))
+	for i, word := range kept {
+		kept[i] = redact.Cut(word, 256)
 	}
-	return kept
+	n := len(command)
+	return append(keptCommand, kept[:n]...), append(keptArgs, kept[n:]...) // nil where there are no words
 }
 
 func (e numbers) env(all []corev1.EnvVar) []corev1.EnvVar {
@@ -177,7 +178,8 @@ func shrinkProbe(p *corev1.Probe) *corev1.Probe {
 	}
 	kept := *p
 	if kept.Exec != nil {
-		kept.Exec = &corev1.ExecAction{Command: hideArgs(kept.Exec.Command)}
+		command, _ := hideArgs(kept.Exec.Command, nil)
+		kept.Exec = &corev1.ExecAction{Command: command}
 	}
 	if kept.HTTPGet != nil {
 		kept.HTTPGet = &corev1.HTTPGetAction{Path: redact.Line(kept.HTTPGet.Path, 256), Port: kept.HTTPGet.Port, Scheme: kept.HTTPGet.Scheme, Host: kept.HTTPGet.Host}

@@ -183,15 +183,33 @@ func hide(name string, value any, kind string) any {
 	case map[string]any:
 		return hideFields(v, kind)
 	case []any:
-		out, flag := make([]any, len(v)), ""
-		for i, inner := range v {
-			out[i] = hide(flag, inner, kind)
-			word, _ := inner.(string)
-			flag = redact.Flag(word)
-		}
-		return out
+		return hideList(nil, v, kind)
 	}
 	return value
+}
+
+// hideList hides the words of a list as those of a command line, which the words of
+// a command may begin; other elements are hidden one by one.
+func hideList(command, list []any, kind string) []any {
+	shown := redact.Args(texts(slices.Concat(command, list)))
+	out := make([]any, len(list))
+	for i, inner := range list {
+		if _, text := inner.(string); text {
+			out[i] = shown[len(command)+i]
+		} else {
+			out[i] = hide("", inner, kind)
+		}
+	}
+	return out
+}
+
+// texts returns the elements of a list that are texts, and nothing in place of others.
+func texts(list []any) []string {
+	out := make([]string, len(list))
+	for i, inner := range list {
+		out[i], _ = inner.(string)
+	}
+	return out
 }
 
 func hideFields(fields map[string]any, kind string) map[string]any {
@@ -203,6 +221,8 @@ func hideFields(fields map[string]any, kind string) map[string]any {
 			out[key] = hideEnv(inner)
 		case (key == "data" || key == "binaryData") && carriesData(kind):
 			out[key] = redacted
+		case key == "args":
+			out[key] = hideArgs(fields["command"], inner, kind)
 		case key == "value" && named: // a header, for example
 			out[key] = hide(name, inner, kind)
 		default:
@@ -210,6 +230,15 @@ func hideFields(fields map[string]any, kind string) map[string]any {
 		}
 	}
 	return out
+}
+
+// hideArgs hides the arguments of a command.
+func hideArgs(command, args any, kind string) any {
+	words, _ := command.([]any)
+	if list, ok := args.([]any); ok {
+		return hideList(words, list, kind)
+	}
+	return hide("args", args, kind)
 }
 
 // hideEnv replaces the values of env variables; references stay, they are names.

@@ -63,6 +63,28 @@ func TestDiff(t *testing.T) {
 				"+   - \"8080\"\n" +
 				"+   - postgres://[redacted]@db/shop\n",
 		},
+		"hides what is a secret to the program of the command only": {
+			op: patch("Deployment", `[{"op":"replace","path":"/spec/template/spec/containers/0/command","value":["mysql","-uroot","-ps3cret"]},`+
+				`{"op":"replace","path":"/spec/template/spec/containers/1","value":{"args":["-a","s3cret","-p","6379"],"command":["redis-cli"]}},`+
+				`{"op":"replace","path":"/spec/template/spec/containers/2/command","value":["sh","-c","curl -u jo:s3cret web"]}]`),
+			want: "patch Deployment/shop in prod\n" +
+				"+ spec.template.spec.containers.0.command:\n" +
+				"+   - mysql\n" +
+				"+   - -uroot\n" +
+				"+   - -p[redacted]\n" +
+				"+ spec.template.spec.containers.1:\n" +
+				"+   args:\n" +
+				"+   - -a\n" +
+				"+   - '[redacted]'\n" +
+				"+   - -p\n" +
+				"+   - \"6379\"\n" +
+				"+   command:\n" +
+				"+   - redis-cli\n" +
+				"+ spec.template.spec.containers.2.command:\n" +
+				"+   - sh\n" +
+				"+   - -c\n" +
+				"+   - curl -u [redacted] web\n",
+		},
 		"hides an annotation that names a secret": {
 			op:   patch("Deployment", `[{"op":"replace","path":"/spec/template/metadata/annotations/shop.example~1api-token","value":"s3cret"}]`),
 			want: "patch Deployment/shop in prod\n+ spec.template.metadata.annotations.shop.example/api-token: '[redacted]'\n",

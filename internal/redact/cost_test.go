@@ -1,0 +1,72 @@
+package redact_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubernaut/kubernaut/internal/redact"
+)
+
+// texts for the cost of a kilobyte: logs as they are, and logs full of what rules begin with.
+func logOf(line string, size int) string {
+	return strings.Repeat(line+"\n", size/(len(line)+1)+1)[:size]
+}
+
+var logs = map[string]string{
+	"plain":   `2024-05-01T10:00:00Z INFO com.acme.Cart handled GET /cart/42 in 12ms for user bob from 10.0.0.1`,
+	"fields":  `level=info ts=1714557600 caller=main.go:42 msg="request done" method=GET path=/cart status=200 took=12ms key=cart:42`,
+	"JSON":    `{"level":"info","ts":1714557600,"msg":"token refreshed","user":"bob","trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","took":0.012}`,
+	"secrets": `connect db=shop user=app password=Wq7zLm2Vt9 url=postgres://app:Wq7zLm2Vt9@db:5432/shop token: Wq7zLm2Vt9`,
+}
+
+func BenchmarkText(b *testing.B) {
+	for name, line := range logs {
+		text := logOf(line, 64<<10)
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for b.Loop() {
+				redact.Text(text)
+			}
+		})
+	}
+}
+
+// TestTheCostIsLinear: a text made of beginnings of secrets takes no more than a
+// few times as long when it is on one line of the largest size.
+func TestTheCostIsLinear(t *testing.T) {
+	for _, unit := range []string{
+		"key=", "password ", `password="`, "token: ", "a:", "://a:", "<a>", "mysql -p ", "curl -u ", "password,", `\"token\":\"`, "%3D", "key%3D", "eyJ", "auth (", "-----BEGIN A-----",
+		"name: password value", "identified by ", "secret is is is is ", "A1b", "A1b2c3/", "/hooks/", "password....", "{password,", "echo a | ", "x:x@", "create user password ", "kind: Secret data:\n", "password:\n", "password: |\n ",
+		"mysql ", "mysql -p'", "334\nauth ", "auth 334\n", `loginmodule user_a="`, "user x on >", "set password for ", "sha256-", "sha512-aB1", `"AUTH" "`, "options (password ", "a: Invalid value: ", `invalid value "`, "a1 LOGIN ", "password for user ", "seed phrase ", "passphrase: a, ", "a/b.c/token: ", "grant to identified by ",
+	} {
+		text := strings.Repeat(unit, redact.MaxText/len(unit))
+		start := time.Now()
+		got := redact.Text(text)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("a text of %q took %s", unit, took)
+		} else if took > time.Second/2 {
+			t.Logf("%q took %s", unit, took)
+		}
+		if len(got) > 4*len(text) {
+			t.Errorf("a text of %q grew to %d bytes", unit, len(got))
+		}
+	}
+}
+
+// FuzzTwice: what was redacted stays as it is, and the text grows by no more than
+// the markers that take the place of shorter secrets.
+func FuzzTwice(f *testing.F) {
+	for _, seed := range []string{"", "password=x", `a="b\"c`, "token: [x]", "Authorization: Bearer x", `{"name":"PW","value":"x"}`, "a:b@c", "secret:\n  - x", "PW={x};", `token:/$gtoken:???0"0`, "token=/aaaaaaaaaaaaaaaaaaa:password=b9/c", "kind: Secret\ndata:\n a: b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		once := redact.Text(text)
+		if twice := redact.Text(once); twice != once {
+			t.Errorf("%q\nbecomes %q\nand then %q", text, once, twice)
+		}
+		if len(once) > (len(text)+1)*len(redact.Marker) {
+			t.Errorf("%q grew to %d bytes", text, len(once))
+		}
+	})
+}
