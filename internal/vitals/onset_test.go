@@ -55,7 +55,12 @@ func TestOnset(t *testing.T) {
 			p.Status.ContainerStatuses[0].LastTerminationState = corev1.ContainerState{}
 			p.Status.Conditions[0].Status = corev1.ConditionFalse
 		})}, earliest: time.Minute, latest: time.Minute},
-		"a pod that never ran at all": {pods: []*corev1.Pod{edited(down(3*time.Minute, 0, 0), func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} })}, earliest: 3 * time.Minute, latest: 3 * time.Minute},
+		"a pod that never ran at all":             {pods: []*corev1.Pod{edited(down(3*time.Minute, 0, 0), func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} })}, earliest: 3 * time.Minute, latest: 3 * time.Minute},
+		"the kubelet does not know when it ended": {pods: []*corev1.Pod{edited(down(40*day, 5, 0), unknownEnd)}, earliest: 7*time.Minute + 45*time.Second},
+		"the same, and it runs again": {pods: []*corev1.Pod{edited(edited(down(40*day, 5, 0), running(50*time.Second)), unknownEnd)},
+			earliest: 4*time.Minute + 35*time.Second, latest: 50 * time.Second},
+		"a node's clock is an hour ahead":  {pods: []*corev1.Pod{edited(down(6*time.Minute, 3, 2*time.Second), shifted(time.Hour))}, earliest: 2*time.Minute + 9*time.Second, latest: 2 * time.Second},
+		"a node's clock is an hour behind": {pods: []*corev1.Pod{edited(down(6*time.Minute, 3, 2*time.Second), shifted(-time.Hour))}, earliest: 6 * time.Minute, latest: 6 * time.Minute},
 		"a container that can't be started": {pods: []*corev1.Pod{edited(down(3*time.Minute, 0, 0), func(p *corev1.Pod) {
 			p.Status.ContainerStatuses[0].LastTerminationState = corev1.ContainerState{}
 			p.Status.ContainerStatuses[0].State.Waiting.Reason = "RunContainerError"
@@ -77,6 +82,19 @@ func TestOnset(t *testing.T) {
 	}
 }
 
+// unknownEnd: the kubelet lost the container, as in a reboot, and knows no time of it.
+func unknownEnd(p *corev1.Pod) {
+	p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}
+}
+
+// shifted: the clock of the pod's node is that far ahead.
+func shifted(by time.Duration) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		end := p.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		end.StartedAt.Time, end.FinishedAt.Time = end.StartedAt.Add(by), end.FinishedAt.Add(by)
+	}
+}
+
 func TestCrashes(t *testing.T) {
 	rows := map[string]struct {
 		pod  *corev1.Pod
@@ -84,6 +102,7 @@ func TestCrashes(t *testing.T) {
 	}{
 		"as often as it was restarted, and once more": {down(time.Hour, 4, time.Minute), 5},
 		"a steady run in between":                     {down(time.Hour, 4, vitals.SteadyRun), 1},
+		"the kubelet does not know how it ended":      {edited(down(time.Hour, 4, 0), unknownEnd), 1},
 		"the first crash":                             {down(time.Hour, 0, time.Minute), 1},
 		"none":                                        {edited(down(time.Hour, 0, 0), func(p *corev1.Pod) { *p = pod("shop-2") }), 0},
 	}

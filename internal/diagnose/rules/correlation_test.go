@@ -129,6 +129,19 @@ func usedAgain(scaledUp map[string]time.Time) func(*picture) {
 	}
 }
 
+// lost: the kubelet lost the container in a reboot of its node, and knows no time of it.
+func lost(p *picture) {
+	p.pod.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}
+}
+
+// clock: the clock of the pod's node is that far ahead.
+func clock(ahead time.Duration) func(*picture) {
+	return func(p *picture) {
+		end := p.pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		end.StartedAt.Time, end.FinishedAt.Time = end.StartedAt.Add(ahead), end.FinishedAt.Add(ahead)
+	}
+}
+
 func TestWhetherAReleaseIsToBlame(t *testing.T) {
 	tag := newImage("shop/web:2")
 	const day = 24 * time.Hour
@@ -182,6 +195,17 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			cause:   unknown, remedies: "Escalate", again: true},
 		"the same pod, some minutes later": {
 			touches: []func(*picture){tag, released(40 * day), crashesWith(255), crashedLike(5, 9*day), back(6 * time.Minute), func(p *picture) { p.ReplicaSets[0].Status.ReadyReplicas = 0 }}, cause: healthy},
+
+		"a pod that is back from a reboot, and of whose end the kubelet knows nothing": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(time.Minute), crashesWith(137), crashedLike(5, 0), back(10 * time.Second), lost}, cause: unknown, remedies: "Escalate", again: true},
+		"the same pod, when it has been ready for long": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(time.Minute), crashesWith(137), crashedLike(5, 0), back(6 * time.Minute), lost}, cause: healthy, says: "ended 5 times, the last time with exit code 137"},
+		"a node whose clock is ahead": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "fatal: out of luck"), clock(time.Hour)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a node whose clock is behind": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "fatal: out of luck"), clock(-time.Hour)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release of 40 days ago, and a node whose clock is behind": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second), clock(-time.Hour)}, cause: unknown, remedies: "Escalate"},
 
 		// The moment that is looked at.
 		"it ends well again and again": {touches: []func(*picture){tag, completed(5)}, cause: badRelease, remedies: "RolloutUndo"},
