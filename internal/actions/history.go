@@ -72,9 +72,10 @@ func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]acti
 	for i := range revisions {
 		r := &revisions[i]
 		set := find(sets.Items, r.Name)
-		came, began := past.When(set), vitals.Onset(controlledBy(set, pods.Items), nil, past.Now)
+		ours := controlledBy(set, pods.Items)
+		came, began := past.When(set), vitals.Onset(ours, nil, past.Now)
 		r.RolledOutAfter, r.RolledOutBefore = came.Earliest, came.Latest
-		r.TroubledAfter, r.TroubledBefore = began.Earliest, began.Latest
+		r.TroubledAfter, r.TroubledBefore, r.RanBefore = began.Earliest, began.Latest, vitals.RanBefore(ours, past.Now)
 	}
 	before := predecessor(revisions)
 	if before == nil || before.ReadyPods > 0 {
@@ -221,7 +222,7 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 		revisions = append(revisions, action.Revision{
 			Number: cr.Revision, Name: cr.Name, Template: template, CreatedAt: cr.CreationTimestamp.Time, ReadyPods: ready(ours),
 			RolledOutAfter: cr.CreationTimestamp.Time, RolledOutBefore: cr.CreationTimestamp.Time,
-			TroubledAfter: began.Earliest, TroubledBefore: began.Latest,
+			TroubledAfter: began.Earliest, TroubledBefore: began.Latest, RanBefore: vitals.RanBefore(ours, now),
 		})
 	}
 	for i := range revisions {

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 )
 
 // The Deployment controller's annotations on its ReplicaSets. A template that is rolled
@@ -117,10 +118,29 @@ func (r Rollouts) afterRollout(set *appsv1.ReplicaSet, earliest time.Time) time.
 	return latest
 }
 
-// Complete reports whether the last rollout of a Deployment came to its end, at least
-// once: since then its pods may have failed for any reason.
-func Complete(d *appsv1.Deployment) bool {
-	return conditionOf(d, appsv1.DeploymentProgressing).Reason == "NewReplicaSetAvailable"
+// RollsOut reports whether the last rollout of a workload is known not to have come to its
+// end, and goes on by itself: since it began, pods may have failed and been replaced. One
+// that a user holds, by a pause, a partition or the strategy OnDelete, may rest for weeks
+// with pods of both revisions ready.
+func RollsOut(workload any, oldPodsReady bool) bool {
+	switch w := workload.(type) {
+	case *appsv1.Deployment:
+		return !w.Spec.Paused && (oldPodsReady || incomplete[conditionOf(w, appsv1.DeploymentProgressing).Reason])
+	case *appsv1.StatefulSet:
+		rolling := w.Spec.UpdateStrategy.RollingUpdate
+		held := w.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType || rolling != nil && ptr.Deref(rolling.Partition, 0) > 0
+		return oldPodsReady && !held
+	case *appsv1.DaemonSet:
+		return oldPodsReady && w.Spec.UpdateStrategy.Type != appsv1.OnDeleteDaemonSetStrategyType
+	}
+	return false
+}
+
+// incomplete are the reasons of the condition Progressing that a Deployment has only until
+// its rollout came to its end once. A Deployment without a deadline has no such condition,
+// and a pause hides the reason.
+var incomplete = map[string]bool{
+	"NewReplicaSetCreated": true, "FoundNewReplicaSet": true, "ReplicaSetUpdated": true, "ProgressDeadlineExceeded": true, "ReplicaSetCreateError": true,
 }
 
 // Handover is a change from one revision of a Deployment to the next.

@@ -158,22 +158,44 @@ func UnreadyOnset(p *corev1.Pod) Span {
 
 // Onset returns when the present trouble of some pods began: the first failure among
 // them. An alert's time is no evidence of it: alerts have ranges and "for" clauses of
-// any length. Pods that are ready, and have not crashed lately, don't count.
+// any length. Pods that are ready, and have not crashed lately, don't count; those that
+// are not ready for another reason, which have no node for instance, count only where no
+// pod crashes: they may have been so for weeks.
 func Onset(pods []*corev1.Pod, events []corev1.Event, now time.Time) Span {
-	var onset Span
+	var crashed, unready Span
 	for _, p := range pods {
-		crashed := false
-		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-			if Crashing(p, &c, now) {
-				crashed = true
-				onset = first(onset, CrashOnset(p, &c, events, now))
-			}
+		switch began := podCrashOnset(p, events, now); {
+		case !began.IsZero():
+			crashed = first(crashed, began)
+		case !Ready(p):
+			unready = first(unready, UnreadyOnset(p))
 		}
-		if !crashed && !Ready(p) {
-			onset = first(onset, UnreadyOnset(p))
+	}
+	if crashed.IsZero() {
+		return unready
+	}
+	return crashed
+}
+
+// podCrashOnset returns when the first container of a pod that crashes began to; zero:
+// no container does.
+func podCrashOnset(p *corev1.Pod, events []corev1.Event, now time.Time) Span {
+	var onset Span
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if Crashing(p, &c, now) {
+			onset = first(onset, CrashOnset(p, &c, events, now))
 		}
 	}
 	return onset
+}
+
+// RanBefore reports whether a pod that crashes now existed for a steady run before it
+// began to: then its trouble was not there from the beginning of its revision.
+func RanBefore(pods []*corev1.Pod, now time.Time) bool {
+	return slices.ContainsFunc(pods, func(p *corev1.Pod) bool {
+		began := podCrashOnset(p, nil, now)
+		return !began.IsZero() && began.Earliest.Sub(p.CreationTimestamp.Time) >= SteadyRun
+	})
 }
 
 // Crashing reports whether a container is down because it ended, or runs again for less

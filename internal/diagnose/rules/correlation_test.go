@@ -142,6 +142,34 @@ func clock(ahead time.Duration) func(*picture) {
 	}
 }
 
+// progresses: the condition Progressing has that reason; without one, the Deployment has no
+// deadline, and no such condition.
+func progresses(reason string) func(*picture) {
+	return func(p *picture) {
+		d := &p.Deployments[0]
+		d.Spec.Paused = reason == "DeploymentPaused"
+		d.Status.Conditions[1].Reason = reason
+		if reason == "" {
+			d.Status.Conditions = d.Status.Conditions[:1]
+		}
+	}
+}
+
+// serving: a pod of the first revision is ready.
+func serving(p *picture) { p.ReplicaSets[0].Status.ReadyReplicas = 1 }
+
+// unplaced: another pod of the second revision has found no node for so long.
+func unplaced(since time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.Pods = append(p.Pods, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-2-fghij", UID: "q", CreationTimestamp: ago(since), OwnerReferences: controlled("ReplicaSet", "rs2")},
+			Status: corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{
+				{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", LastTransitionTime: ago(since)}}},
+		})
+		p.pod = &p.Pods[0]
+	}
+}
+
 func TestWhetherAReleaseIsToBlame(t *testing.T) {
 	tag := newImage("shop/web:2")
 	const day = 24 * time.Hour
@@ -206,6 +234,26 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "fatal: out of luck"), clock(-time.Hour)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a release of 40 days ago, and a node whose clock is behind": {
 			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second), clock(-time.Hour)}, cause: unknown, remedies: "Escalate"},
+
+		// Whether the rollout goes on.
+		"a release of 40 days ago, paused since": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), progresses("DeploymentPaused"), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"a rollout that was paused half-way five days ago": {
+			touches: []func(*picture){tag, released(5 * day), unavailableFor(10 * time.Minute), progresses("DeploymentPaused"), serving, crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"a rollout that was paused half-way a moment ago": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(day), progresses("DeploymentPaused"), serving, crashesWith(1, "fatal: out of luck")}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release of 40 days ago, without a deadline": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), progresses(""), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"a release of six minutes ago, without a deadline": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), progresses(""), crashesWith(1, "fatal: out of luck")}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release of 40 days ago, one pod of which never found a node": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), unplaced(40 * day), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"the same, and so it ran into its deadline": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), unplaced(40 * day), progresses("ProgressDeadlineExceeded"), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)},
+			cause:   stuck, remedies: "Escalate", says: "revision 2 is not gone back from: its pods began to fail between 2026-05-04T11:42"},
+		"a release of five hours ago that ran into its deadline, one pod of which was replaced": {
+			touches: []func(*picture){tag, released(5 * time.Hour), unavailableFor(5 * time.Hour), progresses("ProgressDeadlineExceeded"), serving, crashesWith(1, "fatal: out of luck"),
+				func(p *picture) { p.pod.CreationTimestamp = ago(5 * time.Minute) }}, cause: badRelease, remedies: "RolloutUndo"},
 
 		// The moment that is looked at.
 		"it ends well again and again": {touches: []func(*picture){tag, completed(5)}, cause: badRelease, remedies: "RolloutUndo"},

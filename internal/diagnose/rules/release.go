@@ -113,15 +113,10 @@ func findOnset(sc *scene, w *workload, ill map[int64]bool) (onset, bool) {
 func (sc *scene) began(w *workload, o onset, ill map[int64]bool) vitals.Span {
 	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return !ill[w.revisionOf[p]] })
 	began := vitals.Onset(pods, sc.Events, sc.TakenAt)
-	if !began.IsZero() && sc.rollsOut(w, o) && o.bad.came.Earliest.Before(began.Earliest) {
+	if !began.IsZero() && vitals.RollsOut(w.object, o.good.ready > 0) && !vitals.RanBefore(pods, sc.TakenAt) && o.bad.came.Earliest.Before(began.Earliest) {
 		began.Earliest = o.bad.came.Earliest
 	}
 	return began
-}
-
-// rollsOut reports whether the rollout of a revision has not come to its end yet.
-func (sc *scene) rollsOut(w *workload, o onset) bool {
-	return o.good.ready > 0 || w.deployment != nil && !vitals.Complete(w.deployment)
 }
 
 // follows reports whether trouble that began at a time may be the doing of a release.

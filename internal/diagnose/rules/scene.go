@@ -29,6 +29,7 @@ type scene struct {
 type workload struct {
 	ref        v1alpha1.TargetReference
 	template   *corev1.PodTemplateSpec
+	object     metav1.Object      // itself
 	deployment *appsv1.Deployment // nil for other kinds
 	revisions  []revision         // newest first
 	selector   map[string]string  // labels by which it knows its pods
@@ -110,7 +111,7 @@ func (sc *scene) all() []*workload {
 }
 
 func (sc *scene) ofDeployment(d *appsv1.Deployment) *workload {
-	w := &workload{ref: sc.ref(d, "apps/v1", "Deployment"), template: &d.Spec.Template, deployment: d, selector: matchLabels(d.Spec.Selector)}
+	w := &workload{ref: sc.ref(d, "apps/v1", "Deployment"), template: &d.Spec.Template, object: d, deployment: d, selector: matchLabels(d.Spec.Selector)}
 	w.counts = counts{
 		seen: d.Status.ObservedGeneration >= d.Generation, wanted: wanted(d),
 		updated: d.Status.UpdatedReplicas, ready: d.Status.ReadyReplicas, total: d.Status.Replicas,
@@ -171,7 +172,7 @@ func matchLabels(selector *metav1.LabelSelector) map[string]string {
 }
 
 func (sc *scene) owning(obj metav1.Object, kind string, template *corev1.PodTemplateSpec) *workload {
-	w := &workload{ref: sc.ref(obj, "apps/v1", kind), template: template}
+	w := &workload{ref: sc.ref(obj, "apps/v1", kind), template: template, object: obj}
 	for i := range sc.Revisions {
 		kept := &sc.Revisions[i]
 		if kept.Owner != obj.GetUID() {
