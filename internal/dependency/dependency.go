@@ -117,7 +117,7 @@ func read(line string) (Complaint, bool) {
 // hasOwnReason reports whether an error line gives a reason that lies in the program
 // or its configuration. "Startup failed" gives none; a panic with words of its own does.
 func hasOwnReason(line string) bool {
-	return ownReason.MatchString(line) || isFatal.MatchString(line) && !generic.MatchString(line)
+	return ownReason.MatchString(line) || malformed.MatchString(line) || isFatal.MatchString(line) && !generic.MatchString(line)
 }
 
 // What programs, their runtimes and client libraries print. Sources: the messages of
@@ -151,7 +151,7 @@ var (
 	isError   = regexp.MustCompile(`(?i)error|exception|fatal|panic|denied|refused|cannot|can't|could not|unable|fail|no such|not found|not set|missing|invalid|unknown|undefined|not defined|required|abort|critical|warn`)
 	isFatal   = regexp.MustCompile(`(?i)\b(?:fatal|panic|critical|emerg|uncaught|unhandled|abort\w*)\b`)
 	generic   = regexp.MustCompile(`(?i)\b(?:start\w*|boot\w*|initiali[sz]\w*|init|launch\w*|run|running|setup|application|server|process|service|main|program|worker|command|dependenc\w+|health ?checks?|migrations?)\b.*\b(?:fail\w*|error|abort\w*|exit\w*|crash\w*)|\b(?:fail\w*|could not|cannot|unable)\b.*\b(?:start\w*|boot\w*|initiali[sz]\w*|launch\w*|run|continue|proceed)\b|exit(?:ing|ed|s)?\b|shut\w* down|giving up|gave up|terminat|attempts|retries|npm err|caused by|traceback|not ready`)
-	ownReason = regexp.MustCompile(`(?i)missing port in address|unknown port|too many colons in address|unknown network|malformed certificate|\bnil\b|null ?pointer|\bnull\b|\bundefined\b|not defined|(?:is|are|was) not set|must be set|\bunset\b|unknown (?:flag|option|command|field|column|property)|unrecogni[sz]ed|syntax ?error|parse error|parsing|unmarshal|decod|cannot find module|no such file|exec format|index out of range|out of bounds|type ?error|name ?error|key ?error|attribute ?error|value ?error|import ?error|module ?not ?found|class ?not ?found|no such (?:method|class|table|column)|assert|stack overflow|segmentation|out of memory|address already in use|\bis required\b|missing required|required (?:flag|option|variable|environment|property|key|setting)|illegal ?(?:argument|state)|division by zero|divide by zero|overflow|unsupported|deprecated|invalid (?:value|configuration|config|argument|option|flag|port|url|syntax|format)|permission denied`)
+	ownReason = regexp.MustCompile(`(?i)\bnil\b|null ?pointer|\bnull\b|\bundefined\b|not defined|(?:is|are|was) not set|must be set|\bunset\b|unknown (?:flag|option|command|field|column|property)|unrecogni[sz]ed|syntax ?error|parse error|parsing|unmarshal|decod|cannot find module|no such file|exec format|index out of range|out of bounds|type ?error|name ?error|key ?error|attribute ?error|value ?error|import ?error|module ?not ?found|class ?not ?found|no such (?:method|class|table|column)|assert|stack overflow|segmentation|out of memory|address already in use|\bis required\b|missing required|required (?:flag|option|variable|environment|property|key|setting)|illegal ?(?:argument|state)|division by zero|divide by zero|overflow|unsupported|deprecated|invalid (?:value|configuration|config|argument|option|flag|port|url|syntax|format)|permission denied`)
 
 	isFrame = regexp.MustCompile(`^(?:at |goroutine \d|File "|\.\.\. \d+ more|from \S+:\d+:in|#\d+ |\S+\.(?:go|rs|py|rb|js|ts|java|kt|php|c|cc|cpp):\d+(?: \+0x[0-9a-f]+)?$|[\w./*()]+\((?:0x[0-9a-f]+|\.\.\.|[,{} ])*\)$|created by )`)
 )
