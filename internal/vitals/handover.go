@@ -49,9 +49,10 @@ type Rollouts struct {
 
 // When returns when a revision was last rolled out: when its ReplicaSet was created,
 // unless that was there before and is used again. Then the creation tells nothing, and
-// the first of these does: the event that scaled it up from 0; else, as bounds, the
-// revision before it, and what can only have come after: its oldest pod, the last
-// write of the template, the progress of the rollout.
+// the first of these does: the event that scaled it up from 0, if that was not later than
+// the rollout can have been, as when a user or an autoscaler had scaled the Deployment to 0;
+// else, as bounds, the revision before it, and what can only have come after: its oldest
+// pod, the last write of the template, the progress of the rollout.
 func (r Rollouts) When(set *appsv1.ReplicaSet) Span {
 	created := set.CreationTimestamp.Time
 	earliest := created
@@ -64,10 +65,11 @@ func (r Rollouts) When(set *appsv1.ReplicaSet) Span {
 	if set.Annotations[ReusedAnnotation] == "" && earliest.Equal(created) {
 		return Moment(created)
 	}
-	if at := r.ScaledUp[set.Name]; at.After(created) {
+	latest := r.afterRollout(set, earliest)
+	if at := r.ScaledUp[set.Name]; at.After(earliest) && !at.After(latest.Add(clockGrain)) {
 		return Moment(at)
 	}
-	return Span{Earliest: earliest, Latest: r.afterRollout(set, earliest)}
+	return Span{Earliest: earliest, Latest: latest}
 }
 
 // ScalingReason is the reason of the events in which the Deployment controller says that
@@ -113,7 +115,9 @@ func (r Rollouts) afterRollout(set *appsv1.ReplicaSet, earliest time.Time) time.
 	}
 	if set.Annotations[RevisionAnnotation] == r.Deployment.Annotations[RevisionAnnotation] {
 		note(r.Changed)
-		note(conditionOf(r.Deployment, appsv1.DeploymentProgressing).LastUpdateTime.Time)
+		if r.Deployment.Status.ObservedGeneration >= r.Deployment.Generation { // else the condition is about the rollout before
+			note(conditionOf(r.Deployment, appsv1.DeploymentProgressing).LastUpdateTime.Time)
+		}
 	}
 	return latest
 }
