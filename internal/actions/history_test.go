@@ -77,6 +77,31 @@ func TestDeploymentRevisions(t *testing.T) {
 	}
 }
 
+// Two releases in a row, and a pod of the first revision still serves: the Deployment is
+// available thanks to that one, which proves nothing of the release in between.
+func TestAvailabilityThanksToAnOlderRevision(t *testing.T) {
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", UID: "uid-web"},
+		Spec:       appsv1.DeploymentSpec{Template: image("web:3"), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+	}
+	d.Status.Conditions = []appsv1.DeploymentCondition{since(appsv1.DeploymentAvailable, corev1.ConditionTrue, -2*time.Hour)}
+	sets := []appsv1.ReplicaSet{replicaSet("a", "1", "web:1", 1), replicaSet("b", "2", "web:2", 0), replicaSet("c", "3", "web:3", 0)}
+	sets[0].CreationTimestamp, sets[1].CreationTimestamp = metav1.NewTime(came.Add(-2*time.Hour)), metav1.NewTime(came.Add(-time.Minute))
+	for i := range sets {
+		sets[i].OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}
+		sets[i].Labels = map[string]string{"app": "web"}
+	}
+	revisions, err := NewHistory(fake.NewClientBuilder().WithLists(&appsv1.ReplicaSetList{Items: sets}).
+		WithIndex(&corev1.Event{}, "type", func(client.Object) []string { return nil }).Build()).Revisions(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := chooseRevision(action.Target{}, revisions, "")
+	if err != nil || to.Number != 1 {
+		t.Errorf("returns to revision %d, %v; want 1", to.Number, err)
+	}
+}
+
 func TestChooseRevision(t *testing.T) {
 	bad := action.Revision{Number: 3, Current: true}
 	rows := map[string]struct {

@@ -189,6 +189,15 @@ func podCrashOnset(p *corev1.Pod, events []corev1.Event, now time.Time) Span {
 	return onset
 }
 
+// OldestOf returns when the oldest of some pods was created; without pods, now.
+func OldestOf(pods []*corev1.Pod, now time.Time) time.Time {
+	oldest := now
+	for _, p := range pods {
+		oldest = earlier(oldest, p.CreationTimestamp.Time)
+	}
+	return oldest
+}
+
 // RanBefore reports whether a pod that crashes now existed for a steady run before it
 // began to: then its trouble was not there from the beginning of its revision.
 func RanBefore(pods []*corev1.Pod, now time.Time) bool {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -179,27 +180,36 @@ func (sc *scene) owning(obj metav1.Object, kind string, template *corev1.PodTemp
 			continue
 		}
 		keeper := v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "ControllerRevision", Namespace: obj.GetNamespace(), Name: kept.Name}
-		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, came: sc.keptSince(obj, kept)})
+		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, came: vitals.Moment(kept.CreatedAt)})
 	}
 	slices.SortFunc(w.revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
 	if len(w.revisions) > 0 {
 		w.revisions[0].current = true
 	}
 	sc.take(w, map[types.UID]int64{obj.GetUID(): 0}, w.labelled)
+	created := map[int64]time.Time{}
+	for _, r := range w.revisions {
+		created[r.number] = r.came.Earliest
+	}
+	for i := range w.revisions {
+		sc.returnedTo(w, &w.revisions[i], created)
+	}
 	return w
 }
 
-// keptSince is when a revision of a StatefulSet or DaemonSet was rolled out. One that is
-// returned to keeps its object and gets a new number: then it came after those that have
-// lower numbers, and before its oldest pod.
-func (sc *scene) keptSince(owner metav1.Object, kept *analysis.Revision) vitals.Span {
-	came := vitals.Moment(kept.CreatedAt)
-	for i := range sc.Revisions {
-		if other := &sc.Revisions[i]; other.Owner == owner.GetUID() && other.Number < kept.Number && other.CreatedAt.After(came.Earliest) {
-			came = vitals.Span{Earliest: other.CreatedAt, Latest: sc.TakenAt}
+// returnedTo corrects when a revision of a StatefulSet or DaemonSet was rolled out. One that
+// is returned to keeps its object and gets a new number: then it came after those that have
+// lower numbers were created, and before its oldest pod.
+func (sc *scene) returnedTo(w *workload, r *revision, created map[int64]time.Time) {
+	for number, at := range created {
+		if number < r.number && at.After(r.came.Earliest) {
+			pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return w.revisionOf[p] != r.number })
+			r.came = vitals.Span{Earliest: at, Latest: vitals.OldestOf(pods, sc.TakenAt)}
 		}
 	}
-	return came
+	if r.came.Latest.Before(r.came.Earliest) {
+		r.came.Latest = r.came.Earliest // a pod of an earlier time at which it was rolled out
+	}
 }
 
 // labelled returns the revision that a pod of a StatefulSet or DaemonSet says it
