@@ -231,11 +231,14 @@ func isSourceFile(host string) bool {
 var regexSource = regexp.MustCompile(`\.(?:go|rs|py|rb|js|ts|java|kt|php|cc|cpp|c|sh)$`)
 
 // Words returns the words by which a complaint may be connected with the name of a
-// variable or ConfigMap: those of its line, and what its port is usually for.
-func Words(c Complaint) map[string]bool {
+// variable or ConfigMap: those of its line, and what its port is usually for. The words by
+// which the program itself is called are left out, unless they name a kind of service:
+// they are in too many of its names.
+func Words(c Complaint, own []string) map[string]bool {
 	words := map[string]bool{}
 	for _, word := range WordsOf(c.Line) {
-		words[word] = true
+		isKind := slices.ContainsFunc(kinds, func(group []string) bool { return slices.Contains(group, word) })
+		words[word] = isKind || !slices.Contains(own, word)
 	}
 	_, port, _ := strings.Cut(c.Endpoint, ":")
 	for _, group := range kinds {

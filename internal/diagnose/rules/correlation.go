@@ -15,15 +15,17 @@ import (
 const (
 	// sameMinutes is how near to each other troubles must have begun to have one cause.
 	sameMinutes = 5 * time.Minute
-	// crowd is how many workloads that fail on one node speak against that node.
-	crowd = 2
+	// leastNeighbours is how many other workloads that fail on one node speak against that
+	// node, and how many that were changed at the same time and lack one dependency speak
+	// against that dependency: they are one incident, and not several bad releases.
+	leastNeighbours = 2
 )
 
-// acquits says why a release is not to blame for crashes that follow it; empty: it may
+// whyNotUndo says why a release is not to blame for crashes that follow it; empty: it may
 // well be. What is looked at, in this order: pods of it that serve, what failed on the
 // same node, others that lack the same dependency, and what the program itself said
 // before it ended.
-func (sc *scene) acquits(w *workload, o onset, loops []failure) string {
+func (sc *scene) whyNotUndo(w *workload, o onset, loops []failure) string {
 	if pod := sc.servesSteadily(w, o.bad); pod != "" {
 		return fmt.Sprintf("pod %s of the same revision has been ready for over %s", pod, steadily)
 	}
@@ -35,16 +37,26 @@ func (sc *scene) acquits(w *workload, o onset, loops []failure) string {
 	if !complains {
 		return ""
 	}
-	if alike := sc.alike(c, began); len(alike) > 0 {
-		return "others, which were not changed, can't use it either"
-	}
+	alike := sc.alike(c, began)
 	switch {
+	case slices.ContainsFunc(alike, unchanged):
+		return "others, which were not changed, can't use it either"
+	case sc.touches(w, o, c):
+		return ""
+	case len(alike) >= leastNeighbours:
+		return fmt.Sprintf("%s, which were changed as well, can't use it either since the same minutes", join(namesOf(alike)))
 	case o.good.ready > 0: // it gets along with the dependency as it is
 		return ""
-	case sc.touches(o, c):
-		return ""
 	}
-	return fmt.Sprintf("no pod of revision %d is left that could show it, and what changed (%s) has nothing to do with it", o.good.number, differ(o.good, o.bad)[0])
+	return fmt.Sprintf("no pod of revision %d is left that could show it, and what changed (%s) names nothing of it", o.good.number, differ(o.good, o.bad)[0])
+}
+
+func namesOf(neighbours []analysis.Neighbour) []string {
+	names := make([]string, len(neighbours))
+	for i := range neighbours {
+		names[i] = neighbours[i].Name
+	}
+	return names
 }
 
 // steadily is how long a pod must have been ready for its revision to be one that runs.
@@ -81,7 +93,7 @@ func (sc *scene) nodeTrouble(loops []failure, o onset, began vitals.Span) string
 			names = append(names, n.Name)
 		}
 	}
-	if len(names) < crowd {
+	if len(names) < leastNeighbours {
 		return ""
 	}
 	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), node)
@@ -126,12 +138,12 @@ func (sc *scene) lastLines(f failure) []string {
 }
 
 // alike returns the neighbours that complain of the same dependency since the same
-// minutes, and were not changed themselves.
+// minutes, whether they were changed themselves or not.
 func (sc *scene) alike(c dependency.Complaint, began vitals.Span) []analysis.Neighbour {
 	var found []analysis.Neighbour
 	for _, n := range sc.Neighbours {
 		other, complains := dependency.Find(n.Lines)
-		if complains && c.Endpoint != "" && sameHost(c, other) && unchanged(n) && near(n.Since, began) {
+		if complains && c.Endpoint != "" && sameHost(c, other) && near(n.Since, began) {
 			found = append(found, n)
 		}
 	}
@@ -164,14 +176,19 @@ func near(at time.Time, began vitals.Span) bool {
 
 // touches reports whether what a release changed has to do with the dependency: its
 // host came with the release, or the name of something that changed is in the line, or
-// shares a word with it.
-func (sc *scene) touches(o onset, c dependency.Complaint) bool {
+// shares a word with it. The words by which the workload itself is called are in the names
+// of its variables and of its hosts, whatever those are about.
+func (sc *scene) touches(w *workload, o onset, c dependency.Complaint) bool {
 	for _, e := range sc.Endpoints {
 		if e.Host == c.Host() && slices.Contains(e.Templates, o.bad.keeper.Name) && !slices.Contains(e.Templates, o.good.keeper.Name) {
 			return true
 		}
 	}
-	said := dependency.Words(c)
+	own := w.ref.Namespace + " " + w.ref.Name
+	for i := range o.bad.template.Spec.Containers {
+		own += " " + o.bad.template.Spec.Containers[i].Name
+	}
+	said := dependency.Words(c, dependency.WordsOf(own))
 	for _, name := range changedConfig(&o.good.template.Spec, &o.bad.template.Spec) {
 		if mentioned(c.Line, name) || slices.ContainsFunc(dependency.WordsOf(name), func(word string) bool { return said[word] }) {
 			return true
@@ -191,9 +208,9 @@ func crashDependency(sc *scene, w *workload) *Finding {
 	}
 	o, suspected := findOnset(sc, w, revisionsOf(loops))
 	suspected = suspected && len(differ(o.good, o.bad)) > 0
-	acquitted := ""
+	reason := ""
 	if suspected {
-		if acquitted = sc.acquits(w, o, loops); acquitted == "" {
+		if reason = sc.whyNotUndo(w, o, loops); reason == "" {
 			return nil
 		}
 	}
@@ -207,7 +224,7 @@ func crashDependency(sc *scene, w *workload) *Finding {
 		Confidence: percent(70 - 10*sc.details()),
 	}
 	if suspected {
-		f.Message += fmt.Sprintf("; revision %d of %s was rolled out %s and is not gone back from: %s", o.bad.number, w.ref, when(o.bad.came), acquitted)
+		f.Message += fmt.Sprintf("; revision %d of %s was rolled out %s and is not gone back from: %s", o.bad.number, w.ref, when(o.bad.came), reason)
 		f.Evidence = append(f.Evidence, releaseEvidence(sc, w, o, differ(o.good, o.bad))...)
 	}
 	if alike := sc.alike(c, vitals.Onset(w.pods, sc.Events, sc.TakenAt)); len(alike) > 0 {

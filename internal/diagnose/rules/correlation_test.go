@@ -208,6 +208,15 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "error: exporting spans: dial tcp 10.7.7.7:4317: connect: connection refused", "panic: no ledger")},
 			cause:   badRelease, remedies: "RolloutUndo"},
 
+		"a variable changed that has the namespace's name in its own": {
+			touches: []func(*picture){tag, env("SHOP_VERSION", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second),
+				crashesWith(1, "fatal: dial tcp: lookup ledger.shop.svc on 10.96.0.10:53: no such host")}, cause: crashed, remedies: "Escalate", says: "it can't use ledger.shop.svc"},
+		"a variable changed that has the workload's name in its own": {
+			touches: []func(*picture){tag, env("WEB_CONCURRENCY", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second),
+				crashesWith(1, `FATAL: password authentication failed for user "web"`)}, cause: crashed, remedies: "Escalate"},
+		"a variable of the workload changed that leads to the database": {
+			touches: []func(*picture){tag, env("WEB_DB_HOST", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+
 		// When it began.
 		"a release of 40 days ago, and a dependency": {
 			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, noDatabase), crashedLike(6, 5*time.Second)}, cause: crashed, remedies: "Escalate", says: "10.20.0.9:5432"},
@@ -274,6 +283,12 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("StatefulSet/till", "b", 3*time.Minute, 0, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that was released at the same time": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"two neighbours that were released at the same time": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)},
+			cause:   crashed, remedies: "Escalate", says: "Deployment/till, Deployment/mail, which were changed as well, can't use it either"},
+		"two neighbours that were released at the same time, and the variable that leads to the database changed": {
+			touches: []func(*picture){tag, env("DATABASE_URL", "one", "other"), crashesWith(1, noDatabase),
+				neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that lacks another service": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, "error: dial tcp 10.20.0.10:6379: connect: connection refused")}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that has failed since yesterday": {

@@ -78,7 +78,7 @@ func (sc *scene) undecided(v vitals.Vitals, moving []failure) Finding {
 		f.Evidence = append(f.Evidence, crashEvidence(sc, moving)...)
 	}
 	for _, w := range sc.workloads {
-		f.Message += sc.unblamed(w)
+		f.Message += sc.whyNotBlamed(w)
 	}
 	f.Again = sc.again(moving)
 	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}

@@ -34,7 +34,7 @@ func badRelease(sc *scene, w *workload) *Finding {
 	if len(differences) == 0 {
 		return nil // the same again, a restart for instance: going back to it would change nothing
 	}
-	if sc.acquits(w, o, loops) != "" {
+	if sc.whyNotUndo(w, o, loops) != "" {
 		return nil
 	}
 	worst := loudest(loops)
@@ -58,9 +58,9 @@ func badRelease(sc *scene, w *workload) *Finding {
 	return f
 }
 
-// unblamed says why a release that comes to mind is not what crashes are put down to; empty:
+// whyNotBlamed says why a release that comes to mind is not what crashes are put down to; empty:
 // there is none, or it is.
-func (sc *scene) unblamed(w *workload) string {
+func (sc *scene) whyNotBlamed(w *workload) string {
 	loops := filter(w.failures, failure.loops)
 	current, known := w.current()
 	if len(loops) == 0 || !known || len(w.revisions) < 2 || !revisionsOf(loops)[current.number] {
@@ -68,7 +68,7 @@ func (sc *scene) unblamed(w *workload) string {
 	}
 	o, suspected := findOnset(sc, w, revisionsOf(loops))
 	if suspected {
-		if why := sc.acquits(w, o, loops); why != "" {
+		if why := sc.whyNotUndo(w, o, loops); why != "" {
 			return fmt.Sprintf("; revision %d, rolled out %s, is not gone back from: %s", o.bad.number, when(o.bad.came), why)
 		}
 		return ""

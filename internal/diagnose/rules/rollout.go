@@ -63,7 +63,7 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 // whyNotUndoStuck says why a release whose rollout is stuck is not to blame for that; empty:
 // it may well be.
 func (sc *scene) whyNotUndoStuck(w *workload, o onset, unwell []failure) string {
-	if why := sc.acquits(w, o, unwell); why != "" {
+	if why := sc.whyNotUndo(w, o, unwell); why != "" {
 		return why
 	}
 	began := sc.began(w, o, revisionsOf(unwell))
