@@ -143,6 +143,9 @@ func (sc *scene) alike(c dependency.Complaint, began vitals.Span) []analysis.Nei
 	var found []analysis.Neighbour
 	for _, n := range sc.Neighbours {
 		other, complains := dependency.Find(n.Lines)
+		if n.Endpoint != "" {
+			other.Endpoint = n.Endpoint
+		}
 		if complains && c.Endpoint != "" && sameHost(c, other) && near(n.Since, began) {
 			found = append(found, n)
 		}
