@@ -32,7 +32,7 @@ const (
 	// neighbourLines are kept of a neighbour's log.
 	neighbourLines = 5
 	// maxHosts is how many nodes with crashing containers are looked at.
-	maxHosts = 2
+	maxHosts = 3
 )
 
 // neighbours notes which other workloads of the namespace crash as the target's pods do.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/dependency"
 	"github.com/kubernaut/kubernaut/internal/vitals"
@@ -66,49 +68,71 @@ const steadily = vitals.UsualDelay
 // crash lately.
 func (sc *scene) servesSteadily(w *workload, r revision) string {
 	for _, p := range w.pods {
-		if w.revisionOf[p] == r.number && vitals.Ready(p) && sc.TakenAt.Sub(vitals.ReadySince(p)) >= steadily {
+		if w.revisionOf[p] == r.number && vitals.Ready(p) && sc.TakenAt.Sub(vitals.ReadySince(p)) >= steadily && !sc.endedLately(p) {
 			return p.Name
 		}
 	}
 	return ""
 }
 
+// endedLately reports whether a container of a pod ended within a steady run: it may be in
+// a loop whose runs are long.
+func (sc *scene) endedLately(p *corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
+		last := c.LastTerminationState.Terminated
+		return last != nil && c.RestartCount > 0 && sc.TakenAt.Sub(last.FinishedAt.Time) < vitals.SteadyRun
+	})
+}
+
 // nodeTrouble says that crashes came with trouble of the node, after a release: the
-// node was not ready in between, or several workloads that were not changed began to
-// fail there in the same minutes.
+// node was not ready in between, or each of several nodes, or several workloads that were
+// not changed began to fail on the one node in the same minutes.
 func (sc *scene) nodeTrouble(loops []failure, o onset, began vitals.Span) string {
-	node := onOneNode(loops)
-	if node == "" {
-		return ""
-	}
+	nodes := nodesOf(loops)
 	after := func(at time.Time) bool { return at.After(o.bad.came.Latest) && near(at, began) }
-	for _, h := range sc.Hosts {
-		if h.Name == node && after(h.Since) {
-			return fmt.Sprintf("node %s, where all of them run, is %s since %s", node, h.Code, h.Since.UTC().Format(time.RFC3339))
-		}
+	if why := sc.nodesTurned(nodes, after); why != "" || len(nodes) != 1 || nodes[0] == "" {
+		return why
 	}
 	var names []string
 	for _, n := range sc.Neighbours {
-		if n.Node == node && unchanged(n) && after(n.Since) {
+		if n.Node == nodes[0] && unchanged(n) && after(n.Since) {
 			names = append(names, n.Name)
 		}
 	}
 	if len(names) < leastNeighbours {
 		return ""
 	}
-	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), node)
+	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), nodes[0])
 }
 
-// onOneNode returns the node that all failing containers run on; empty: there are several.
-func onOneNode(failures []failure) string {
-	node := ""
-	for _, f := range failures {
-		if at := f.pod.Spec.NodeName; at == "" || node != "" && at != node {
-			return ""
-		}
-		node = f.pod.Spec.NodeName
+// nodesTurned says since when each of some nodes is ready, or is not, if that began for all
+// of them at a time that counts.
+func (sc *scene) nodesTurned(nodes []string, counts func(time.Time) bool) string {
+	share := "all"
+	if len(nodes) > 1 {
+		share = "some"
 	}
-	return node
+	var turned []string
+	for _, h := range sc.Hosts {
+		if slices.Contains(nodes, h.Name) && counts(h.Since) {
+			turned = append(turned, fmt.Sprintf("node %s, where %s of them run, is %s since %s", h.Name, share, h.Code, h.Since.UTC().Format(time.RFC3339)))
+		}
+	}
+	if len(turned) < len(nodes) {
+		return ""
+	}
+	return strings.Join(turned, "; ")
+}
+
+// nodesOf returns the nodes that the failing containers run on.
+func nodesOf(failures []failure) []string {
+	var nodes []string
+	for _, f := range failures {
+		if name := f.pod.Spec.NodeName; !slices.Contains(nodes, name) {
+			nodes = append(nodes, name)
+		}
+	}
+	return nodes
 }
 
 // complaint returns what the containers that fail said of a dependency before they

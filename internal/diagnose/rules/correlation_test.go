@@ -170,6 +170,23 @@ func unplaced(since time.Duration) func(*picture) {
 	}
 }
 
+// alsoOn: another pod of the second revision fails alike on that node.
+func alsoOn(node string) func(*picture) {
+	return func(p *picture) {
+		other := p.Pods[0].DeepCopy()
+		other.Name, other.UID, other.Spec.NodeName = "web-2-fghij", "q", node
+		p.Pods = append(p.Pods, *other)
+		p.pod = &p.Pods[0]
+	}
+}
+
+// hostSince: the node has been ready for so long.
+func hostSince(name string, since time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.Hosts = append(p.Hosts, analysis.Host{Name: name, Code: analysis.NodeReady, Since: ago(since).Time})
+	}
+}
+
 func TestWhetherAReleaseIsToBlame(t *testing.T) {
 	tag := newImage("shop/web:2")
 	const day = 24 * time.Hour
@@ -311,6 +328,16 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 				neighbour("Deployment/till", "b", 3*time.Minute, 40*day), neighbour("Deployment/mail", "b", 2*time.Minute, 9*day)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a pod of the same revision has been ready for long": {
 			touches: []func(*picture){tag, released(25 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(8, 2*time.Second), readySibling(20 * time.Minute)}, cause: unknown, remedies: "Escalate", says: "web-2-fghij of the same revision has been ready for over 10m0s"},
+		"every pod ends after a quarter of an hour, and one has been ready for twelve minutes": {
+			touches: []func(*picture){tag, released(90 * time.Minute), unavailableFor(time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(4, 15*time.Minute), readySibling(12 * time.Minute), func(p *picture) {
+				c := &p.Pods[1].Status.ContainerStatuses[0]
+				c.RestartCount, c.LastTerminationState.Terminated = 4, &corev1.ContainerStateTerminated{ExitCode: 1, StartedAt: ago(27 * time.Minute), FinishedAt: ago(12 * time.Minute)}
+			}}, cause: badRelease, remedies: "RolloutUndo"},
+		"both nodes on which it runs restarted after the release": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", analysis.NodeReady, 3*time.Minute), alsoOn("b"), hostSince("b", 2*time.Minute)},
+			cause:   unknown, remedies: "Escalate", says: "node a, where some of them run, is Ready since 2026-05-04T11:57:00Z; node b"},
+		"one of both nodes restarted after the release": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", analysis.NodeReady, 3*time.Minute), alsoOn("b"), hostSince("b", 9*day)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a pod of the same revision is ready for a moment": {
 			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), readySibling(3 * time.Second)}, cause: badRelease, remedies: "RolloutUndo"},
 	}
