@@ -141,11 +141,23 @@ func (h history) lists(ctx context.Context, namespace string, selector *metav1.L
 	group, ctx := errgroup.WithContext(ctx)
 	for _, list := range kinds {
 		group.Go(func() error {
-			return h.reader.List(ctx, list, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed))
+			within := []client.ListOption{client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed)}
+			err := h.reader.List(ctx, list, within...)
+			if pods, ok := list.(*corev1.PodList); ok && err == nil && pods.Continue != "" {
+				*pods = corev1.PodList{} // evicted pods stay, and may be more than a page
+				return h.reader.List(ctx, pods, append(within, notEnded)...)
+			}
+			return err
 		})
 	}
 	return group.Wait()
 }
+
+// notEnded selects the pods that have not ended.
+var notEnded = client.MatchingFieldsSelector{Selector: fields.AndSelectors(
+	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
+	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
+)}
 
 // deploymentRevisions reads the revisions off the ReplicaSets, and returns the
 // current one's. It is pure.

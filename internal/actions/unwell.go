@@ -11,7 +11,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -234,11 +233,7 @@ func (l *liveWorkload) readPods(ctx context.Context) error {
 		}
 	}
 	list := &corev1.PodList{}
-	err = l.world.Objects.List(ctx, list, client.InNamespace(l.target.Namespace), client.MatchingLabelsSelector{Selector: selector},
-		client.MatchingFieldsSelector{Selector: fields.AndSelectors(
-			fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)),
-			fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
-		)})
+	err = l.world.Objects.List(ctx, list, client.InNamespace(l.target.Namespace), client.MatchingLabelsSelector{Selector: selector}, notEnded)
 	if err != nil {
 		return unreadable(err, "list pods in namespace "+l.target.Namespace, "reading the pods of "+l.target.String())
 	}
