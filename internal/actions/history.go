@@ -72,13 +72,14 @@ func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]acti
 	for i := range revisions {
 		r := &revisions[i]
 		set := find(sets.Items, r.Name)
-		came, began := past.When(set), vitals.Onset(controlledBy(set, pods.Items), nil, past.Now)
+		ours := controlledBy(set, pods.Items)
+		came, began := past.When(set), vitals.Onset(ours, nil, past.Now)
 		r.RolledOutAfter, r.RolledOutBefore = came.Earliest, came.Latest
-		r.TroubledAfter, r.TroubledBefore = began.Earliest, began.Latest
+		r.TroubledAfter, r.TroubledBefore, r.RanBefore = began.Earliest, began.Latest, vitals.RanBefore(ours, past.Now)
 	}
 	before := predecessor(revisions)
-	if before == nil || before.ReadyPods > 0 {
-		return revisions, nil // that it serves says more than that it did
+	if before == nil || servesBefore(revisions, newest.Name) {
+		return revisions, nil // that one serves says more than that one did, and the Deployment is available thanks to it
 	}
 	before.WasAvailable, err = h.served(ctx, past, find(sets.Items, before.Name), newest)
 	return revisions, err
@@ -195,6 +196,11 @@ func predecessor(revisions []action.Revision) *action.Revision {
 	return before
 }
 
+// servesBefore reports whether a revision other than the current one has a ready pod.
+func servesBefore(revisions []action.Revision, current string) bool {
+	return slices.ContainsFunc(revisions, func(r action.Revision) bool { return r.Name != current && r.ReadyPods > 0 })
+}
+
 func current(revisions []action.Revision) *action.Revision {
 	for i := range revisions {
 		if revisions[i].Current {
@@ -219,7 +225,7 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 	}
 	var revisions []action.Revision
 	var newest *action.Revision
-	now := h.clock.Now()
+	now, oldest := h.clock.Now(), map[string]time.Time{}
 	for _, cr := range kept.Items {
 		if !metav1.IsControlledBy(&cr, set) {
 			continue
@@ -230,14 +236,15 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 		}
 		ours := labelledAs(set, cr, pods.Items)
 		began := vitals.Onset(ours, nil, now)
+		oldest[cr.Name] = vitals.OldestOf(ours, now)
 		revisions = append(revisions, action.Revision{
 			Number: cr.Revision, Name: cr.Name, Template: template, CreatedAt: cr.CreationTimestamp.Time, ReadyPods: ready(ours),
 			RolledOutAfter: cr.CreationTimestamp.Time, RolledOutBefore: cr.CreationTimestamp.Time,
-			TroubledAfter: began.Earliest, TroubledBefore: began.Latest,
+			TroubledAfter: began.Earliest, TroubledBefore: began.Latest, RanBefore: vitals.RanBefore(ours, now),
 		})
 	}
 	for i := range revisions {
-		returnedTo(revisions, &revisions[i], now)
+		returnedTo(revisions, &revisions[i], oldest[revisions[i].Name])
 	}
 	for i := range revisions {
 		if newest == nil || revisions[i].Number > newest.Number {
@@ -251,12 +258,16 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 }
 
 // returnedTo corrects when a revision of a set was rolled out: one that is returned to
-// keeps its object and gets a new number, so it came after those with lower ones.
-func returnedTo(all []action.Revision, r *action.Revision, now time.Time) {
+// keeps its object and gets a new number, so it came after those with lower ones were
+// created, and before its oldest pod.
+func returnedTo(all []action.Revision, r *action.Revision, oldest time.Time) {
 	for _, other := range all {
-		if other.Number < r.Number && other.RolledOutAfter.After(r.RolledOutAfter) {
-			r.RolledOutAfter, r.RolledOutBefore = other.RolledOutAfter, now
+		if other.Number < r.Number && other.CreatedAt.After(r.RolledOutAfter) {
+			r.RolledOutAfter, r.RolledOutBefore = other.CreatedAt, oldest
 		}
+	}
+	if r.RolledOutBefore.Before(r.RolledOutAfter) {
+		r.RolledOutBefore = r.RolledOutAfter // a pod of an earlier time at which it was rolled out
 	}
 }
 

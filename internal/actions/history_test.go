@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/vitals"
@@ -74,6 +76,67 @@ func TestDeploymentRevisions(t *testing.T) {
 		if r.Template.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != "" {
 			t.Errorf("%s keeps the controller's label", r.Name)
 		}
+	}
+}
+
+// Evicted pods stay until they are deleted, and may fill a page: the trouble of the pods
+// beyond it is known all the same.
+func TestHistoryBesideManyEndedPods(t *testing.T) {
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", UID: "uid-web"},
+		Spec:       appsv1.DeploymentSpec{Template: image("web:1"), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+	}
+	set := replicaSet("a", "1", "web:1", 0)
+	set.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}
+	set.Labels = map[string]string{"app": "web"}
+	living := corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Name: "a-1", CreationTimestamp: metav1.NewTime(came), OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(&set, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))}}}
+	reader := fake.NewClientBuilder().WithLists(&appsv1.ReplicaSetList{Items: []appsv1.ReplicaSet{set}}).WithInterceptorFuncs(interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			pods, ok := list.(*corev1.PodList)
+			if !ok {
+				return c.List(ctx, list, opts...)
+			}
+			asked := (&client.ListOptions{}).ApplyOptions(opts)
+			if asked.FieldSelector == nil {
+				pods.Continue = "more"
+				return nil
+			}
+			pods.Items = []corev1.Pod{living}
+			return nil
+		},
+	}).Build()
+	revisions, err := NewHistory(reader).Revisions(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(revisions) != 1 || !revisions[0].TroubledBefore.Equal(came) {
+		t.Errorf("revisions %+v, want one that has been in trouble since %s", revisions, came)
+	}
+}
+
+// Two releases in a row, and a pod of the first revision still serves: the Deployment is
+// available thanks to that one, which proves nothing of the release in between.
+func TestAvailabilityThanksToAnOlderRevision(t *testing.T) {
+	d := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", UID: "uid-web"},
+		Spec:       appsv1.DeploymentSpec{Template: image("web:3"), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}},
+	}
+	d.Status.Conditions = []appsv1.DeploymentCondition{since(appsv1.DeploymentAvailable, corev1.ConditionTrue, -2*time.Hour)}
+	sets := []appsv1.ReplicaSet{replicaSet("a", "1", "web:1", 1), replicaSet("b", "2", "web:2", 0), replicaSet("c", "3", "web:3", 0)}
+	sets[0].CreationTimestamp, sets[1].CreationTimestamp = metav1.NewTime(came.Add(-2*time.Hour)), metav1.NewTime(came.Add(-time.Minute))
+	for i := range sets {
+		sets[i].OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}
+		sets[i].Labels = map[string]string{"app": "web"}
+	}
+	revisions, err := NewHistory(fake.NewClientBuilder().WithLists(&appsv1.ReplicaSetList{Items: sets}).
+		WithIndex(&corev1.Event{}, "type", func(client.Object) []string { return nil }).Build()).Revisions(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := chooseRevision(action.Target{}, revisions, "")
+	if err != nil || to.Number != 1 {
+		t.Errorf("returns to revision %d, %v; want 1", to.Number, err)
 	}
 }
 

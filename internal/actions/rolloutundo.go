@@ -122,12 +122,10 @@ func followsRelease(target action.Target, workload client.Object, revisions []ac
 		}
 	}
 	began, ahead := vitals.Span{Earliest: now.TroubledAfter, Latest: now.TroubledBefore}, time.Duration(0)
-	d, isDeployment := workload.(*appsv1.Deployment)
-	if isDeployment {
+	if d, isDeployment := workload.(*appsv1.Deployment); isDeployment {
 		ahead = vitals.Reach(d)
 	}
-	rollsOut := to.ReadyPods > 0 || isDeployment && !vitals.Complete(d)
-	if rollsOut && release.Latest.Before(began.Earliest) {
+	if vitals.RollsOut(workload, to.ReadyPods > 0) && !now.RanBefore && release.Latest.Before(began.Earliest) {
 		began.Earliest = release.Latest // pods that failed from the beginning may have been replaced
 	}
 	if vitals.Follows(began, release, ahead) {

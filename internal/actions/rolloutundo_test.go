@@ -23,6 +23,7 @@ func TestFollowsRelease(t *testing.T) {
 	}
 	current := func(r action.Revision) action.Revision { r.Current = true; return r }
 	serving := func(r action.Revision) action.Revision { r.ReadyPods = 1; return r }
+	ran := func(r action.Revision) action.Revision { r.RanBefore = true; return r }
 	uncertain := func(r action.Revision, after time.Duration) action.Revision {
 		r.RolledOutAfter = ago(after).Time
 		return r
@@ -42,11 +43,14 @@ func TestFollowsRelease(t *testing.T) {
 		"trouble that began 40 days after it":     {revisions: []action.Revision{current(revision(2, 40*day, 17*time.Minute, time.Minute)), revision(1, 60*day, 0, 0)}, refused: true},
 		"trouble that began before it":            {revisions: []action.Revision{current(revision(2, 6*time.Minute, 20*time.Minute, 10*time.Minute)), revision(1, 20*day, 0, 0)}, refused: true},
 		"a late look at a loop since the release": {revisions: []action.Revision{current(revision(2, 3*time.Hour, 4*time.Hour, time.Minute)), revision(1, 20*day, 0, 0)}},
-		"no trouble":                                  {revisions: []action.Revision{current(revision(2, 40*day, 0, 0)), revision(1, 60*day, 0, 0)}},
-		"a rollout that never came to its end":        {revisions: []action.Revision{current(revision(2, 5*time.Hour, 10*time.Minute, time.Minute)), revision(1, 20*day, 0, 0)}, edits: []func(*appsv1.Deployment){rolling("ProgressDeadlineExceeded")}},
-		"an old pod that is left":                     {revisions: []action.Revision{current(revision(2, 5*time.Hour, 10*time.Minute, time.Minute)), serving(revision(1, 20*day, 0, 0))}},
-		"rolled out again, at a time that is unsure":  {revisions: []action.Revision{current(uncertain(revision(4, 2*time.Minute, 5*time.Minute, time.Minute), 40*day)), revision(3, 20*time.Minute, 0, 0)}},
-		"two releases, the first of which brought it": {revisions: []action.Revision{current(revision(3, time.Minute, 8*time.Minute, 7*time.Minute)), revision(2, 8*time.Minute, 8*time.Minute, time.Minute), revision(1, 20*day, 0, 0)}},
+		"no trouble":                           {revisions: []action.Revision{current(revision(2, 40*day, 0, 0)), revision(1, 60*day, 0, 0)}},
+		"a rollout that never came to its end": {revisions: []action.Revision{current(revision(2, 5*time.Hour, 10*time.Minute, time.Minute)), revision(1, 20*day, 0, 0)}, edits: []func(*appsv1.Deployment){rolling("ProgressDeadlineExceeded")}},
+		"a rollout past its deadline, whose pods ran for long": {revisions: []action.Revision{current(ran(revision(2, 40*day, 17*time.Minute, time.Minute))), revision(1, 60*day, 0, 0)}, edits: []func(*appsv1.Deployment){rolling("ProgressDeadlineExceeded")}, refused: true},
+		"a rollout that was paused half-way":                   {revisions: []action.Revision{current(revision(2, 5*day, 17*time.Minute, time.Minute)), serving(revision(1, 60*day, 0, 0))}, edits: []func(*appsv1.Deployment){rolling("DeploymentPaused"), func(d *appsv1.Deployment) { d.Spec.Paused = true }}, refused: true},
+		"no deadline, and complete long ago":                   {revisions: []action.Revision{current(revision(2, 40*day, 17*time.Minute, time.Minute)), revision(1, 60*day, 0, 0)}, edits: []func(*appsv1.Deployment){func(d *appsv1.Deployment) { d.Status.Conditions = nil }}, refused: true},
+		"an old pod that is left":                              {revisions: []action.Revision{current(revision(2, 5*time.Hour, 10*time.Minute, time.Minute)), serving(revision(1, 20*day, 0, 0))}},
+		"rolled out again, at a time that is unsure":           {revisions: []action.Revision{current(uncertain(revision(4, 2*time.Minute, 5*time.Minute, time.Minute), 40*day)), revision(3, 20*time.Minute, 0, 0)}},
+		"two releases, the first of which brought it":          {revisions: []action.Revision{current(revision(3, time.Minute, 8*time.Minute, 7*time.Minute)), revision(2, 8*time.Minute, 8*time.Minute, time.Minute), revision(1, 20*day, 0, 0)}},
 	}
 	target := action.Target{ObjectReference: v1alpha1.ObjectReference{Kind: "Deployment", Name: "web"}}
 	for name, row := range rows {

@@ -233,8 +233,7 @@ func (l *liveWorkload) readPods(ctx context.Context) error {
 		}
 	}
 	list := &corev1.PodList{}
-	err = l.world.Objects.List(ctx, list, client.InNamespace(l.target.Namespace), client.MatchingLabelsSelector{Selector: selector},
-		notEnded)
+	err = l.world.Objects.List(ctx, list, client.InNamespace(l.target.Namespace), client.MatchingLabelsSelector{Selector: selector}, notEnded)
 	if err != nil {
 		return unreadable(err, "list pods in namespace "+l.target.Namespace, "reading the pods of "+l.target.String())
 	}

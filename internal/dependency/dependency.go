@@ -47,16 +47,13 @@ const (
 // line nearest to the end that gives a reason of its own decides: a telemetry
 // endpoint that refused, followed by a panic about a nil pointer, is no complaint.
 func Find(lines []string) (Complaint, bool) {
+	last := lastWithoutFrames(lines)
 	considered := 0
-	for _, line := range slices.Backward(lines[max(0, len(lines)-lastLines):]) {
-		line = strings.TrimSpace(line)
-		if isFrame.MatchString(line) {
-			continue
-		}
+	for i, line := range slices.Backward(last) {
 		complaint, names := read(line)
 		switch {
 		case names:
-			return complaint, true
+			return withEndpoint(complaint, last, i), true
 		case isError.MatchString(line):
 			considered++
 		default:
@@ -69,9 +66,49 @@ func Find(lines []string) (Complaint, bool) {
 	return Complaint{}, false
 }
 
+// lastWithoutFrames returns the last lines that are no frame of a stack: a stack may be
+// longer than all that can be said before it.
+func lastWithoutFrames(lines []string) []string {
+	var kept []string
+	for _, line := range slices.Backward(lines) {
+		if line = strings.TrimSpace(line); line != "" && !isFrame.MatchString(line) {
+			kept = append(kept, line)
+		}
+		if len(kept) == lastLines {
+			break
+		}
+	}
+	slices.Reverse(kept)
+	return kept
+}
+
+// nearLines is how many lines from a complaint without a host its host can stand: programs
+// print one error over several lines, and some of its fields after it.
+const nearLines = 5
+
+// withEndpoint takes the host of a complaint from the lines nearby, where its own line has
+// none: from those before it that complain as well, and else from the one after it.
+func withEndpoint(c Complaint, lines []string, at int) Complaint {
+	if c.Endpoint != "" {
+		return c
+	}
+	for _, line := range slices.Backward(lines[max(0, at-nearLines):at]) {
+		if other, complains := read(line); complains && other.Endpoint != "" {
+			return other
+		}
+	}
+	if at+1 < len(lines) && goesOn.MatchString(lines[at+1]) {
+		c.Endpoint = endpointOf(lines[at+1])
+	}
+	return c
+}
+
+// goesOn matches a second line of libpq's errors, which names the host.
+var goesOn = regexp.MustCompile(`^Is the server running on `)
+
 // read returns the complaint of one line.
 func read(line string) (Complaint, bool) {
-	if !unusable.MatchString(line) || ownAddress.MatchString(line) && !otherAddress(line) {
+	if !unusable.MatchString(line) || malformed.MatchString(line) || ownAddress.MatchString(line) && !otherAddress(line) {
 		return Complaint{}, false
 	}
 	return Complaint{Line: line, Endpoint: endpointOf(line)}, true
@@ -80,7 +117,7 @@ func read(line string) (Complaint, bool) {
 // hasOwnReason reports whether an error line gives a reason that lies in the program
 // or its configuration. "Startup failed" gives none; a panic with words of its own does.
 func hasOwnReason(line string) bool {
-	return ownReason.MatchString(line) || isFatal.MatchString(line) && !generic.MatchString(line)
+	return ownReason.MatchString(line) || malformed.MatchString(line) || isFatal.MatchString(line) && !generic.MatchString(line)
 }
 
 // What programs, their runtimes and client libraries print. Sources: the messages of
@@ -104,9 +141,11 @@ var (
 		`too many (?:connections|clients)`, `remaining connection slots`, `max_connections|max_user_connections`, `pool (?:exhausted|timeout)`,
 		`database system is (?:starting up|shutting down|in recovery)`, `service unavailable`, `bad gateway`, `gateway time-?out`, `no healthy upstream`, `upstream connect`,
 		`broker\S* .*(?:not available|unavailable|down)`, `no brokers|leader[ _]not[ _]available|no leader`, `no reachable servers|server ?selection`, `no (?:living|alive) (?:connections|nodes)|nonodeavailable`,
-		`code = (?:unavailable|deadlineexceeded|unauthenticated|permissiondenied)`, `context deadline exceeded`, `read-?only (?:transaction|replica|mode)`, `clusterdown|\bloading\b.*dataset`,
+		`code = (?:unavailable|deadlineexceeded|unauthenticated|permissiondenied)`, `(?:context|\[redacted\]) deadline exceeded`, `read-?only (?:transaction|replica|mode)`, `clusterdown|\bloading\b.*dataset`,
 		`certificate (?:has expired|signed by unknown authority|verify failed)|x509:`,
 	}, "|"))
+	// malformed is an address that the program was given wrong: a fault of its configuration.
+	malformed  = regexp.MustCompile(`(?i)missing port in address|unknown port|too many colons in address|unknown network|malformed certificate`)
 	ownAddress = regexp.MustCompile(`(?i)\blocalhost\b|\b127\.\d+\.\d+\.\d+\b|\[?::1\]?(?:[:\s]|$)|\b0\.0\.0\.0\b`)
 
 	isError   = regexp.MustCompile(`(?i)error|exception|fatal|panic|denied|refused|cannot|can't|could not|unable|fail|no such|not found|not set|missing|invalid|unknown|undefined|not defined|required|abort|critical|warn`)
@@ -133,7 +172,7 @@ var endpoints = []*regexp.Regexp{
 	regexp.MustCompile(`(?:^|[\s"'(=/@>,])((?:\d{1,3}\.){3}\d{1,3}):(\d{2,5})\b`),
 	regexp.MustCompile(`(\[[0-9a-fA-F:]{3,}\]):(\d{2,5})\b`),
 	regexp.MustCompile(`(?i)://(?:[^\s/@"']*@)?([a-z0-9][a-z0-9.-]*[a-z0-9])(?::(\d{1,5}))?`),
-	regexp.MustCompile(`(?i)(?:^|[\s"'(=/@>,])([a-z][a-z0-9.-]*[a-z0-9]):(\d{2,5})\b`),
+	regexp.MustCompile(`(?i)(?:^|[\s"'(=/@>,])([a-z][a-z0-9.-]*[a-z0-9]):(?:(\d{2,5})\b|\[redacted\])`), // password-db:[redacted]
 	regexp.MustCompile(`(?i)\b([a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*\.svc(?:\.[a-z0-9.-]*[a-z0-9])?)\b`),
 	regexp.MustCompile(`(?:^|[\s"'(=/@>,])((?:\d{1,3}\.){3}\d{1,3})\b`),
 }
@@ -146,24 +185,43 @@ func endpointOf(line string) string {
 			return endpoint
 		}
 	}
+	line = client.ReplaceAllString(line, "")
 	for _, form := range endpoints {
-		m := form.FindStringSubmatch(line)
-		if m == nil || isSourceFile(m[1]) || notHosts[strings.ToLower(m[1])] {
-			continue
+		if endpoint := byForm(form, line); endpoint != "" {
+			return endpoint
 		}
-		if len(m) > 2 && m[2] != "" {
-			return m[1] + ":" + m[2]
-		}
-		return m[1]
 	}
 	return ""
 }
+
+// byForm returns the first host that a line names in one way.
+func byForm(form *regexp.Regexp, line string) string {
+	for {
+		at := form.FindStringSubmatchIndex(line)
+		if at == nil {
+			return ""
+		}
+		host := line[at[2]:at[3]]
+		switch {
+		case isSourceFile(host) || notHosts[strings.ToLower(host)]:
+			line = line[at[3]:] // the host may stand after it
+			continue
+		case len(at) > 4 && at[4] >= 0:
+			return host + ":" + line[at[4]:at[5]]
+		}
+		return host
+	}
+}
+
+// client matches the address of the program itself, by which a database that refuses it
+// calls it.
+var client = regexp.MustCompile(`(?i)'@'[^']*'|pg_hba\.conf entry for host "[^"]*"`)
 
 // notHosts are words that follow "host" or "server" in a sentence and name no host.
 var notHosts = map[string]bool{
 	"is": true, "was": true, "at": true, "not": true, "closed": true, "name": true, "error": true, "failed": true, "for": true, "in": true, "on": true, "to": true,
 	"unavailable": true, "unreachable": true, "found": true, "not-found": true, "the": true, "selection": true, "and": true, "has": true, "or": true, "refused": true,
-	"connection": true, "failure": true, "down": true, "of": true, "with": true, "by": true, "from": true, "timeout": true, "timed": true, "could": true, "cannot": true,
+	"connection": true, "failure": true, "down": true, "of": true, "with": true, "by": true, "from": true, "timeout": true, "timed": true, "could": true, "cannot": true, "shutdown": true, "startup": true, "running": true,
 }
 
 func isSourceFile(host string) bool {
@@ -173,11 +231,14 @@ func isSourceFile(host string) bool {
 var regexSource = regexp.MustCompile(`\.(?:go|rs|py|rb|js|ts|java|kt|php|cc|cpp|c|sh)$`)
 
 // Words returns the words by which a complaint may be connected with the name of a
-// variable or ConfigMap: those of its line, and what its port is usually for.
-func Words(c Complaint) map[string]bool {
+// variable or ConfigMap: those of its line, and what its port is usually for. The words by
+// which the program itself is called are left out, unless they name a kind of service:
+// they are in too many of its names.
+func Words(c Complaint, own []string) map[string]bool {
 	words := map[string]bool{}
 	for _, word := range WordsOf(c.Line) {
-		words[word] = true
+		isKind := slices.ContainsFunc(kinds, func(group []string) bool { return slices.Contains(group, word) })
+		words[word] = isKind || !slices.Contains(own, word)
 	}
 	_, port, _ := strings.Cut(c.Endpoint, ":")
 	for _, group := range kinds {

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -20,7 +21,9 @@ import (
 )
 
 const (
-	// maxNeighbours is how many other workloads are looked at; each costs three requests.
+	// maxFailing is how many other workloads are considered, each of which costs two
+	// requests for metadata; maxNeighbours of them are kept, and their logs read.
+	maxFailing    = 8
 	maxNeighbours = 3
 	// stillFailing is how long ago the last warning about a neighbour may be: the kubelet
 	// repeats its warnings about a container that it backs off every few minutes.
@@ -28,7 +31,7 @@ const (
 	// neighbourLines are kept of a neighbour's log.
 	neighbourLines = 5
 	// maxHosts is how many nodes with crashing containers are looked at.
-	maxHosts = 2
+	maxHosts = 3
 )
 
 // neighbours notes which other workloads of the namespace crash as the target's pods do.
@@ -38,17 +41,42 @@ func (l *look) neighbours(ctx context.Context) {
 		return
 	}
 	failing := l.othersBackedOff()
-	found := make([]*analysis.Neighbour, len(failing))
+	found := make([]neighbour, len(failing))
 	reads := make([]func(), len(failing))
 	for i := range failing {
 		reads[i] = func() { found[i] = l.neighbour(ctx, &failing[i]) }
 	}
 	atonce.Do(reads...)
-	for _, n := range found {
-		if n != nil {
-			l.snapshot.Neighbours = append(l.snapshot.Neighbours, *n)
-		}
+	found = slices.DeleteFunc(found, func(n neighbour) bool { return n.pod == "" })
+	slices.SortStableFunc(found, longestUnchanged)
+	found = first(found, maxNeighbours)
+	reads = reads[:0]
+	for i := range found {
+		reads = append(reads, func() { l.readLog(ctx, &found[i]) })
 	}
+	atonce.Do(reads...)
+	for i := range found {
+		l.snapshot.Neighbours = append(l.snapshot.Neighbours, found[i].Neighbour)
+	}
+}
+
+// neighbour is one with the container whose log tells why it fails.
+type neighbour struct {
+	analysis.Neighbour
+	pod, container string
+}
+
+// longestUnchanged puts first the neighbours whose pods were rolled out longest before they
+// failed, for only those that were not changed speak against a release by themselves. Those
+// of which nothing tells when they were changed come last.
+func longestUnchanged(a, b neighbour) int {
+	unchanged := func(n neighbour) time.Duration {
+		if n.Changed.IsZero() {
+			return -1
+		}
+		return max(n.Since.Sub(n.Changed), 0)
+	}
+	return cmp.Compare(unchanged(b), unchanged(a))
 }
 
 // isTroubled reports whether a pod of the target is not well now.
@@ -67,7 +95,7 @@ func (l *look) othersBackedOff() []corev1.Event {
 		return e.Reason == "BackOff" && containerOf(e) != "" && l.snapshot.TakenAt.Sub(vitals.LastSeen(e)) <= stillFailing
 	})
 	slices.SortStableFunc(kept, func(a, b corev1.Event) int { return firstSeen(&b).Compare(firstSeen(&a)) })
-	return first(onePerOwner(l.snapshot, kept), maxNeighbours)
+	return first(onePerOwner(l.snapshot, kept), maxFailing)
 }
 
 // containerOf returns the container that an event is about, as the kubelet's field path
@@ -87,32 +115,35 @@ func firstSeen(e *corev1.Event) time.Time {
 	return e.FirstTimestamp.Time
 }
 
-// neighbour looks at one; nil if it is gone or can't be read: it is a detail.
-func (l *look) neighbour(ctx context.Context, e *corev1.Event) *analysis.Neighbour {
+// neighbour returns the one that an event is about; without a pod if that is gone or can't
+// be read: it is a detail.
+func (l *look) neighbour(ctx context.Context, e *corev1.Event) neighbour {
 	ref := e.InvolvedObject
 	pod := l.head(ctx, corev1.SchemeGroupVersion.WithKind("Pod"), ref.Name)
 	if pod == nil || pod.UID != ref.UID {
-		return nil
+		return neighbour{}
 	}
-	n := &analysis.Neighbour{Name: "Pod/" + pod.Name, Node: e.Source.Host, Since: firstSeen(e).UTC()}
+	n := neighbour{analysis.Neighbour{Name: "Pod/" + pod.Name, Node: e.Source.Host, Since: firstSeen(e).UTC()}, pod.Name, containerOf(e)}
 	if owner := metav1.GetControllerOf(pod); owner != nil {
-		n.Name = owner.Kind + "/" + owner.Name
 		n.Name, n.Changed = l.rolledOut(ctx, pod, owner)
 	}
-	container := containerOf(e)
-	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, analysis.Log{Pod: pod.Name, Container: container, Previous: true})
+	return n
+}
+
+// readLog notes what a neighbour wrote before it ended, as far as it can be read.
+func (l *look) readLog(ctx context.Context, n *neighbour) {
+	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, analysis.Log{Pod: n.pod, Container: n.container, Previous: true})
 	if err != nil {
-		return n
+		return
 	}
 	lines = strings.Split(redact.Text(strings.Join(lines, "\n")), "\n")
 	if c, complains := dependency.Find(lines); complains {
-		n.Lines = []string{redact.Cut(c.Line, 400)}
-		return n
+		n.Lines, n.Endpoint = []string{redact.Cut(c.Line, 400)}, redact.Cut(c.Endpoint, 400)
+		return
 	}
 	for _, line := range lines[max(0, len(lines)-neighbourLines):] {
 		n.Lines = append(n.Lines, redact.Cut(line, 400))
 	}
-	return n
 }
 
 // rolledOut names the workload of a pod, and when the pod's template was rolled out.

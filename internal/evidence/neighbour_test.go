@@ -79,6 +79,25 @@ var _ = Describe("Gathering what fails beside a workload", func() {
 		Expect(n.Lines).To(ConsistOf(And(ContainSubstring("10.20.0.9:5432"), Not(ContainSubstring("hunter2")))))
 		Expect(seen.Missing).To(BeEmpty())
 	})
+	It("prefers those that were not changed where many fail", func(ctx SpecContext) {
+		later := clocktesting.NewFakePassiveClock(now.Add(time.Hour))
+		ours, old := named(ctx, "shop"), named(ctx, "till")
+		crashed(ctx, ours.pod)
+		const line, next = "could not connect to server: Connection refused", "Is the server running on host \"ledger-db\" and accepting"
+		logs := byPod{ours.pod.Name: {line, next}, old.pod.Name: {line, next}}
+		backedOff(ctx, old.pod, -52*time.Minute, -59*time.Minute)
+		for i := range 4 {
+			released := named(ctx, fmt.Sprintf("released-%d", i))
+			released.replicaSet.Annotations[vitals.ReusedAnnotation] = "1"
+			Expect(server.Client.Update(ctx, released.replicaSet)).To(Succeed())
+			logs[released.pod.Name] = []string{line, next}
+			backedOff(ctx, released.pod, -55*time.Minute, -59*time.Minute)
+		}
+		target := build.TargetOf(ours.deployment, build.DeploymentKind)
+		seen := evidence.NewGatherer(server.Client, logs, later).Gather(ctx, target.ObjectReference, target)
+		Expect(seen.Neighbours).To(HaveLen(3))
+		Expect(seen.Neighbours[0]).To(And(HaveField("Name", "Deployment/till"), HaveField("Endpoint", "ledger-db"), HaveField("Lines", ConsistOf(line))))
+	})
 	It("does not ask about others while the target is well, nor fail if they can't be read", func(ctx SpecContext) {
 		ours, other := named(ctx, "shop"), named(ctx, "till")
 		backedOff(ctx, other.pod, 5*time.Minute, time.Minute)

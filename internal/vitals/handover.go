@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 )
 
 // The Deployment controller's annotations on its ReplicaSets. A template that is rolled
@@ -48,9 +49,10 @@ type Rollouts struct {
 
 // When returns when a revision was last rolled out: when its ReplicaSet was created,
 // unless that was there before and is used again. Then the creation tells nothing, and
-// the first of these does: the event that scaled it up from 0; else, as bounds, the
-// revision before it, and what can only have come after: its oldest pod, the last
-// write of the template, the progress of the rollout.
+// the first of these does: the event that scaled it up from 0, if that was not later than
+// the rollout can have been, as when a user or an autoscaler had scaled the Deployment to 0;
+// else, as bounds, the revision before it, and what can only have come after: its oldest
+// pod, the last write of the template, the progress of the rollout.
 func (r Rollouts) When(set *appsv1.ReplicaSet) Span {
 	created := set.CreationTimestamp.Time
 	earliest := created
@@ -63,10 +65,11 @@ func (r Rollouts) When(set *appsv1.ReplicaSet) Span {
 	if set.Annotations[ReusedAnnotation] == "" && earliest.Equal(created) {
 		return Moment(created)
 	}
-	if at := r.ScaledUp[set.Name]; at.After(created) {
+	latest := r.afterRollout(set, earliest)
+	if at := r.ScaledUp[set.Name]; at.After(earliest) && !at.After(latest.Add(clockGrain)) {
 		return Moment(at)
 	}
-	return Span{Earliest: earliest, Latest: r.afterRollout(set, earliest)}
+	return Span{Earliest: earliest, Latest: latest}
 }
 
 // ScalingReason is the reason of the events in which the Deployment controller says that
@@ -112,15 +115,36 @@ func (r Rollouts) afterRollout(set *appsv1.ReplicaSet, earliest time.Time) time.
 	}
 	if set.Annotations[RevisionAnnotation] == r.Deployment.Annotations[RevisionAnnotation] {
 		note(r.Changed)
-		note(conditionOf(r.Deployment, appsv1.DeploymentProgressing).LastUpdateTime.Time)
+		if r.Deployment.Status.ObservedGeneration >= r.Deployment.Generation { // else the condition is about the rollout before
+			note(conditionOf(r.Deployment, appsv1.DeploymentProgressing).LastUpdateTime.Time)
+		}
 	}
 	return latest
 }
 
-// Complete reports whether the last rollout of a Deployment came to its end, at least
-// once: since then its pods may have failed for any reason.
-func Complete(d *appsv1.Deployment) bool {
-	return conditionOf(d, appsv1.DeploymentProgressing).Reason == "NewReplicaSetAvailable"
+// RollsOut reports whether the last rollout of a workload is known not to have come to its
+// end, and goes on by itself: since it began, pods may have failed and been replaced. One
+// that a user holds, by a pause, a partition or the strategy OnDelete, may rest for weeks
+// with pods of both revisions ready.
+func RollsOut(workload any, oldPodsReady bool) bool {
+	switch w := workload.(type) {
+	case *appsv1.Deployment:
+		return !w.Spec.Paused && (oldPodsReady || incomplete[conditionOf(w, appsv1.DeploymentProgressing).Reason])
+	case *appsv1.StatefulSet:
+		rolling := w.Spec.UpdateStrategy.RollingUpdate
+		held := w.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType || rolling != nil && ptr.Deref(rolling.Partition, 0) > 0
+		return oldPodsReady && !held
+	case *appsv1.DaemonSet:
+		return oldPodsReady && w.Spec.UpdateStrategy.Type != appsv1.OnDeleteDaemonSetStrategyType
+	}
+	return false
+}
+
+// incomplete are the reasons of the condition Progressing that a Deployment has only until
+// its rollout came to its end once. A Deployment without a deadline has no such condition,
+// and a pause hides the reason.
+var incomplete = map[string]bool{
+	"NewReplicaSetCreated": true, "FoundNewReplicaSet": true, "ReplicaSetUpdated": true, "ProgressDeadlineExceeded": true, "ReplicaSetCreateError": true,
 }
 
 // Handover is a change from one revision of a Deployment to the next.

@@ -105,6 +105,7 @@ func TestRolloutsWhen(t *testing.T) {
 	again := []appsv1.ReplicaSet{set("bad", "4", "2", 40*time.Minute), set("good", "3", "1", time.Hour)}
 	rows := map[string]struct {
 		rollouts         vitals.Rollouts
+		lags             bool          // the controller has not acted on the last change yet
 		earliest, latest time.Duration // ago
 	}{
 		"a new ReplicaSet is as old as its release": {
@@ -120,9 +121,19 @@ func TestRolloutsWhen(t *testing.T) {
 		"an event about its first rollout is no sign of this one": {
 			rollouts: vitals.Rollouts{Sets: again, ScaledUp: map[string]time.Time{"bad": now.Add(-40 * time.Minute)}}, earliest: 40 * time.Minute, latest: 2 * time.Minute,
 		},
+		"scaled up from 0 again long after the rollout": {
+			rollouts: vitals.Rollouts{Sets: again, ScaledUp: map[string]time.Time{"bad": now.Add(-30 * time.Second)}}, earliest: 40 * time.Minute, latest: 2 * time.Minute,
+		},
+		"a condition that is about the rollout before": {
+			rollouts: vitals.Rollouts{Sets: again, ScaledUp: map[string]time.Time{"bad": now.Add(-30 * time.Second)}}, lags: true, earliest: 30 * time.Second, latest: 30 * time.Second,
+		},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
+			d := d.DeepCopy()
+			if row.lags {
+				d.Generation = 1
+			}
 			row.rollouts.Deployment, row.rollouts.Now = d, now
 			got := row.rollouts.When(&row.rollouts.Sets[0])
 			if want := (vitals.Span{Earliest: now.Add(-row.earliest), Latest: now.Add(-row.latest)}); !got.Earliest.Equal(want.Earliest) || !got.Latest.Equal(want.Latest) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -51,10 +52,11 @@ const (
 )
 
 // Crashes returns how often a container crashed in the present trouble, as far as its
-// status tells: the restart count, unless the last run was a steady one.
+// status tells: the restart count, unless the last run was a steady one, or the kubelet
+// does not know how it ended, as after a reboot of its node (ContainerStatusUnknown).
 func Crashes(c *corev1.ContainerStatus) int32 {
 	last, crashes := lastEnd(c)
-	if crashes > 1 && last != nil && runOf(last) >= SteadyRun {
+	if crashes > 1 && last != nil && (runOf(last) >= SteadyRun || !isKnown(last.FinishedAt)) {
 		return 1
 	}
 	return crashes
@@ -73,32 +75,49 @@ func lastEnd(c *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, int32
 
 // runOf is how long a run lasted. A container that could not be started has no start.
 func runOf(end *corev1.ContainerStateTerminated) time.Duration {
-	if end.StartedAt.IsZero() || end.StartedAt.Unix() == 0 {
+	if !isKnown(end.StartedAt) {
 		return 0
 	}
 	return max(end.FinishedAt.Sub(end.StartedAt.Time), 0)
 }
+
+// isKnown reports whether a kubelet knows a time: container runtimes leave one out, or
+// say 1970.
+func isKnown(t metav1.Time) bool { return !t.IsZero() && t.Unix() != 0 }
 
 // CrashOnset returns when the present trouble of one failing container began. Its
 // restart count bounds how long it can have been in its loop; the first warning about
 // its back-off, and the start of its last run, are later than its first crash.
 func CrashOnset(p *corev1.Pod, c *corev1.ContainerStatus, events []corev1.Event, now time.Time) Span {
 	last, crashes := lastEnd(c)
-	if last == nil || last.FinishedAt.IsZero() {
+	if last == nil {
 		return Span{Earliest: p.CreationTimestamp.Time, Latest: earlier(now, firstBackedOff(p.UID, events, now))}
 	}
-	ended, ran := last.FinishedAt.Time, runOf(last)
+	ended, ran := endedAt(p, c, last, now), runOf(last)
 	if ran >= SteadyRun {
 		return Moment(ended)
 	}
 	span := Span{Earliest: later(p.CreationTimestamp.Time, ended.Add(-longestLoop(crashes, ran))), Latest: ended}
 	if crashes > 1 {
-		span.Latest = ended.Add(-ran) // it crashed before that run began
+		span.Latest = later(span.Earliest, ended.Add(-ran)) // it crashed before that run began
 	}
 	if warned := firstBackedOff(p.UID, events, now); !warned.Before(span.Earliest) {
 		span.Latest = earlier(span.Latest, warned)
 	}
 	return span
+}
+
+// endedAt is when a container ended last, as far as that can be: its node's clock may be
+// ahead or behind. If the kubelet does not know it, the start of the next run is the latest.
+func endedAt(p *corev1.Pod, c *corev1.ContainerStatus, last *corev1.ContainerStateTerminated, now time.Time) time.Time {
+	at := now
+	switch {
+	case isKnown(last.FinishedAt):
+		at = earlier(now, last.FinishedAt.Time)
+	case c.State.Running != nil && isKnown(c.State.Running.StartedAt):
+		at = earlier(now, c.State.Running.StartedAt.Time)
+	}
+	return later(p.CreationTimestamp.Time, at)
 }
 
 // longestLoop is how long so many crashes can take, from the start of the run that ended
@@ -139,22 +158,53 @@ func UnreadyOnset(p *corev1.Pod) Span {
 
 // Onset returns when the present trouble of some pods began: the first failure among
 // them. An alert's time is no evidence of it: alerts have ranges and "for" clauses of
-// any length. Pods that are ready, and have not crashed lately, don't count.
+// any length. Pods that are ready, and have not crashed lately, don't count; those that
+// are not ready for another reason, which have no node for instance, count only where no
+// pod crashes: they may have been so for weeks.
 func Onset(pods []*corev1.Pod, events []corev1.Event, now time.Time) Span {
-	var onset Span
+	var crashed, unready Span
 	for _, p := range pods {
-		crashed := false
-		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-			if Crashing(p, &c, now) {
-				crashed = true
-				onset = first(onset, CrashOnset(p, &c, events, now))
-			}
+		switch began := podCrashOnset(p, events, now); {
+		case !began.IsZero():
+			crashed = first(crashed, began)
+		case !Ready(p):
+			unready = first(unready, UnreadyOnset(p))
 		}
-		if !crashed && !Ready(p) {
-			onset = first(onset, UnreadyOnset(p))
+	}
+	if crashed.IsZero() {
+		return unready
+	}
+	return crashed
+}
+
+// podCrashOnset returns when the first container of a pod that crashes began to; zero:
+// no container does.
+func podCrashOnset(p *corev1.Pod, events []corev1.Event, now time.Time) Span {
+	var onset Span
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if Crashing(p, &c, now) {
+			onset = first(onset, CrashOnset(p, &c, events, now))
 		}
 	}
 	return onset
+}
+
+// OldestOf returns when the oldest of some pods was created; without pods, now.
+func OldestOf(pods []*corev1.Pod, now time.Time) time.Time {
+	oldest := now
+	for _, p := range pods {
+		oldest = earlier(oldest, p.CreationTimestamp.Time)
+	}
+	return oldest
+}
+
+// RanBefore reports whether a pod that crashes now existed for a steady run before it
+// began to: then its trouble was not there from the beginning of its revision.
+func RanBefore(pods []*corev1.Pod, now time.Time) bool {
+	return slices.ContainsFunc(pods, func(p *corev1.Pod) bool {
+		began := podCrashOnset(p, nil, now)
+		return !began.IsZero() && began.Earliest.Sub(p.CreationTimestamp.Time) >= SteadyRun
+	})
 }
 
 // Crashing reports whether a container is down because it ended, or runs again for less

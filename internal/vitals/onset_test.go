@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubernaut/kubernaut/internal/vitals"
@@ -48,6 +49,8 @@ func TestOnset(t *testing.T) {
 		"the first crash of all":                             {pods: []*corev1.Pod{down(40*day, 0, 2*time.Second)}, earliest: time.Minute + 6*time.Second, latest: time.Minute},
 		"the first of several pods": {
 			pods: []*corev1.Pod{down(40*day, 5, 9*day), down(6*time.Minute, 5, 2*time.Second)}, earliest: 6 * time.Minute, latest: 62 * time.Second},
+		"a pod that has found no node for long says nothing of the crashes": {
+			pods: []*corev1.Pod{edited(down(40*day, 0, 0), func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} }), down(6*time.Minute, 5, 2*time.Second)}, earliest: 6 * time.Minute, latest: 62 * time.Second},
 		"it runs again, not long enough": {pods: []*corev1.Pod{edited(down(40*day, 5, 9*day), running(50*time.Second))}, earliest: time.Minute, latest: time.Minute},
 		"it runs again, long enough":     {pods: []*corev1.Pod{edited(down(40*day, 5, 10*time.Second), running(55*time.Second))}},
 		"a pod that is well":             {pods: []*corev1.Pod{edited(down(40*day, 0, 0), func(p *corev1.Pod) { *p = pod("shop-2") })}},
@@ -55,7 +58,12 @@ func TestOnset(t *testing.T) {
 			p.Status.ContainerStatuses[0].LastTerminationState = corev1.ContainerState{}
 			p.Status.Conditions[0].Status = corev1.ConditionFalse
 		})}, earliest: time.Minute, latest: time.Minute},
-		"a pod that never ran at all": {pods: []*corev1.Pod{edited(down(3*time.Minute, 0, 0), func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} })}, earliest: 3 * time.Minute, latest: 3 * time.Minute},
+		"a pod that never ran at all":             {pods: []*corev1.Pod{edited(down(3*time.Minute, 0, 0), func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} })}, earliest: 3 * time.Minute, latest: 3 * time.Minute},
+		"the kubelet does not know when it ended": {pods: []*corev1.Pod{edited(down(40*day, 5, 0), unknownEnd)}, earliest: 7*time.Minute + 45*time.Second},
+		"the same, and it runs again": {pods: []*corev1.Pod{edited(edited(down(40*day, 5, 0), running(50*time.Second)), unknownEnd)},
+			earliest: 4*time.Minute + 35*time.Second, latest: 50 * time.Second},
+		"a node's clock is an hour ahead":  {pods: []*corev1.Pod{edited(down(6*time.Minute, 3, 2*time.Second), shifted(time.Hour))}, earliest: 2*time.Minute + 9*time.Second, latest: 2 * time.Second},
+		"a node's clock is an hour behind": {pods: []*corev1.Pod{edited(down(6*time.Minute, 3, 2*time.Second), shifted(-time.Hour))}, earliest: 6 * time.Minute, latest: 6 * time.Minute},
 		"a container that can't be started": {pods: []*corev1.Pod{edited(down(3*time.Minute, 0, 0), func(p *corev1.Pod) {
 			p.Status.ContainerStatuses[0].LastTerminationState = corev1.ContainerState{}
 			p.Status.ContainerStatuses[0].State.Waiting.Reason = "RunContainerError"
@@ -77,6 +85,19 @@ func TestOnset(t *testing.T) {
 	}
 }
 
+// unknownEnd: the kubelet lost the container, as in a reboot, and knows no time of it.
+func unknownEnd(p *corev1.Pod) {
+	p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}
+}
+
+// shifted: the clock of the pod's node is that far ahead.
+func shifted(by time.Duration) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		end := p.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		end.StartedAt.Time, end.FinishedAt.Time = end.StartedAt.Add(by), end.FinishedAt.Add(by)
+	}
+}
+
 func TestCrashes(t *testing.T) {
 	rows := map[string]struct {
 		pod  *corev1.Pod
@@ -84,6 +105,7 @@ func TestCrashes(t *testing.T) {
 	}{
 		"as often as it was restarted, and once more": {down(time.Hour, 4, time.Minute), 5},
 		"a steady run in between":                     {down(time.Hour, 4, vitals.SteadyRun), 1},
+		"the kubelet does not know how it ended":      {edited(down(time.Hour, 4, 0), unknownEnd), 1},
 		"the first crash":                             {down(time.Hour, 0, time.Minute), 1},
 		"none":                                        {edited(down(time.Hour, 0, 0), func(p *corev1.Pod) { *p = pod("shop-2") }), 0},
 	}
@@ -118,6 +140,67 @@ func TestCrashingWithoutAnError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := vitals.Crashing(row.pod, &row.pod.Status.ContainerStatuses[0], now); got != row.want {
 				t.Errorf("crashing: %t, want %t", got, row.want)
+			}
+		})
+	}
+}
+
+func TestRanBefore(t *testing.T) {
+	rows := map[string]struct {
+		pod  *corev1.Pod
+		want bool
+	}{
+		"a loop of an old pod":         {down(40*24*time.Hour, 5, 2*time.Second), true},
+		"a loop since it was made":     {down(6*time.Minute, 5, 2*time.Second), false},
+		"a loop that may be that long": {down(5*time.Hour, 60, 2*time.Second), false},
+		"an old pod that never ran":    {edited(down(40*24*time.Hour, 0, 0), func(p *corev1.Pod) { p.Status = corev1.PodStatus{Phase: corev1.PodPending} }), false},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := vitals.RanBefore([]*corev1.Pod{row.pod}, now); got != row.want {
+				t.Errorf("ran before: %t, want %t", got, row.want)
+			}
+		})
+	}
+}
+
+func TestRollsOut(t *testing.T) {
+	deployment := func(paused bool, reason string) *appsv1.Deployment {
+		return &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Paused: paused}, Status: appsv1.DeploymentStatus{
+			Conditions: []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Reason: reason}}}}
+	}
+	ordered := func(partition *int32) *appsv1.StatefulSet {
+		return &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{UpdateStrategy: appsv1.StatefulSetUpdateStrategy{
+			Type: appsv1.RollingUpdateStatefulSetStrategyType, RollingUpdate: &appsv1.RollingUpdateStatefulSetStrategy{Partition: partition}}}}
+	}
+	onDelete := &appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{UpdateStrategy: appsv1.StatefulSetUpdateStrategy{Type: appsv1.OnDeleteStatefulSetStrategyType}}}
+	everywhere := func(kind appsv1.DaemonSetUpdateStrategyType) *appsv1.DaemonSet {
+		return &appsv1.DaemonSet{Spec: appsv1.DaemonSetSpec{UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: kind}}}
+	}
+	rows := map[string]struct {
+		workload any
+		oldPods  bool
+		want     bool
+	}{
+		"complete":                               {workload: deployment(false, "NewReplicaSetAvailable")},
+		"in progress":                            {workload: deployment(false, "ReplicaSetUpdated"), want: true},
+		"past its deadline":                      {workload: deployment(false, "ProgressDeadlineExceeded"), want: true},
+		"paused":                                 {workload: deployment(true, "DeploymentPaused"), oldPods: true},
+		"resumed":                                {workload: deployment(false, "DeploymentResumed")},
+		"without a deadline":                     {workload: &appsv1.Deployment{}},
+		"without a deadline, half-way":           {workload: &appsv1.Deployment{}, oldPods: true, want: true},
+		"a StatefulSet, half-way":                {workload: ordered(nil), oldPods: true, want: true},
+		"a StatefulSet, partitioned":             {workload: ordered(new(int32(2))), oldPods: true},
+		"a StatefulSet, partition zero":          {workload: ordered(new(int32(0))), oldPods: true, want: true},
+		"a StatefulSet that waits for deletions": {workload: onDelete, oldPods: true},
+		"a DaemonSet, half-way":                  {workload: everywhere(appsv1.RollingUpdateDaemonSetStrategyType), oldPods: true, want: true},
+		"a DaemonSet that waits for deletions":   {workload: everywhere(appsv1.OnDeleteDaemonSetStrategyType), oldPods: true},
+		"a ReplicaSet":                           {workload: &appsv1.ReplicaSet{}, oldPods: true},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			if got := vitals.RollsOut(row.workload, row.oldPods); got != row.want {
+				t.Errorf("rolls out: %t, want %t", got, row.want)
 			}
 		})
 	}

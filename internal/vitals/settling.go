@@ -46,6 +46,9 @@ func settlingOf(c *corev1.ContainerStatus) time.Duration {
 // SettlingAfter returns how long a container has to run after it ended to count as
 // recovered.
 func SettlingAfter(last *corev1.ContainerStateTerminated) time.Duration {
+	if !isKnown(last.FinishedAt) {
+		return mostSettling // the kubelet does not know how long it ran
+	}
 	ran := runOf(last)
 	return min(max(ran+ran/2, leastSettling), mostSettling)
 }

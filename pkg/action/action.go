@@ -127,6 +127,8 @@ type Revision struct {
 	// TroubledAfter and TroubledBefore are the bounds of when the present trouble of its
 	// pods began, by the pods' own status; zero where they have none.
 	TroubledAfter, TroubledBefore time.Time
+	// RanBefore is true if one of its pods that crash now existed for long before it began to.
+	RanBefore bool
 	// Current is true for the one the workload asks for now.
 	Current bool
 	// ReadyPods of this revision now.

@@ -120,6 +120,8 @@ type Neighbour struct {
 	Since time.Time `json:"since"`
 	// Changed is when its pods' template was first rolled out; zero: not known.
 	Changed time.Time `json:"changed,omitzero"`
+	// Endpoint is the service that it says it can't use; those lines need not have it.
+	Endpoint string `json:"endpoint,omitempty"`
 	// Lines are the last ones that its container wrote before it ended, redacted.
 	Lines []string `json:"lines,omitempty"`
 }

@@ -103,7 +103,7 @@ const (
 	// lastingWords are about what a restart or a return to readiness does not end.
 	lastingWords = `disks?|file ?systems?|volumes?|storage|pvcs?|persistent|inodes?|cpu|memory|certificates?|certs?|tls|expir\w*|quotas?|throttl\w*|backups?|hpa|autoscal\w*|predict\w*|forecast\w*|soon|near\w*|approach\w*|risk\w*`
 	// passingWords are about what is served, or about other measures than readiness.
-	passingWords = `errors?|exceptions?|latenc\w+|slow\w*|durations?|delay\w*|requests?|traffic|throughput|https?|grpc|[1-5]xx|slos?|slis?|burn\w*|budgets?|queues?|lag\w*|backlogs?|network\w*|packets?|connections?|dns|pdb|disruptions?|targets?|flap\w*|replication|required|needed|terminat\w*|scrap\w+|exporters?`
+	passingWords = `errors?|exceptions?|latenc\w+|slow\w*|durations?|delay\w*|requests?|traffic|throughput|https?|grpc|[1-5]xx|slos?|slis?|burn\w*|budgets?|performan\w*|saturat\w*|queues?|lag\w*|backlogs?|network\w*|packets?|connections?|dns|pdb|disruptions?|targets?|flap\w*|replication|required|needed|terminat\w*|scrap\w+|exporters?`
 )
 
 var (

@@ -39,7 +39,7 @@ var readinessAlerts = []string{
 
 // Alerts that ready pods do not answer.
 var otherAlerts = []string{
-	"HighErrorRate", "CheckoutErrorRateHigh", "HTTP5xxErrors", "Http500Rate", "HighLatency", "CheckoutP99LatencyHigh", "NoRequests", "RequestsDropped", "TrafficDropped",
+	"HighErrorRate", "DeploymentDegradedPerformance", "PodsUnavailableSaturation", "CheckoutErrorRateHigh", "HTTP5xxErrors", "Http500Rate", "HighLatency", "CheckoutP99LatencyHigh", "NoRequests", "RequestsDropped", "TrafficDropped",
 	"SLOBurnRateTooHigh", "ErrorBudgetBurn", "QueueTooLong", "ConsumerLagHigh", "PersistentVolumeFillingUp", "KubePersistentVolumeFillingUp", "DiskWillFillSoon",
 	"CertificateExpiresSoon", "TargetDown", "ServiceDown", "ServiceUnavailable", "EndpointDown", "BlackboxProbeFailed", "SomethingIsOdd", "CheckoutBroken",
 	"KubeHpaReplicasMismatch", "KubeHpaMaxedOut", "KubePdbNotEnoughHealthyPods", "KubeDaemonSetMisScheduled", "KubernetesDaemonsetMisscheduled", "CPUThrottlingHigh", "Zahlungsverzögerung",

@@ -38,7 +38,7 @@ func badConfig(sc *scene, w *workload) *Finding {
 func badReference(sc *scene, w *workload) *Finding {
 	all := slices.Concat(filter(w.failures, failure.loops), sc.unstarted(w))
 	o, known := findOnset(sc, w, revisionsOf(all))
-	if !known || !onlyConfig(&o.good.template.Spec, &o.bad.template.Spec) || sc.acquits(w, o, all) != "" {
+	if !known || !onlyConfig(&o.good.template.Spec, &o.bad.template.Spec) || sc.whyNotUndo(w, o, all) != "" {
 		return nil
 	}
 	changed := changedConfig(&o.good.template.Spec, &o.bad.template.Spec)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/dependency"
 	"github.com/kubernaut/kubernaut/internal/vitals"
@@ -15,15 +17,17 @@ import (
 const (
 	// sameMinutes is how near to each other troubles must have begun to have one cause.
 	sameMinutes = 5 * time.Minute
-	// crowd is how many workloads that fail on one node speak against that node.
-	crowd = 2
+	// leastNeighbours is how many other workloads that fail on one node speak against that
+	// node, and how many that were changed at the same time and lack one dependency speak
+	// against that dependency: they are one incident, and not several bad releases.
+	leastNeighbours = 2
 )
 
-// acquits says why a release is not to blame for crashes that follow it; empty: it may
+// whyNotUndo says why a release is not to blame for crashes that follow it; empty: it may
 // well be. What is looked at, in this order: pods of it that serve, what failed on the
 // same node, others that lack the same dependency, and what the program itself said
 // before it ended.
-func (sc *scene) acquits(w *workload, o onset, loops []failure) string {
+func (sc *scene) whyNotUndo(w *workload, o onset, loops []failure) string {
 	if pod := sc.servesSteadily(w, o.bad); pod != "" {
 		return fmt.Sprintf("pod %s of the same revision has been ready for over %s", pod, steadily)
 	}
@@ -35,16 +39,26 @@ func (sc *scene) acquits(w *workload, o onset, loops []failure) string {
 	if !complains {
 		return ""
 	}
-	if alike := sc.alike(c, began); len(alike) > 0 {
-		return "others, which were not changed, can't use it either"
-	}
+	alike := sc.alike(c, began)
 	switch {
+	case slices.ContainsFunc(alike, unchanged):
+		return "others, which were not changed, can't use it either"
+	case sc.touches(w, o, c):
+		return ""
+	case len(alike) >= leastNeighbours:
+		return fmt.Sprintf("%s, which were changed as well, can't use it either since the same minutes", join(namesOf(alike)))
 	case o.good.ready > 0: // it gets along with the dependency as it is
 		return ""
-	case sc.touches(o, c):
-		return ""
 	}
-	return fmt.Sprintf("no pod of revision %d is left that could show it, and what changed (%s) has nothing to do with it", o.good.number, differ(o.good, o.bad)[0])
+	return fmt.Sprintf("no pod of revision %d is left that could show it, and what changed (%s) names nothing of it", o.good.number, differ(o.good, o.bad)[0])
+}
+
+func namesOf(neighbours []analysis.Neighbour) []string {
+	names := make([]string, len(neighbours))
+	for i := range neighbours {
+		names[i] = neighbours[i].Name
+	}
+	return names
 }
 
 // steadily is how long a pod must have been ready for its revision to be one that runs.
@@ -54,49 +68,71 @@ const steadily = vitals.UsualDelay
 // crash lately.
 func (sc *scene) servesSteadily(w *workload, r revision) string {
 	for _, p := range w.pods {
-		if w.revisionOf[p] == r.number && vitals.Ready(p) && sc.TakenAt.Sub(vitals.ReadySince(p)) >= steadily {
+		if w.revisionOf[p] == r.number && vitals.Ready(p) && sc.TakenAt.Sub(vitals.ReadySince(p)) >= steadily && !sc.endedLately(p) {
 			return p.Name
 		}
 	}
 	return ""
 }
 
+// endedLately reports whether a container of a pod ended within a steady run: it may be in
+// a loop whose runs are long.
+func (sc *scene) endedLately(p *corev1.Pod) bool {
+	return slices.ContainsFunc(slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses), func(c corev1.ContainerStatus) bool {
+		last := c.LastTerminationState.Terminated
+		return last != nil && c.RestartCount > 0 && sc.TakenAt.Sub(last.FinishedAt.Time) < vitals.SteadyRun
+	})
+}
+
 // nodeTrouble says that crashes came with trouble of the node, after a release: the
-// node was not ready in between, or several workloads that were not changed began to
-// fail there in the same minutes.
+// node was not ready in between, or each of several nodes, or several workloads that were
+// not changed began to fail on the one node in the same minutes.
 func (sc *scene) nodeTrouble(loops []failure, o onset, began vitals.Span) string {
-	node := onOneNode(loops)
-	if node == "" {
-		return ""
-	}
+	nodes := nodesOf(loops)
 	after := func(at time.Time) bool { return at.After(o.bad.came.Latest) && near(at, began) }
-	for _, h := range sc.Hosts {
-		if h.Name == node && after(h.Since) {
-			return fmt.Sprintf("node %s, where all of them run, is %s since %s", node, h.Code, h.Since.UTC().Format(time.RFC3339))
-		}
+	if why := sc.nodesTurned(nodes, after); why != "" || len(nodes) != 1 || nodes[0] == "" {
+		return why
 	}
 	var names []string
 	for _, n := range sc.Neighbours {
-		if n.Node == node && unchanged(n) && after(n.Since) {
+		if n.Node == nodes[0] && unchanged(n) && after(n.Since) {
 			names = append(names, n.Name)
 		}
 	}
-	if len(names) < crowd {
+	if len(names) < leastNeighbours {
 		return ""
 	}
-	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), node)
+	return fmt.Sprintf("%s, which were not changed, began to fail on the same node %s in the same minutes", join(names), nodes[0])
 }
 
-// onOneNode returns the node that all failing containers run on; empty: there are several.
-func onOneNode(failures []failure) string {
-	node := ""
-	for _, f := range failures {
-		if at := f.pod.Spec.NodeName; at == "" || node != "" && at != node {
-			return ""
-		}
-		node = f.pod.Spec.NodeName
+// nodesTurned says since when each of some nodes is ready, or is not, if that began for all
+// of them at a time that counts.
+func (sc *scene) nodesTurned(nodes []string, counts func(time.Time) bool) string {
+	share := "all"
+	if len(nodes) > 1 {
+		share = "some"
 	}
-	return node
+	var turned []string
+	for _, h := range sc.Hosts {
+		if slices.Contains(nodes, h.Name) && counts(h.Since) {
+			turned = append(turned, fmt.Sprintf("node %s, where %s of them run, is %s since %s", h.Name, share, h.Code, h.Since.UTC().Format(time.RFC3339)))
+		}
+	}
+	if len(turned) < len(nodes) {
+		return ""
+	}
+	return strings.Join(turned, "; ")
+}
+
+// nodesOf returns the nodes that the failing containers run on.
+func nodesOf(failures []failure) []string {
+	var nodes []string
+	for _, f := range failures {
+		if name := f.pod.Spec.NodeName; !slices.Contains(nodes, name) {
+			nodes = append(nodes, name)
+		}
+	}
+	return nodes
 }
 
 // complaint returns what the containers that fail said of a dependency before they
@@ -126,12 +162,15 @@ func (sc *scene) lastLines(f failure) []string {
 }
 
 // alike returns the neighbours that complain of the same dependency since the same
-// minutes, and were not changed themselves.
+// minutes, whether they were changed themselves or not.
 func (sc *scene) alike(c dependency.Complaint, began vitals.Span) []analysis.Neighbour {
 	var found []analysis.Neighbour
 	for _, n := range sc.Neighbours {
 		other, complains := dependency.Find(n.Lines)
-		if complains && c.Endpoint != "" && sameHost(c, other) && unchanged(n) && near(n.Since, began) {
+		if n.Endpoint != "" {
+			other.Endpoint = n.Endpoint
+		}
+		if complains && c.Endpoint != "" && sameHost(c, other) && near(n.Since, began) {
 			found = append(found, n)
 		}
 	}
@@ -164,14 +203,19 @@ func near(at time.Time, began vitals.Span) bool {
 
 // touches reports whether what a release changed has to do with the dependency: its
 // host came with the release, or the name of something that changed is in the line, or
-// shares a word with it.
-func (sc *scene) touches(o onset, c dependency.Complaint) bool {
+// shares a word with it. The words by which the workload itself is called are in the names
+// of its variables and of its hosts, whatever those are about.
+func (sc *scene) touches(w *workload, o onset, c dependency.Complaint) bool {
 	for _, e := range sc.Endpoints {
 		if e.Host == c.Host() && slices.Contains(e.Templates, o.bad.keeper.Name) && !slices.Contains(e.Templates, o.good.keeper.Name) {
 			return true
 		}
 	}
-	said := dependency.Words(c)
+	own := w.ref.Namespace + " " + w.ref.Name
+	for i := range o.bad.template.Spec.Containers {
+		own += " " + o.bad.template.Spec.Containers[i].Name
+	}
+	said := dependency.Words(c, dependency.WordsOf(own))
 	for _, name := range changedConfig(&o.good.template.Spec, &o.bad.template.Spec) {
 		if mentioned(c.Line, name) || slices.ContainsFunc(dependency.WordsOf(name), func(word string) bool { return said[word] }) {
 			return true
@@ -191,9 +235,9 @@ func crashDependency(sc *scene, w *workload) *Finding {
 	}
 	o, suspected := findOnset(sc, w, revisionsOf(loops))
 	suspected = suspected && len(differ(o.good, o.bad)) > 0
-	acquitted := ""
+	reason := ""
 	if suspected {
-		if acquitted = sc.acquits(w, o, loops); acquitted == "" {
+		if reason = sc.whyNotUndo(w, o, loops); reason == "" {
 			return nil
 		}
 	}
@@ -207,7 +251,7 @@ func crashDependency(sc *scene, w *workload) *Finding {
 		Confidence: percent(70 - 10*sc.details()),
 	}
 	if suspected {
-		f.Message += fmt.Sprintf("; revision %d of %s was rolled out %s and is not gone back from: %s", o.bad.number, w.ref, when(o.bad.came), acquitted)
+		f.Message += fmt.Sprintf("; revision %d of %s was rolled out %s and is not gone back from: %s", o.bad.number, w.ref, when(o.bad.came), reason)
 		f.Evidence = append(f.Evidence, releaseEvidence(sc, w, o, differ(o.good, o.bad))...)
 	}
 	if alike := sc.alike(c, vitals.Onset(w.pods, sc.Events, sc.TakenAt)); len(alike) > 0 {

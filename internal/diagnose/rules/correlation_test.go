@@ -129,6 +129,64 @@ func usedAgain(scaledUp map[string]time.Time) func(*picture) {
 	}
 }
 
+// lost: the kubelet lost the container in a reboot of its node, and knows no time of it.
+func lost(p *picture) {
+	p.pod.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown"}
+}
+
+// clock: the clock of the pod's node is that far ahead.
+func clock(ahead time.Duration) func(*picture) {
+	return func(p *picture) {
+		end := p.pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		end.StartedAt.Time, end.FinishedAt.Time = end.StartedAt.Add(ahead), end.FinishedAt.Add(ahead)
+	}
+}
+
+// progresses: the condition Progressing has that reason; without one, the Deployment has no
+// deadline, and no such condition.
+func progresses(reason string) func(*picture) {
+	return func(p *picture) {
+		d := &p.Deployments[0]
+		d.Spec.Paused = reason == "DeploymentPaused"
+		d.Status.Conditions[1].Reason = reason
+		if reason == "" {
+			d.Status.Conditions = d.Status.Conditions[:1]
+		}
+	}
+}
+
+// serving: a pod of the first revision is ready.
+func serving(p *picture) { p.ReplicaSets[0].Status.ReadyReplicas = 1 }
+
+// unplaced: another pod of the second revision has found no node for so long.
+func unplaced(since time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.Pods = append(p.Pods, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-2-fghij", UID: "q", CreationTimestamp: ago(since), OwnerReferences: controlled("ReplicaSet", "rs2")},
+			Status: corev1.PodStatus{Phase: corev1.PodPending, Conditions: []corev1.PodCondition{
+				{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", LastTransitionTime: ago(since)}}},
+		})
+		p.pod = &p.Pods[0]
+	}
+}
+
+// alsoOn: another pod of the second revision fails alike on that node.
+func alsoOn(node string) func(*picture) {
+	return func(p *picture) {
+		other := p.Pods[0].DeepCopy()
+		other.Name, other.UID, other.Spec.NodeName = "web-2-fghij", "q", node
+		p.Pods = append(p.Pods, *other)
+		p.pod = &p.Pods[0]
+	}
+}
+
+// hostSince: the node has been ready for so long.
+func hostSince(name string, since time.Duration) func(*picture) {
+	return func(p *picture) {
+		p.Hosts = append(p.Hosts, analysis.Host{Name: name, Code: analysis.NodeReady, Since: ago(since).Time})
+	}
+}
+
 func TestWhetherAReleaseIsToBlame(t *testing.T) {
 	tag := newImage("shop/web:2")
 	const day = 24 * time.Hour
@@ -167,6 +225,15 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "error: exporting spans: dial tcp 10.7.7.7:4317: connect: connection refused", "panic: no ledger")},
 			cause:   badRelease, remedies: "RolloutUndo"},
 
+		"a variable changed that has the namespace's name in its own": {
+			touches: []func(*picture){tag, env("SHOP_VERSION", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second),
+				crashesWith(1, "fatal: dial tcp: lookup ledger.shop.svc on 10.96.0.10:53: no such host")}, cause: crashed, remedies: "Escalate", says: "it can't use ledger.shop.svc"},
+		"a variable changed that has the workload's name in its own": {
+			touches: []func(*picture){tag, env("WEB_CONCURRENCY", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second),
+				crashesWith(1, `FATAL: password authentication failed for user "web"`)}, cause: crashed, remedies: "Escalate"},
+		"a variable of the workload changed that leads to the database": {
+			touches: []func(*picture){tag, env("WEB_DB_HOST", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+
 		// When it began.
 		"a release of 40 days ago, and a dependency": {
 			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, noDatabase), crashedLike(6, 5*time.Second)}, cause: crashed, remedies: "Escalate", says: "10.20.0.9:5432"},
@@ -182,6 +249,37 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			cause:   unknown, remedies: "Escalate", again: true},
 		"the same pod, some minutes later": {
 			touches: []func(*picture){tag, released(40 * day), crashesWith(255), crashedLike(5, 9*day), back(6 * time.Minute), func(p *picture) { p.ReplicaSets[0].Status.ReadyReplicas = 0 }}, cause: healthy},
+
+		"a pod that is back from a reboot, and of whose end the kubelet knows nothing": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(time.Minute), crashesWith(137), crashedLike(5, 0), back(10 * time.Second), lost}, cause: unknown, remedies: "Escalate", again: true},
+		"the same pod, when it has been ready for long": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(time.Minute), crashesWith(137), crashedLike(5, 0), back(6 * time.Minute), lost}, cause: healthy, says: "ended 5 times, the last time with exit code 137"},
+		"a node whose clock is ahead": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "fatal: out of luck"), clock(time.Hour)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a node whose clock is behind": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "fatal: out of luck"), clock(-time.Hour)}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release of 40 days ago, and a node whose clock is behind": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second), clock(-time.Hour)}, cause: unknown, remedies: "Escalate"},
+
+		// Whether the rollout goes on.
+		"a release of 40 days ago, paused since": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), progresses("DeploymentPaused"), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"a rollout that was paused half-way five days ago": {
+			touches: []func(*picture){tag, released(5 * day), unavailableFor(10 * time.Minute), progresses("DeploymentPaused"), serving, crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"a rollout that was paused half-way a moment ago": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(day), progresses("DeploymentPaused"), serving, crashesWith(1, "fatal: out of luck")}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release of 40 days ago, without a deadline": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), progresses(""), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"a release of six minutes ago, without a deadline": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), progresses(""), crashesWith(1, "fatal: out of luck")}, cause: badRelease, remedies: "RolloutUndo"},
+		"a release of 40 days ago, one pod of which never found a node": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), unplaced(40 * day), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)}, cause: unknown, remedies: "Escalate"},
+		"the same, and so it ran into its deadline": {
+			touches: []func(*picture){tag, released(40 * day), unavailableFor(10 * time.Minute), unplaced(40 * day), progresses("ProgressDeadlineExceeded"), crashesWith(1, "fatal: out of luck"), crashedLike(6, 5*time.Second)},
+			cause:   stuck, remedies: "Escalate", says: "revision 2 is not gone back from: its pods began to fail between 2026-05-04T11:42"},
+		"a release of five hours ago that ran into its deadline, one pod of which was replaced": {
+			touches: []func(*picture){tag, released(5 * time.Hour), unavailableFor(5 * time.Hour), progresses("ProgressDeadlineExceeded"), serving, crashesWith(1, "fatal: out of luck"),
+				func(p *picture) { p.pod.CreationTimestamp = ago(5 * time.Minute) }}, cause: badRelease, remedies: "RolloutUndo"},
 
 		// The moment that is looked at.
 		"it ends well again and again": {touches: []func(*picture){tag, completed(5)}, cause: badRelease, remedies: "RolloutUndo"},
@@ -202,6 +300,12 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("StatefulSet/till", "b", 3*time.Minute, 0, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that was released at the same time": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"two neighbours that were released at the same time": {
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)},
+			cause:   crashed, remedies: "Escalate", says: "Deployment/till, Deployment/mail, which were changed as well, can't use it either"},
+		"two neighbours that were released at the same time, and the variable that leads to the database changed": {
+			touches: []func(*picture){tag, env("DATABASE_URL", "one", "other"), crashesWith(1, noDatabase),
+				neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that lacks another service": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, "error: dial tcp 10.20.0.10:6379: connect: connection refused")}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that has failed since yesterday": {
@@ -224,6 +328,16 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 				neighbour("Deployment/till", "b", 3*time.Minute, 40*day), neighbour("Deployment/mail", "b", 2*time.Minute, 9*day)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a pod of the same revision has been ready for long": {
 			touches: []func(*picture){tag, released(25 * time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(8, 2*time.Second), readySibling(20 * time.Minute)}, cause: unknown, remedies: "Escalate", says: "web-2-fghij of the same revision has been ready for over 10m0s"},
+		"every pod ends after a quarter of an hour, and one has been ready for twelve minutes": {
+			touches: []func(*picture){tag, released(90 * time.Minute), unavailableFor(time.Minute), crashesWith(1, "fatal: out of luck"), crashedLike(4, 15*time.Minute), readySibling(12 * time.Minute), func(p *picture) {
+				c := &p.Pods[1].Status.ContainerStatuses[0]
+				c.RestartCount, c.LastTerminationState.Terminated = 4, &corev1.ContainerStateTerminated{ExitCode: 1, StartedAt: ago(27 * time.Minute), FinishedAt: ago(12 * time.Minute)}
+			}}, cause: badRelease, remedies: "RolloutUndo"},
+		"both nodes on which it runs restarted after the release": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", analysis.NodeReady, 3*time.Minute), alsoOn("b"), hostSince("b", 2*time.Minute)},
+			cause:   unknown, remedies: "Escalate", says: "node a, where some of them run, is Ready since 2026-05-04T11:57:00Z; node b"},
+		"one of both nodes restarted after the release": {
+			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), node("a", analysis.NodeReady, 3*time.Minute), alsoOn("b"), hostSince("b", 9*day)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a pod of the same revision is ready for a moment": {
 			touches: []func(*picture){tag, released(6 * time.Minute), crashesWith(1, "fatal: out of luck"), readySibling(3 * time.Second)}, cause: badRelease, remedies: "RolloutUndo"},
 	}

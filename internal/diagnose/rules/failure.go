@@ -91,6 +91,14 @@ func (f failure) ended() string {
 	return fmt.Sprintf("with exit code %d", f.last.ExitCode)
 }
 
+// endedAgo says how long ago a container last ended; empty: the kubelet does not know.
+func (f failure) endedAgo(now time.Time) string {
+	if f.last == nil || f.last.FinishedAt.Unix() <= 0 {
+		return ""
+	}
+	return ago(now, f.last.FinishedAt.Time) + " ago "
+}
+
 // now says how it is now.
 func (f failure) now() string {
 	switch f.state {

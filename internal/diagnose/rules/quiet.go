@@ -48,8 +48,8 @@ func (sc *scene) healthy(v vitals.Vitals) Finding {
 	}
 	if len(past) > 0 {
 		worst := loudest(past)
-		f.Message += fmt.Sprintf("; container %s ended %s, the last time %s ago %s, and has run since",
-			worst.container, times(worst.crashes), ago(sc.TakenAt, worst.last.FinishedAt.Time), worst.ended())
+		f.Message += fmt.Sprintf("; container %s ended %s, the last time %s%s, and has run since",
+			worst.container, times(worst.crashes), worst.endedAgo(sc.TakenAt), worst.ended())
 		f.Evidence = append(f.Evidence, crashEvidence(sc, past)...)
 	}
 	return f
@@ -78,7 +78,7 @@ func (sc *scene) undecided(v vitals.Vitals, moving []failure) Finding {
 		f.Evidence = append(f.Evidence, crashEvidence(sc, moving)...)
 	}
 	for _, w := range sc.workloads {
-		f.Message += sc.unblamed(w)
+		f.Message += sc.whyNotBlamed(w)
 	}
 	f.Again = sc.again(moving)
 	f.Remedies = []v1alpha1.Remedy{toPerson(f.Message)}

@@ -34,7 +34,7 @@ func badRelease(sc *scene, w *workload) *Finding {
 	if len(differences) == 0 {
 		return nil // the same again, a restart for instance: going back to it would change nothing
 	}
-	if sc.acquits(w, o, loops) != "" {
+	if sc.whyNotUndo(w, o, loops) != "" {
 		return nil
 	}
 	worst := loudest(loops)
@@ -58,9 +58,9 @@ func badRelease(sc *scene, w *workload) *Finding {
 	return f
 }
 
-// unblamed says why a release that comes to mind is not what crashes are put down to; empty:
+// whyNotBlamed says why a release that comes to mind is not what crashes are put down to; empty:
 // there is none, or it is.
-func (sc *scene) unblamed(w *workload) string {
+func (sc *scene) whyNotBlamed(w *workload) string {
 	loops := filter(w.failures, failure.loops)
 	current, known := w.current()
 	if len(loops) == 0 || !known || len(w.revisions) < 2 || !revisionsOf(loops)[current.number] {
@@ -68,7 +68,7 @@ func (sc *scene) unblamed(w *workload) string {
 	}
 	o, suspected := findOnset(sc, w, revisionsOf(loops))
 	if suspected {
-		if why := sc.acquits(w, o, loops); why != "" {
+		if why := sc.whyNotUndo(w, o, loops); why != "" {
 			return fmt.Sprintf("; revision %d, rolled out %s, is not gone back from: %s", o.bad.number, when(o.bad.came), why)
 		}
 		return ""
@@ -113,15 +113,10 @@ func findOnset(sc *scene, w *workload, ill map[int64]bool) (onset, bool) {
 func (sc *scene) began(w *workload, o onset, ill map[int64]bool) vitals.Span {
 	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return !ill[w.revisionOf[p]] })
 	began := vitals.Onset(pods, sc.Events, sc.TakenAt)
-	if !began.IsZero() && sc.rollsOut(w, o) && o.bad.came.Earliest.Before(began.Earliest) {
+	if !began.IsZero() && vitals.RollsOut(w.object, o.good.ready > 0) && !vitals.RanBefore(pods, sc.TakenAt) && o.bad.came.Earliest.Before(began.Earliest) {
 		began.Earliest = o.bad.came.Earliest
 	}
 	return began
-}
-
-// rollsOut reports whether the rollout of a revision has not come to its end yet.
-func (sc *scene) rollsOut(w *workload, o onset) bool {
-	return o.good.ready > 0 || w.deployment != nil && !vitals.Complete(w.deployment)
 }
 
 // follows reports whether trouble that began at a time may be the doing of a release.

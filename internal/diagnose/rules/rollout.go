@@ -46,7 +46,7 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 		return f
 	}
 	unwell := sc.unwell(w, current.number)
-	if why := sc.acquits(w, o, unwell); why != "" {
+	if why := sc.whyNotUndoStuck(w, o, unwell); why != "" {
 		if c, complains := sc.complaint(unwell); complains {
 			f.Message += fmt.Sprintf("; they can't use %s: %s", c.Name(), c.Line)
 		}
@@ -58,6 +58,19 @@ func rolloutStuck(sc *scene, w *workload) *Finding {
 	f.Message += fmt.Sprintf("; revision %d %s", o.good.number, o.proof)
 	f.Remedies = []v1alpha1.Remedy{undo(o.good)}
 	return f
+}
+
+// whyNotUndoStuck says why a release whose rollout is stuck is not to blame for that; empty:
+// it may well be.
+func (sc *scene) whyNotUndoStuck(w *workload, o onset, unwell []failure) string {
+	if why := sc.whyNotUndo(w, o, unwell); why != "" {
+		return why
+	}
+	began := sc.began(w, o, revisionsOf(unwell))
+	if began.IsZero() || follows(began, o, w) {
+		return ""
+	}
+	return fmt.Sprintf("its pods began to fail %s, and it was rolled out %s", when(began), when(o.bad.came))
 }
 
 // unwell returns the containers of a revision that are not ready, whether they crashed or

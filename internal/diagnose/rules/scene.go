@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,7 @@ type scene struct {
 type workload struct {
 	ref        v1alpha1.TargetReference
 	template   *corev1.PodTemplateSpec
+	object     metav1.Object      // itself
 	deployment *appsv1.Deployment // nil for other kinds
 	revisions  []revision         // newest first
 	selector   map[string]string  // labels by which it knows its pods
@@ -110,7 +112,7 @@ func (sc *scene) all() []*workload {
 }
 
 func (sc *scene) ofDeployment(d *appsv1.Deployment) *workload {
-	w := &workload{ref: sc.ref(d, "apps/v1", "Deployment"), template: &d.Spec.Template, deployment: d, selector: matchLabels(d.Spec.Selector)}
+	w := &workload{ref: sc.ref(d, "apps/v1", "Deployment"), template: &d.Spec.Template, object: d, deployment: d, selector: matchLabels(d.Spec.Selector)}
 	w.counts = counts{
 		seen: d.Status.ObservedGeneration >= d.Generation, wanted: wanted(d),
 		updated: d.Status.UpdatedReplicas, ready: d.Status.ReadyReplicas, total: d.Status.Replicas,
@@ -171,34 +173,43 @@ func matchLabels(selector *metav1.LabelSelector) map[string]string {
 }
 
 func (sc *scene) owning(obj metav1.Object, kind string, template *corev1.PodTemplateSpec) *workload {
-	w := &workload{ref: sc.ref(obj, "apps/v1", kind), template: template}
+	w := &workload{ref: sc.ref(obj, "apps/v1", kind), template: template, object: obj}
 	for i := range sc.Revisions {
 		kept := &sc.Revisions[i]
 		if kept.Owner != obj.GetUID() {
 			continue
 		}
 		keeper := v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "ControllerRevision", Namespace: obj.GetNamespace(), Name: kept.Name}
-		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, came: sc.keptSince(obj, kept)})
+		w.revisions = append(w.revisions, revision{number: kept.Number, keeper: keeper, template: &kept.Template, came: vitals.Moment(kept.CreatedAt)})
 	}
 	slices.SortFunc(w.revisions, func(a, b revision) int { return cmp.Compare(b.number, a.number) })
 	if len(w.revisions) > 0 {
 		w.revisions[0].current = true
 	}
 	sc.take(w, map[types.UID]int64{obj.GetUID(): 0}, w.labelled)
+	created := map[int64]time.Time{}
+	for _, r := range w.revisions {
+		created[r.number] = r.came.Earliest
+	}
+	for i := range w.revisions {
+		sc.returnedTo(w, &w.revisions[i], created)
+	}
 	return w
 }
 
-// keptSince is when a revision of a StatefulSet or DaemonSet was rolled out. One that is
-// returned to keeps its object and gets a new number: then it came after those that have
-// lower numbers, and before its oldest pod.
-func (sc *scene) keptSince(owner metav1.Object, kept *analysis.Revision) vitals.Span {
-	came := vitals.Moment(kept.CreatedAt)
-	for i := range sc.Revisions {
-		if other := &sc.Revisions[i]; other.Owner == owner.GetUID() && other.Number < kept.Number && other.CreatedAt.After(came.Earliest) {
-			came = vitals.Span{Earliest: other.CreatedAt, Latest: sc.TakenAt}
+// returnedTo corrects when a revision of a StatefulSet or DaemonSet was rolled out. One that
+// is returned to keeps its object and gets a new number: then it came after those that have
+// lower numbers were created, and before its oldest pod.
+func (sc *scene) returnedTo(w *workload, r *revision, created map[int64]time.Time) {
+	for number, at := range created {
+		if number < r.number && at.After(r.came.Earliest) {
+			pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return w.revisionOf[p] != r.number })
+			r.came = vitals.Span{Earliest: at, Latest: vitals.OldestOf(pods, sc.TakenAt)}
 		}
 	}
-	return came
+	if r.came.Latest.Before(r.came.Earliest) {
+		r.came.Latest = r.came.Earliest // a pod of an earlier time at which it was rolled out
+	}
 }
 
 // labelled returns the revision that a pod of a StatefulSet or DaemonSet says it
