@@ -46,6 +46,7 @@ func quotaOf(hard, used string) corev1.ResourceQuota {
 
 func TestWithinQuota(t *testing.T) {
 	frees := func(d *demand) { d.surges = false }
+	shrinks := func(d *demand) { d.before, d.after = d.after, d.before }
 	scoped := func(q corev1.ResourceQuota, scopes ...corev1.ResourceQuotaScope) corev1.ResourceQuota {
 		q.Spec.Scopes = scopes
 		return q
@@ -73,6 +74,19 @@ func TestWithinQuota(t *testing.T) {
 			quota: quotaOf("requests.memory=128Mi", "requests.memory=128Mi"), want: cure,
 			d: raised(frees, func(d *demand) {
 				d.before, d.after = sized("memory=256Mi", "memory=64Mi"), sized("memory=512Mi", "memory=64Mi")
+			}),
+		},
+		"a full quota, though the new pods are smaller": {
+			quota: quotaOf("limits.memory=1Gi", "limits.memory=1Gi"), d: raised(shrinks), want: ends,
+			says: "allows 1Gi of limits.memory, and 1280Mi would be in use: 0 by others, and 256Mi for the first new pod beside 2 old pods of 512Mi each",
+		},
+		"room for a smaller pod beside the old ones":    {quota: quotaOf("limits.memory=1280Mi", "limits.memory=1Gi"), d: raised(shrinks), want: cure},
+		"smaller pods, where the update frees one":      {quota: quotaOf("limits.memory=1Gi", "limits.memory=1Gi"), d: raised(shrinks, frees), want: cure},
+		"smaller pods, of which some are there already": {quota: quotaOf("limits.memory=1Gi", "limits.memory=1Gi"), d: raised(shrinks, func(d *demand) { d.begun = true }), want: cure},
+		"a stuck surge is taken away before a new one comes": {
+			quota: quotaOf("pods=3", "pods=3"), want: cure,
+			d: raised(func(d *demand) {
+				d.unseen, d.present = 0, []corev1.Pod{{Spec: d.before}, {Spec: d.before}, {Spec: d.before}}
 			}),
 		},
 		"a surge needs a pod more than the quota has": {quota: quotaOf("pods=2", "pods=2"), d: raised(), want: ends, says: "of pods"},
