@@ -61,6 +61,9 @@ func withinQuota(quota *corev1.ResourceQuota, d demand) error {
 	}
 	before, after := usageOf(d.before), usageOf(d.after)
 	for _, name := range slices.Sorted(maps.Keys(hard)) {
+		if container := withoutAmount(d.after, name); container != "" {
+			return action.NotApplicable("ResourceQuota/%s lets no pod in that does not say its %s, and container %s would not", quota.Name, name, container)
+		}
 		one, needed := after[name]
 		if !needed || one.IsZero() {
 			continue

@@ -89,8 +89,25 @@ func TestWithinQuota(t *testing.T) {
 				d.unseen, d.present = 0, []corev1.Pod{{Spec: d.before}, {Spec: d.before}, {Spec: d.before}}
 			}),
 		},
+		"a quota of what the new pods do not name": {
+			quota: quotaOf("limits.memory=8Gi", "limits.memory=512Mi"), d: raised(func(d *demand) { d.after = sized("", "memory=64Mi") }), want: ends,
+			says: "ResourceQuota/team lets no pod in that does not say its limits.memory, and container web would not",
+		},
+		"a quota of what the new pods name as zero": {
+			quota: quotaOf("requests.cpu=1", "requests.cpu=0"), d: raised(func(d *demand) { d.after = sized("memory=64Mi", "memory=64Mi cpu=0") }), want: cure,
+		},
+		"a quota of what the new pods name as a whole": {
+			quota: quotaOf("limits.memory=8Gi", "limits.memory=512Mi"), want: cure,
+			d: raised(func(d *demand) {
+				d.after = sized("", "memory=64Mi")
+				d.after.Resources = &corev1.ResourceRequirements{Limits: amounts("memory=128Mi")}
+			}),
+		},
+		"a quota of a storage that the new pods do not name": {
+			quota: quotaOf("requests.ephemeral-storage=1Gi", "requests.ephemeral-storage=0"), d: raised(), want: cure,
+		},
 		"a surge needs a pod more than the quota has": {quota: quotaOf("pods=2", "pods=2"), d: raised(), want: ends, says: "of pods"},
-		"a full quota of what pods do not use":        {quota: quotaOf("requests.storage=1Gi count/configmaps=3 limits.cpu=1", "requests.storage=1Gi count/configmaps=3 limits.cpu=1"), d: raised(), want: cure},
+		"a full quota of what pods do not use":        {quota: quotaOf("requests.storage=1Gi count/configmaps=3", "requests.storage=1Gi count/configmaps=3"), d: raised(), want: cure},
 		"a full quota of jobs":                        {quota: scoped(full, corev1.ResourceQuotaScopeTerminating), d: raised(), want: cure},
 		"a full quota of all but jobs":                {quota: scoped(full, corev1.ResourceQuotaScopeNotTerminating), d: raised(), want: ends},
 		"a full quota of pods without limits":         {quota: scoped(full, corev1.ResourceQuotaScopeBestEffort), d: raised(), want: cure},
