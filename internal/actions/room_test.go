@@ -248,3 +248,25 @@ func TestJudgeNodes(t *testing.T) {
 		})
 	}
 }
+
+func TestWithinLimitRangesOfAnyResource(t *testing.T) {
+	rows := map[string]struct {
+		item corev1.LimitRangeItem
+		says string
+	}{
+		"a processor limit at the maximum": {item: corev1.LimitRangeItem{Max: amounts("cpu=2 memory=1Gi")}},
+		"a processor limit beyond it":      {item: corev1.LimitRangeItem{Max: amounts("cpu=1")}, says: "LimitRange/ lets a container have 1 of cpu, and it would have 2"},
+		"a request below the minimum":      {item: corev1.LimitRangeItem{Min: amounts("cpu=600m")}, says: "request no less than 600m of cpu"},
+		"a limit out of proportion":        {item: corev1.LimitRangeItem{MaxLimitRequestRatio: amounts("cpu=3")}, says: "have a cpu limit of 3 times its request"},
+		"a maximum of what is not named":   {item: corev1.LimitRangeItem{Max: amounts("ephemeral-storage=1Gi")}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			row.item.Type = corev1.LimitTypeContainer
+			err := withinLimitRanges([]corev1.LimitRange{{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{row.item}}}}, sized("cpu=2 memory=1Gi", "cpu=500m memory=1Gi"))
+			if (err != nil) != (row.says != "") || err != nil && !strings.Contains(err.Error(), row.says) {
+				t.Errorf("it says %v, want %q", err, row.says)
+			}
+		})
+	}
+}
