@@ -2,6 +2,7 @@ package actions
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -73,12 +74,13 @@ func withinLimitRanges(ranges []corev1.LimitRange, pod corev1.PodSpec) error {
 	return nil
 }
 
-// beyond says what a LimitRange's item allows where the pod asks for more memory, or for less; else nothing.
+// beyond says what a LimitRange's item allows where the pod asks for more of a resource,
+// or for less; else nothing.
 func beyond(item corev1.LimitRangeItem, pod corev1.PodSpec) string {
 	switch item.Type {
 	case corev1.LimitTypeContainer:
 		for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
-			if why := outside(item, c.Resources.Limits[corev1.ResourceMemory], c.Resources.Requests[corev1.ResourceMemory]); why != "" {
+			if why := outside(item, c.Resources.Limits, c.Resources.Requests); why != "" {
 				return "a container " + why + " (" + c.Name + ")"
 			}
 		}
@@ -86,27 +88,33 @@ func beyond(item corev1.LimitRangeItem, pod corev1.PodSpec) string {
 		whole := &corev1.Pod{Spec: pod}
 		limits := resourcehelper.PodLimits(whole, resourcehelper.PodResourcesOptions{})
 		requests := resourcehelper.PodRequests(whole, resourcehelper.PodResourcesOptions{})
-		if why := outside(item, limits[corev1.ResourceMemory], requests[corev1.ResourceMemory]); why != "" {
+		if why := outside(item, limits, requests); why != "" {
 			return "a pod " + why
 		}
 	}
 	return ""
 }
 
-// outside says which bound of an item a memory limit and request are beyond, or nothing.
-func outside(item corev1.LimitRangeItem, limit, request resource.Quantity) string {
-	most, bounded := item.Max[corev1.ResourceMemory]
-	least, floored := item.Min[corev1.ResourceMemory]
-	ratio, inProportion := item.MaxLimitRequestRatio[corev1.ResourceMemory]
-	switch {
-	case bounded && limit.Cmp(most) > 0:
-		return fmt.Sprintf("have %s of memory, and it would have %s", most.String(), limit.String())
-	case bounded && request.Cmp(most) > 0:
-		return fmt.Sprintf("have %s of memory, and it would request %s", most.String(), request.String())
-	case floored && request.Sign() > 0 && request.Cmp(least) < 0:
-		return fmt.Sprintf("request no less than %s of memory, and it would request %s", least.String(), request.String())
-	case inProportion && apart(limit, request, ratio):
-		return fmt.Sprintf("have a memory limit of %s times its request, and it would have %s and request %s", ratio.String(), limit.String(), request.String())
+// outside says which bound of an item limits and requests are beyond, or nothing.
+func outside(item corev1.LimitRangeItem, limits, requests corev1.ResourceList) string {
+	for _, name := range slices.Sorted(maps.Keys(item.Max)) {
+		most, limit, request := item.Max[name], limits[name], requests[name]
+		switch {
+		case limit.Cmp(most) > 0:
+			return fmt.Sprintf("have %s of %s, and it would have %s", most.String(), name, limit.String())
+		case request.Cmp(most) > 0:
+			return fmt.Sprintf("have %s of %s, and it would request %s", most.String(), name, request.String())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(item.Min)) {
+		if least, request := item.Min[name], requests[name]; request.Sign() > 0 && request.Cmp(least) < 0 {
+			return fmt.Sprintf("request no less than %s of %s, and it would request %s", least.String(), name, request.String())
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(item.MaxLimitRequestRatio)) {
+		if ratio, limit, request := item.MaxLimitRequestRatio[name], limits[name], requests[name]; apart(limit, request, ratio) {
+			return fmt.Sprintf("have a %s limit of %s times its request, and it would have %s and request %s", name, ratio.String(), limit.String(), request.String())
+		}
 	}
 	return ""
 }

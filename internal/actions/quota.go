@@ -30,6 +30,38 @@ func usageOf(spec corev1.PodSpec) corev1.ResourceList {
 	return usage
 }
 
+// withoutAmount names a container that does not say how much it needs of a resource, where
+// a quota of that resource makes the API server ask each container; else nothing.
+func withoutAmount(spec corev1.PodSpec, counted corev1.ResourceName) string {
+	name, ofLimits := counted, false
+	switch counted {
+	case corev1.ResourceCPU, corev1.ResourceMemory:
+	case corev1.ResourceRequestsCPU, corev1.ResourceLimitsCPU:
+		name, ofLimits = corev1.ResourceCPU, counted == corev1.ResourceLimitsCPU
+	case corev1.ResourceRequestsMemory, corev1.ResourceLimitsMemory:
+		name, ofLimits = corev1.ResourceMemory, counted == corev1.ResourceLimitsMemory
+	default:
+		return ""
+	}
+	says := func(r corev1.ResourceRequirements) bool {
+		list := r.Requests
+		if ofLimits {
+			list = r.Limits
+		}
+		_, given := list[name]
+		return given
+	}
+	if spec.Resources != nil && says(*spec.Resources) {
+		return ""
+	}
+	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {
+		if !says(c.Resources) {
+			return c.Name
+		}
+	}
+	return ""
+}
+
 // isCounted reports whether a ResourceQuota counts a pod: every scope must match. A scope
 // that is not known is taken to match, so that the quota is not overlooked.
 func isCounted(quota *corev1.ResourceQuota, spec corev1.PodSpec) bool {

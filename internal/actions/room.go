@@ -27,6 +27,8 @@ type demand struct {
 	unseen  int32
 	// surges: the last new pod has to start beside an old one, since the update may take none away first.
 	surges bool
+	// begun: pods of the new template are there already.
+	begun bool
 }
 
 // hasRoom refuses a change whose pods the namespace's LimitRanges and ResourceQuotas
@@ -59,6 +61,9 @@ func withinQuota(quota *corev1.ResourceQuota, d demand) error {
 	}
 	before, after := usageOf(d.before), usageOf(d.after)
 	for _, name := range slices.Sorted(maps.Keys(hard)) {
+		if container := withoutAmount(d.after, name); container != "" {
+			return action.NotApplicable("ResourceQuota/%s lets no pod in that does not say its %s, and container %s would not", quota.Name, name, container)
+		}
 		one, needed := after[name]
 		if !needed || one.IsZero() {
 			continue
@@ -68,17 +73,33 @@ func withinQuota(quota *corev1.ResourceQuota, d demand) error {
 			return action.NotYet(rightRetry, "how much of %s ResourceQuota/%s has in use is not known yet", name, quota.Name)
 		}
 		others := d.usedByOthers(quota, name, used)
-		total := multiplied(one, d.pods)
+		limit, old, total := hard[name], before[name], multiplied(one, d.pods)
 		if d.surges {
-			total.Add(before[name])
+			total.Add(old)
 		}
 		total.Add(others)
-		if limit := hard[name]; total.Cmp(limit) > 0 {
+		if first := d.firstSurge(old, one, others); d.surges && first.Cmp(limit) > 0 && first.Cmp(total) > 0 {
+			return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s would be in use: %s by others, and %s for the first new pod beside %d old pods of %s each, since the update takes no old pod away before a new one is available",
+				quota.Name, limit.String(), name, first.String(), others.String(), one.String(), d.pods, old.String())
+		}
+		if total.Cmp(limit) > 0 {
 			return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s would be in use: %s by others, and %s",
 				quota.Name, limit.String(), name, total.String(), others.String(), d.inWords(one.String()))
 		}
 	}
 	return nil
+}
+
+// firstSurge is what is in use while the first new pod starts beside all old ones; where
+// the new pods are the smaller ones, that is more than at the end.
+func (d demand) firstSurge(before, after, others resource.Quantity) resource.Quantity {
+	first := multiplied(before, d.pods)
+	if d.begun {
+		return resource.Quantity{} // which pods are left is not known
+	}
+	first.Add(after)
+	first.Add(others)
+	return first
 }
 
 // usedByOthers is what of a quota's use is not the workload's own.

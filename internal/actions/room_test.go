@@ -46,6 +46,7 @@ func quotaOf(hard, used string) corev1.ResourceQuota {
 
 func TestWithinQuota(t *testing.T) {
 	frees := func(d *demand) { d.surges = false }
+	shrinks := func(d *demand) { d.before, d.after = d.after, d.before }
 	scoped := func(q corev1.ResourceQuota, scopes ...corev1.ResourceQuotaScope) corev1.ResourceQuota {
 		q.Spec.Scopes = scopes
 		return q
@@ -75,8 +76,38 @@ func TestWithinQuota(t *testing.T) {
 				d.before, d.after = sized("memory=256Mi", "memory=64Mi"), sized("memory=512Mi", "memory=64Mi")
 			}),
 		},
+		"a full quota, though the new pods are smaller": {
+			quota: quotaOf("limits.memory=1Gi", "limits.memory=1Gi"), d: raised(shrinks), want: ends,
+			says: "allows 1Gi of limits.memory, and 1280Mi would be in use: 0 by others, and 256Mi for the first new pod beside 2 old pods of 512Mi each",
+		},
+		"room for a smaller pod beside the old ones":    {quota: quotaOf("limits.memory=1280Mi", "limits.memory=1Gi"), d: raised(shrinks), want: cure},
+		"smaller pods, where the update frees one":      {quota: quotaOf("limits.memory=1Gi", "limits.memory=1Gi"), d: raised(shrinks, frees), want: cure},
+		"smaller pods, of which some are there already": {quota: quotaOf("limits.memory=1Gi", "limits.memory=1Gi"), d: raised(shrinks, func(d *demand) { d.begun = true }), want: cure},
+		"a stuck surge is taken away before a new one comes": {
+			quota: quotaOf("pods=3", "pods=3"), want: cure,
+			d: raised(func(d *demand) {
+				d.unseen, d.present = 0, []corev1.Pod{{Spec: d.before}, {Spec: d.before}, {Spec: d.before}}
+			}),
+		},
+		"a quota of what the new pods do not name": {
+			quota: quotaOf("limits.memory=8Gi", "limits.memory=512Mi"), d: raised(func(d *demand) { d.after = sized("", "memory=64Mi") }), want: ends,
+			says: "ResourceQuota/team lets no pod in that does not say its limits.memory, and container web would not",
+		},
+		"a quota of what the new pods name as zero": {
+			quota: quotaOf("requests.cpu=1", "requests.cpu=0"), d: raised(func(d *demand) { d.after = sized("memory=64Mi", "memory=64Mi cpu=0") }), want: cure,
+		},
+		"a quota of what the new pods name as a whole": {
+			quota: quotaOf("limits.memory=8Gi", "limits.memory=512Mi"), want: cure,
+			d: raised(func(d *demand) {
+				d.after = sized("", "memory=64Mi")
+				d.after.Resources = &corev1.ResourceRequirements{Limits: amounts("memory=128Mi")}
+			}),
+		},
+		"a quota of a storage that the new pods do not name": {
+			quota: quotaOf("requests.ephemeral-storage=1Gi", "requests.ephemeral-storage=0"), d: raised(), want: cure,
+		},
 		"a surge needs a pod more than the quota has": {quota: quotaOf("pods=2", "pods=2"), d: raised(), want: ends, says: "of pods"},
-		"a full quota of what pods do not use":        {quota: quotaOf("requests.storage=1Gi count/configmaps=3 limits.cpu=1", "requests.storage=1Gi count/configmaps=3 limits.cpu=1"), d: raised(), want: cure},
+		"a full quota of what pods do not use":        {quota: quotaOf("requests.storage=1Gi count/configmaps=3", "requests.storage=1Gi count/configmaps=3"), d: raised(), want: cure},
 		"a full quota of jobs":                        {quota: scoped(full, corev1.ResourceQuotaScopeTerminating), d: raised(), want: cure},
 		"a full quota of all but jobs":                {quota: scoped(full, corev1.ResourceQuotaScopeNotTerminating), d: raised(), want: ends},
 		"a full quota of pods without limits":         {quota: scoped(full, corev1.ResourceQuotaScopeBestEffort), d: raised(), want: cure},
@@ -213,6 +244,28 @@ func TestJudgeNodes(t *testing.T) {
 			}
 			if err := judgeNodes(aim(kind, "web"), row.d, row.nodes); answerOf(err) != row.want {
 				t.Errorf("it comes to %s (%v), want %s", answerOf(err), err, row.want)
+			}
+		})
+	}
+}
+
+func TestWithinLimitRangesOfAnyResource(t *testing.T) {
+	rows := map[string]struct {
+		item corev1.LimitRangeItem
+		says string
+	}{
+		"a processor limit at the maximum": {item: corev1.LimitRangeItem{Max: amounts("cpu=2 memory=1Gi")}},
+		"a processor limit beyond it":      {item: corev1.LimitRangeItem{Max: amounts("cpu=1")}, says: "LimitRange/ lets a container have 1 of cpu, and it would have 2"},
+		"a request below the minimum":      {item: corev1.LimitRangeItem{Min: amounts("cpu=600m")}, says: "request no less than 600m of cpu"},
+		"a limit out of proportion":        {item: corev1.LimitRangeItem{MaxLimitRequestRatio: amounts("cpu=3")}, says: "have a cpu limit of 3 times its request"},
+		"a maximum of what is not named":   {item: corev1.LimitRangeItem{Max: amounts("ephemeral-storage=1Gi")}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			row.item.Type = corev1.LimitTypeContainer
+			err := withinLimitRanges([]corev1.LimitRange{{Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{row.item}}}}, sized("cpu=2 memory=1Gi", "cpu=500m memory=1Gi"))
+			if (err != nil) != (row.says != "") || err != nil && !strings.Contains(err.Error(), row.says) {
+				t.Errorf("it says %v, want %q", err, row.says)
 			}
 		})
 	}

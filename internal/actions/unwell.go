@@ -47,9 +47,9 @@ func (l *liveWorkload) canChangeTo(ctx context.Context, after corev1.PodSpec) er
 	return l.unwell(ctx)
 }
 
-// canReturnTo refuses in addition trouble that did not follow the release, and a revision that needs what is not there, and names
-// what could not be checked of it. Where all pods of the revision are ready already,
-// no room is needed.
+// canReturnTo refuses in addition trouble that did not follow the release, and a
+// revision that needs what is not there, and names what could not be checked of it.
+// Where all pods of the revision are ready already, no room is needed.
 func (l *liveWorkload) canReturnTo(ctx context.Context, to action.Revision) ([]string, error) {
 	if !l.world.ByHand {
 		if err := followsRelease(l.target, l.object, l.revisions, to); err != nil {
@@ -64,7 +64,9 @@ func (l *liveWorkload) canReturnTo(ctx context.Context, to action.Revision) ([]s
 		if err := l.readBounds(ctx); err != nil {
 			return nil, err
 		}
-		if err := l.hasRoom(ctx, demandOf(l.object, to.Template.Spec, l.pods)); err != nil {
+		d := demandOf(l.object, to.Template.Spec, l.pods)
+		d.begun = to.ReadyPods > 0
+		if err := l.hasRoom(ctx, d); err != nil {
 			return nil, err
 		}
 	}

@@ -107,6 +107,9 @@ func TestIsSlip(t *testing.T) {
 		"checkout chekcout": true, "payments paymets": true,
 		"east west": false, "leader reader": false, "blue glue": false, "green grey": false, "v1 v2": false, "shard-1 shard-2": false,
 		"leader follower": false, "blue green": false, "live five": false, "ab ac": false, "web web": false, "prod dev": false,
+		"shard-a shard-b": false, "shop-eu shop-us": false, "cache-rw cache-ro": false, "zone-1a zone-1b": false, "team.x team.y": false,
+		"ledger-leader ledger-reader": false, "worker-a worker": false, "shop-east shop-west": false, "chekout-apl checkout-api": false,
+		"chekout-api checkout-api": true, "shop-frontned shop-frontend": true, "shopweb shop-web": true, "shop_web shop-web": true,
 	} {
 		a, b, _ := strings.Cut(pair, " ")
 		if got := selector.IsSlip(a, b); got != want {

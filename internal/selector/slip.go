@@ -9,10 +9,41 @@ const longWord = 6
 // IsSlip reports whether two values differ by a slip of the keyboard: two neighbouring
 // characters are exchanged, or one or, in long words, two are wrong, missing or too many.
 // The first character is seldom mistyped: leader and reader are two words. Values that
-// differ in their numbers only are meant to be different.
+// differ in their numbers only are meant to be different. Of values of several parts one
+// part is judged, as a word of its own: shard-a and shard-b name two shards.
 func IsSlip(a, b string) bool {
+	if max(len(a), len(b)) > 63 || withoutDigits(a) == withoutDigits(b) {
+		return false
+	}
+	left, right := parts(a), parts(b)
+	if strings.Join(left, "") == strings.Join(right, "") {
+		return min(len(a), len(b)) >= 3 // a separator is wrong, missing or too many
+	}
+	if len(left) != len(right) {
+		return false
+	}
+	differs := -1
+	for i := range left {
+		switch {
+		case left[i] == right[i]:
+		case differs >= 0:
+			return false
+		default:
+			differs = i
+		}
+	}
+	return isWordSlip(left[differs], right[differs])
+}
+
+// parts splits a value where one of its words ends.
+func parts(value string) []string {
+	return strings.FieldsFunc(value, func(r rune) bool { return r == '-' || r == '_' || r == '.' })
+}
+
+// isWordSlip judges two different words as IsSlip does.
+func isWordSlip(a, b string) bool {
 	shorter := min(len(a), len(b))
-	if shorter < 3 || max(len(a), len(b)) > 63 || withoutDigits(a) == withoutDigits(b) {
+	if shorter < 3 || withoutDigits(a) == withoutDigits(b) {
 		return false
 	}
 	if exchanged(a, b) {

@@ -21,8 +21,13 @@ func tooEarly(err error) (*action.NotYetError, bool) {
 	return notYet, errors.As(err, &notYet)
 }
 
-// planLater waits until the remedy can be planned or is known not to apply, for as
-// long as the alert fires.
+// longestPlanWait is how long a remedy that can't be planned yet is waited for. No target
+// takes as long to settle, unless its minReadySeconds say so, and a right that the operator
+// lacks may never be given: then a person has to know.
+const longestPlanWait = 15 * time.Minute
+
+// planLater waits until the remedy can be planned or is known not to apply, while the
+// alert fires and for at most longestPlanWait. Then a person is called.
 func (r *Reconciler) planLater(ctx context.Context, p *pass, notYet *action.NotYetError) (phase.Outcome, error) {
 	judgement, err := r.judgeUnplanned(ctx, p.Obj, notYet)
 	if err != nil {
@@ -34,8 +39,13 @@ func (r *Reconciler) planLater(ctx context.Context, p *pass, notYet *action.NotY
 	}
 	set(p.Obj, v1alpha1.Planned, metav1.ConditionUnknown, v1alpha1.ReasonNotYet, notYet.Why)
 	var waited time.Duration
-	if since := lastTransition(p.Obj, v1alpha1.Planned); !since.IsZero() {
+	since := lastTransition(p.Obj, v1alpha1.Planned)
+	if !since.IsZero() {
 		waited = r.Clock.Now().Sub(since)
+	}
+	if waited >= longestPlanWait {
+		set(p.Obj, v1alpha1.Planned, metav1.ConditionFalse, v1alpha1.ReasonNotYet, notYet.Why)
+		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s", unplanned(p.Obj, fmt.Sprintf("not yet, since %s: %s", since.UTC().Format(time.RFC3339), notYet.Why)))
 	}
 	return phase.Wait(untilNextPlan(notYet.After, waited)), nil
 }

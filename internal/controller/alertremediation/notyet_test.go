@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -62,6 +63,21 @@ var _ = Describe("A remedy that can't be planned yet", func() {
 		h.driven(ctx, ar)
 		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionFalse, v1alpha1.ReasonNotApplicable))
 		Expect(ar.Finished()).To(BeTrue())
+		Expect(ar.Status.RunRef).To(BeEmpty())
+	})
+
+	It("is for a person when it has been waited for in vain", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		whose(h).err = action.NotYet(30*time.Second, "the operator may not list limitranges in namespace shop")
+		ar := h.driven(ctx, h.diagnosed(ctx, "in-vain"))
+		h.clock.SetTime(meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Planned).LastTransitionTime.Add(14 * time.Minute))
+		h.driven(ctx, ar)
+		Expect(ar.Finished()).To(BeFalse())
+		h.clock.Step(time.Minute)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionFalse, v1alpha1.ReasonNotYet))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+		Expect(why(ar)).To(ContainSubstring("may not list limitranges"))
 		Expect(ar.Status.RunRef).To(BeEmpty())
 	})
 

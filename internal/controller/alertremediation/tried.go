@@ -26,7 +26,7 @@ func (r *Reconciler) failed(ctx context.Context, ar *v1alpha1.AlertRemediation) 
 	}
 	for i := range remediations.Items {
 		other := &remediations.Items[i]
-		if other.UID == ar.UID || other.Finished() || other.Status.RunRef == "" || other.Status.Diagnosis == nil || other.Status.Diagnosis.Cause != ar.Status.Diagnosis.Cause {
+		if other.UID == ar.UID || other.Finished() || other.Status.RunRef == "" || !sameTrouble(ar, other) {
 			continue
 		}
 		var now v1alpha1.AlertRemediation
@@ -39,6 +39,23 @@ func (r *Reconciler) failed(ctx context.Context, ar *v1alpha1.AlertRemediation) 
 		}
 	}
 	return plan.FailedAttempts(ar.Status.Diagnosis.Cause, remediations.Items, runs.Items), nil
+}
+
+// sameTrouble reports whether two remediations have the same cause and an object in
+// common. A change of any other object is never the same change: while a hundred
+// workloads of a namespace fail for one cause, none is read for another.
+func sameTrouble(a, b *v1alpha1.AlertRemediation) bool {
+	if b.Status.Diagnosis == nil || b.Status.Diagnosis.Cause != a.Status.Diagnosis.Cause {
+		return false
+	}
+	for _, one := range []*v1alpha1.TargetReference{a.Status.Target, a.Status.Diagnosis.Target} {
+		for _, other := range []*v1alpha1.TargetReference{b.Status.Target, b.Status.Diagnosis.Target} {
+			if one != nil && other != nil && one.UID == other.UID {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // fingerprint names the change of a step, by the spec that it is made to.

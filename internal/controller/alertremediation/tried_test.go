@@ -101,6 +101,19 @@ func (h *house) takenBack(ctx context.Context, ar *v1alpha1.AlertRemediation) *v
 	return ar
 }
 
+// remediationReads notes which remediations are read live.
+type remediationReads struct {
+	client.Reader
+	names []string
+}
+
+func (r *remediationReads) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
+	if _, is := obj.(*v1alpha1.AlertRemediation); is {
+		r.names = append(r.names, key.Name)
+	}
+	return r.Reader.Get(ctx, key, obj, opts...)
+}
+
 var _ = Describe("A change that did not help", func() {
 	refused := func(ar *v1alpha1.AlertRemediation, parts ...string) {
 		GinkgoHelper()
@@ -136,6 +149,25 @@ var _ = Describe("A change that did not help", func() {
 		h.takenBack(ctx, h.remedied(ctx, "first", "Pause"))
 		refused(h.driven(ctx, h.remedied(ctx, "second", "Pause")), "first-run-1", "taken back")
 		refused(h.driven(ctx, h.remedied(ctx, "third", "Pause")), "first-run-1")
+	})
+
+	It("is not looked for in the remediations of other objects", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		reads := &remediationReads{Reader: h.Live}
+		h.Live = reads
+		for i := range 5 {
+			server.Create(ctx, h.known(fmt.Sprintf("other-%d", i), "Pause").With(func(ar *v1alpha1.AlertRemediation) {
+				elsewhere := h.deploy
+				elsewhere.Name, elsewhere.UID = fmt.Sprintf("other-%d", i), types.UID(fmt.Sprintf("uid-%d", i))
+				ar.Status.Target, ar.Status.Diagnosis.Target = &elsewhere, &elsewhere
+				ar.Status.RunRef = ar.Name + "-run-1"
+			}).Obj())
+		}
+		server.Create(ctx, h.known("same", "Pause").With(func(ar *v1alpha1.AlertRemediation) { ar.Status.RunRef = "same-run-1" }).Obj())
+		h.judgement.Mode = v1alpha1.ModeRecommend
+		h.driven(ctx, h.diagnosed(ctx, "planned"))
+		Expect(reads.names).NotTo(ContainElement(HavePrefix("other-")))
+		Expect(reads.names).To(ContainElement("same"))
 	})
 
 	It("makes room for the next remedy, which says why it is not the first", func(ctx SpecContext) {

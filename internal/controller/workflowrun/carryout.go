@@ -103,8 +103,16 @@ func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcom
 	}
 	again := operation(p.Obj, t).State == v1alpha1.OperationClaimed
 	claim(p.Obj, t, r.Clock.Now())
+	conditional := evictionsIfUnready(p.Obj)
 	if err := p.Save(ctx); err != nil {
 		return phase.Continue, err // a stale reader stops here, with nothing done
+	}
+	// A CustomResourceDefinition of an older version drops the field, and pods that are
+	// ready would be evicted.
+	if evictionsIfUnready(p.Obj) != conditional {
+		return r.refused(p, t, verdict(v1alpha1.ReasonStepFailed,
+			"the API server did not keep the field precondition.unready of the run's evictions, so pods that are ready would be evicted; "+
+				"apply the CustomResourceDefinitions of this version"))
 	}
 	err = tenant.Apply(ctx, operation(p.Obj, t).Operation)
 	// What was sent before a crash may arrive after we had looked, and a pod that
@@ -114,6 +122,19 @@ func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcom
 		err = nil
 	}
 	return r.answered(p, t, err)
+}
+
+// evictionsIfUnready counts the operations that evict a pod only if it is not ready.
+func evictionsIfUnready(run *v1alpha1.WorkflowRun) int {
+	n := 0
+	for _, step := range run.Status.Steps {
+		for _, op := range step.Operations {
+			if op.Precondition.Unready {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // inPlace reports whether an operation is seen to be in place.

@@ -1,9 +1,11 @@
 package workflowrun_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -196,7 +198,34 @@ const (
 	opPending = v1alpha1.OperationState("")
 )
 
+// forgetful drops a field from every status that is written, as an API server does whose
+// CustomResourceDefinition does not have it.
+type forgetful struct{ next http.RoundTripper }
+
+func (f forgetful) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method == http.MethodPut && strings.HasSuffix(req.URL.Path, "/status") {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.ReplaceAll(body, []byte(`,"unready":true`), nil)
+		req = req.Clone(req.Context())
+		req.Body, req.ContentLength, req.GetBody = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	}
+	return f.next.RoundTrip(req)
+}
+
 var _ = Describe("Evicting the pods of an ordered set, one at a time", func() {
+	It("does nothing where the API server does not keep that only unready pods are evicted", func(ctx SpecContext) {
+		s := stuckSet(ctx, true, false)
+		s.restart(func(next http.RoundTripper) http.RoundTripper { return forgetful{next} })
+		run := s.undoes(ctx)
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonStepFailed))
+		Expect(s.removals()).To(BeEmpty())
+		Expect(s.image(ctx)).To(Equal(secondImage))
+	})
+
 	It("waits for each successor, and leaves what is ready to the set's controller", func(ctx SpecContext) {
 		s := stuckSet(ctx, false, true, false)
 		run := s.undoes(ctx)
