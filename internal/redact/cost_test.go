@@ -39,6 +39,7 @@ func TestTheCostIsLinear(t *testing.T) {
 		"key=", "password ", `password="`, "token: ", "a:", "://a:", "<a>", "mysql -p ", "curl -u ", "password,", `\"token\":\"`, "%3D", "key%3D", "eyJ", "auth (", "-----BEGIN A-----",
 		"name: password value", "identified by ", "secret is is is is ", "A1b", "A1b2c3/", "/hooks/", "password....", "{password,", "echo a | ", "x:x@", "create user password ", "kind: Secret data:\n", "password:\n", "password: |\n ",
 		"mysql ", "mysql -p'", "334\nauth ", "auth 334\n", `loginmodule user_a="`, "user x on >", "set password for ", "sha256-", "sha512-aB1", `"AUTH" "`, "options (password ", "a: Invalid value: ", `invalid value "`, "a1 LOGIN ", "password for user ", "seed phrase ", "passphrase: a, ", "a/b.c/token: ", "grant to identified by ",
+		`password = "a" -> `, "otp: code=", "failed to get the password: ", "random_password {result ", "random_password ", "otp ", "routing_key ", "pass from ", "password" + strings.Repeat(" ", 60) + "=", "--from-file=key=", "password changed from ", "routing_key=", "a/b@//", `password "Ab.c" `, "token: Option<",
 	} {
 		text := strings.Repeat(unit, redact.MaxText/len(unit))
 		start := time.Now()

@@ -26,7 +26,9 @@
 // ("password sunshine failed"), a secret that stands alone and has neither a prefix
 // nor 40 characters, a lower-case word under a name that often holds other things
 // ("auth=ldap"), a name made of words and numbers under such a name
-// ("credentials: web2-db") or after them in a sentence ("the password is web-2"),
+// ("credentials: web2-db") or after them in a sentence ("the password is web-2"), a
+// value without digits and signs after words that say that it could not be read
+// ("failed to get token: Sunshine"),
 // the name-like value of a field that is called "secret" only (it is
 // taken for the name of a Secret), digits under other names than those of passwords,
 // PINs and one-time codes, and secrets that were encoded in base64 as part of a
