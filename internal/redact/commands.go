@@ -98,7 +98,7 @@ var commands = []rule{
 		looks:       isDirective,
 	},
 	{ // a line of a name and a value
-		pattern:     regexp.MustCompile(`(?i)^([ \t]*[a-z][\w.-]*[_.-](?:password|passwd|passphrase|pwd|pass|pw)[ \t]+)(?P<secret>[^\s"';]+)[ \t]*;?$`),
+		pattern:     regexp.MustCompile(`(?i)^([ \t]*[a-z][\w.-]*[_.-](?:password|passwd|passphrase|pwd|pass|pw)[ \t]+)(?P<secret>[^\s"';:=][^\s"';]*)[ \t]*;?$`),
 		replacement: "${1}" + Marker,
 		when:        has("pass", "pwd", "pw"),
 		looks:       func(s string) bool { return isOpaque(s) || isChosen(s) },
@@ -209,14 +209,9 @@ var dumps = []tag{
 	// what validation says about a field, and parsers of flags about a flag
 	{has(" value: "), regexp.MustCompile(`([A-Za-z][\w.-]{1,100})(?:\[[^\]\n]{0,60}\])?["']?:[ ]*(?:Invalid|Unsupported|Duplicate)[ ]value:[ ]*["']([^"'\n]+)["']`)},
 	{both(has("invalid"), has("for ")), regexp.MustCompile(`invalid (?:\w+ )?(?:value|argument):? ["'](?P<value>[^"\n]+?)["'] for (?:flag |option |field |parameter |variable )?["']?(?:-\w, )?-{0,2}(?P<name>[A-Za-z][\w.-]{1,100})`)},
-	// the value after a change: password = "old" -> "new"
-	{has("->", "=>"), regexp.MustCompile(`([A-Za-z][\w.-]{1,100})["']?[ \t]*[:=][ \t]*(?:` + changed + `)[ \t]*[-=]>[ \t]*("[^"\n]+"|'[^'\n]+'|[^\s"',;(][^\s"',;]*)`)},
 	{has("..."), regexp.MustCompile(`([A-Za-z][\w-]{2,60}?)\.{3,}[ ]?([^\s.,;"']+)`)},
 	{both(has("{", "("), has(",\"", ", \"", ",'", ", '", "<<\"")), regexp.MustCompile(`[{(]['":]?([A-Za-z][\w-]{2,60})['"]?,[ \t]*(?:<<)?["']([^"'\n]+)["']`)},
 }
-
-// changed is the value before a change.
-const changed = `\[redacted\]|"[^"\n]*"|'[^'\n]*'|\((?:sensitive value|known after apply)\)|[^\s"'=>(][^\s"']*`
 
 // tag finds a name and the value that stands between tags or in attributes.
 type tag struct {

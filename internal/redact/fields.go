@@ -69,8 +69,41 @@ func (sc *scanner) step(i int) int {
 		return at
 	}
 	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !encoded && v.start > at}
-	if !sc.holds(f, sc.s[i], start) {
+	end := v.end
+	if sc.holds(f, sc.s[i], start) {
+		end = sc.replace(v, f)
+	} else if !f.isUnsaid() {
 		return at
+	}
+	return max(at, sc.afterChange(end, n))
+}
+
+// isUnsaid is true for a value that holds no secret and no other field.
+func (f found) isUnsaid() bool {
+	return f.value == "" || unsaid[f.value] || f.quoted && isPlaceholder(f.value) && !strings.ContainsAny(f.value, " =:")
+}
+
+// unsaid are the first words of values that Terraform does not print.
+var unsaid = set("null (sensitive (known")
+
+// arrow is what stands between the values before and after a change, behind the
+// first word of the former: "old" -> "new", (sensitive value) -> "new".
+var arrow = regexp.MustCompile(`^(?: value\)| after apply\))?[ \t]{0,8}[-=]>[ \t]{0,8}`)
+
+// afterChange replaces the value after a change, if one ends at a position, and
+// returns where to go on.
+func (sc *scanner) afterChange(end int, n name) int {
+	gap := len(arrow.FindString(cutTo(sc.s[end:], 32)))
+	if gap == 0 {
+		return min(end, len(sc.s))
+	}
+	v := valueAt(sc.s, end+gap, false)
+	if v.from > v.to {
+		return end
+	}
+	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted}
+	if !f.secret() {
+		return end
 	}
 	return sc.replace(v, f)
 }

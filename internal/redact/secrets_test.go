@@ -117,7 +117,8 @@ var planted = map[string][]string{
 		`  ~ password = "one.Two" -> "@@"`, `  ~ password = null -> "@@"`, `  ~ password = (sensitive value) -> "@@"`, `  ~ "db_password" = "@@" -> "x"`, `password: "one.Two" => "@@" (forces new resource)`, `DB_PASSWORD: a.B -> @@`,
 		`password changed from "a.B" to "@@"`, `the password was reset from '@@' to 'a.B'`, `password of user bob changed from "a.B" to "@@"`,
 	},
-	"columns": {"    db_password" + strings.Repeat(" ", 40) + `= "@@"`, "api_token" + strings.Repeat(" ", 20) + ": @@", "password" + strings.Repeat(" ", 12) + "=> '@@'"},
+	"behind placeholders": {`password=(token=@@)`, `password={{x}},token=@@`, `  ~ password = "" -> "@@"`, `{\"pw\":\"a.B\"} {\"pw\": \"c\" => \"@@\"}`},
+	"columns":             {"    db_password" + strings.Repeat(" ", 40) + `= "@@"`, "api_token" + strings.Repeat(" ", 20) + ": @@", "password" + strings.Repeat(" ", 12) + "=> '@@'"},
 	"behind failures": {
 		`failed to log in with password: @@`, `failed to load config with password: @@`, `failed to parse token: @@: invalid`, `could not get token: @@`, `error reading config: password: @@`, `unable to verify password: @@`,
 	},

@@ -272,6 +272,7 @@ func isOpaque(v string) bool { return isMixed(v) && !isIdentifier(v) }
 // isMixed is true for letters together with digits or signs, which are no number,
 // time or path.
 func isMixed(v string) bool {
+	v = strings.ReplaceAll(v, Marker, "") // what was redacted in it before says nothing
 	letters, numbers, special := classes(v)
 	if len(v) < 6 || !letters || !numbers && !special {
 		return false
