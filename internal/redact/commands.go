@@ -243,6 +243,9 @@ func replaceNamed(pattern *regexp.Regexp, s string) string {
 		out.WriteString(s[from:at[v]])
 		out.WriteString(Marker)
 		from = at[v+1]
+		if strings.HasPrefix(s[from:], "]") && strings.HasSuffix(s[:from], strings.TrimSuffix(Marker, "]")) {
+			from++ // the pattern took the end of a marker for that of the value
+		}
 	}
 	out.WriteString(s[from:])
 	return out.String()

@@ -58,7 +58,7 @@ func TestTheCostIsLinear(t *testing.T) {
 // FuzzTwice: what was redacted stays as it is, and the text grows by no more than
 // the markers that take the place of shorter secrets.
 func FuzzTwice(f *testing.F) {
-	for _, seed := range []string{"", "password=x", `a="b\"c`, "token: [x]", "Authorization: Bearer x", `{"name":"PW","value":"x"}`, "a:b@c", "secret:\n  - x", "PW={x};", `token:/$gtoken:???0"0`, "token=/aaaaaaaaaaaaaaaaaaa:password=b9/c", "kind: Secret\ndata:\n a: b", "xA-PW =S", "a :PW000v:0PW:B !", `a_pw = "b" -> "c"`, "failed to get token: x:", "password \"A.bcdef\"", "random_password {\nresult = x\n}"} {
+	for _, seed := range []string{"", "password=x", `a="b\"c`, "token: [x]", "Authorization: Bearer x", `{"name":"PW","value":"x"}`, "a:b@c", "secret:\n  - x", "PW={x};", `token:/$gtoken:???0"0`, "token=/aaaaaaaaaaaaaaaaaaa:password=b9/c", "kind: Secret\ndata:\n a: b", "xA-PW =S", "a :PW000v:0PW:B !", "C nAme :0PW0p0vAlue :0PW0:'B", "token2 AAAhAAtoken: Aen: AE\u00b1+", `a_pw = "b" -> "c"`, "failed to get token: x:", "password \"A.bcdef\"", "random_password {\nresult = x\n}"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

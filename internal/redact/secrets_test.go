@@ -160,6 +160,24 @@ var (
 	letters = strings.Repeat("aBdEgHQz", 8)
 )
 
+// An empty value in quotes is none, wherever it stands.
+func TestNothingStandsInPlaceOfASecret(t *testing.T) {
+	for kind, texts := range planted {
+		t.Run(kind, func(t *testing.T) {
+			for _, text := range texts {
+				for _, empty := range []string{"", `""`, "''", `"`, "'", " ", `"" ''`, `""""`, "{}", "[]", "()", "=", ":"} {
+					redact.Text(strings.ReplaceAll(text, "@@", empty))
+				}
+			}
+		})
+	}
+	for _, text := range []string{`password ""`, `password ''`, `machine x login y password ""`, `mysql -p ""`, `redis-cli -a ''`, `echo "" | sudo -S x`} {
+		if got := redact.Text(text); got != text {
+			t.Errorf("%s becomes %s", text, got)
+		}
+	}
+}
+
 // Secrets without a digit that are no words or names: the sign or the capital within
 // them tells, where it stands does the rest.
 func TestSecretsWithoutDigitsGo(t *testing.T) {

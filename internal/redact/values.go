@@ -180,6 +180,9 @@ func cutTo(s string, n int) string {
 
 // isPlaceholder is true for what stands where a secret would be.
 func isPlaceholder(v string) bool {
+	if v == "" {
+		return true
+	}
 	switch v[0] {
 	case '$', '%', '{', '(', '@':
 		return placeholder.MatchString(v)
