@@ -23,6 +23,12 @@ var (
 		replacement: "${1}" + Marker,
 		looks:       func(v string) bool { return !isNumber(strings.Trim(v, `\"'`)) },
 	}
+	// madeResult is what Terraform made for a resource.
+	madeResult = rule{
+		pattern:     regexp.MustCompile(`([\s".{]result\\*"?[ \t]*[:=][ \t]*)(?P<secret>\\*"[^"\n]+"|[^\s"(]\S*)`),
+		replacement: "${1}" + Marker,
+		looks:       func(v string) bool { return !isPlaceholder(strings.Trim(v, `\"`)) && !isCall(v) },
+	}
 	// mailDialog is the answer to a challenge of SMTP: the last word of the line after
 	// 334, and after what the client of Python prints between them.
 	mailDialog = rule{
@@ -46,6 +52,7 @@ func spread(s string) string {
 	if strings.Contains(lower, "loginmodule") {
 		s = loginUsers.replace(s)
 	}
+	s = madePasswords(s)
 	if strings.Contains(lower, "auth") {
 		s = mailDialog.replace(s)
 	}
@@ -53,6 +60,36 @@ func spread(s string) string {
 		s = secretData(s)
 	}
 	return nested(s)
+}
+
+// madePassword is the type of the resources of Terraform whose result is a password.
+const madePassword = "random_password"
+
+// longestResource is how many bytes behind the type of a resource belong to it.
+const longestResource = 1 << 10
+
+// madePasswords replaces the results of those resources.
+func madePasswords(s string) string {
+	parts := strings.Split(s, madePassword)
+	for i, part := range parts {
+		if i > 0 {
+			end := resourceEnd(part)
+			parts[i] = madeResult.replace(part[:end]) + part[end:]
+		}
+	}
+	return strings.Join(parts, madePassword)
+}
+
+// resourceEnd returns where a resource ends: with its block, or with its line if no
+// block begins there.
+func resourceEnd(s string) int {
+	s = cutTo(s, longestResource)
+	line, _, _ := strings.Cut(s, "\n")
+	if !strings.Contains(line, "{") {
+		return len(line)
+	}
+	block, _, _ := strings.Cut(s, "\n}")
+	return len(block)
 }
 
 // secretKind is the kind of a Secret that is printed whole.

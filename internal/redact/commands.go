@@ -54,9 +54,9 @@ var commands = []rule{
 	command(`keytool|jarsigner`, `-(?:storepass|keypass|srcstorepass|deststorepass|new)`+gap, isWord, "keytool", "jarsigner"),
 	command(`rabbitmqctl`, `(?:add_user|change_password|authenticate_user)`+gap+`[\w.@-]+`+gap, isWord, "rabbitmqctl"),
 	command(`vault`, `(?:login|unseal|unwrap)`+gap, isOpaque, "vault"),
-	command(`smbclient|rpcclient|smbmap|mount\.cifs|net`, `-U`+gap+`?[\w.\\@-]+%`, isWord, "smbclient", "smbmap", "rpcclient", "mount.cifs", "net "),
+	command(`smbclient|rpcclient|smbmap|mount\.cifs|net`, `(?:-U|--user)(?:`+gap+`|=)?["']?[\w.\\/@-]+%`, isWord, "smbclient", "smbmap", "rpcclient", "mount.cifs", "net "),
 	command(`net[ \t]+use`, `\\\\[^\s"']+[ \t]+`, func(s string) bool { return isWord(s) && s[0] != '/' }, "net use"),
-	command(`lftp|ncftp`, `-u`+gap+`?[\w.@-]+,`, isWord, "lftp", "ncftp"),
+	command(`lftp|ncftp`, `(?:-u|--user)(?:`+gap+`|=)?["']?[\w.@-]+,`, isWord, "lftp", "ncftp"),
 	command(`xfreerdp|wlfreerdp`, `/p:`, isWord, "freerdp"),
 	command(`kubectl["', \t]+create["', \t]+secret`, `--from-literal(?:=|`+gap+`)[\w.-]+=`, isWord, "from-literal"),
 	command(`mc["', \t]+(?:alias["', \t]+set|config["', \t]+host["', \t]+add)`, `[\w.-]+`+gap+`https?://[^\s"']+`+gap+`[^\s"']+`+gap, isWord, "mc alias", "mc config", "alias\", \"set", "alias\",\"set"),
@@ -98,7 +98,7 @@ var commands = []rule{
 		looks:       isDirective,
 	},
 	{ // a line of a name and a value
-		pattern:     regexp.MustCompile(`(?i)^([ \t]*[a-z][\w.-]*[_.-](?:password|passwd|passphrase|pwd|pass|pw)[ \t]+)(?P<secret>[^\s"';]+)[ \t]*;?$`),
+		pattern:     regexp.MustCompile(`(?i)^([ \t]*[a-z][\w.-]*[_.-](?:password|passwd|passphrase|pwd|pass|pw)[ \t]+)(?P<secret>[^\s"';:=][^\s"';]*)[ \t]*;?$`),
 		replacement: "${1}" + Marker,
 		when:        has("pass", "pwd", "pw"),
 		looks:       func(s string) bool { return isOpaque(s) || isChosen(s) },
@@ -126,6 +126,17 @@ var commands = []rule{
 		replacement: "${1}" + Marker,
 		when:        both(has("connect", "__construct", "pdo", "mysqli", "login", "authenticate"), has("(\"", "('")),
 		looks:       func(s string) bool { s = strings.Trim(s, `"'`); return isOpaque(s) || isChosen(s) },
+	},
+	{ // a change that a sentence tells
+		pattern:     regexp.MustCompile(`(?i)(\bpass(?:word|wd|phrase)[ ](?:(?:was|is|has been|(?:for|of)(?: user)? [^\s]{1,60})[ ]){0,2}(?:changed|updated|reset|rotated|modified)[ ]from[ ])(?:"[^"\n]+"|'[^'\n]+')([ ]to[ ])(?:"[^"\n]+"|'[^'\n]+')`),
+		replacement: "${1}" + Marker + "${2}" + Marker,
+		when:        both(has("pass"), has(" from ")),
+	},
+	{ // a one-time code under a name that other codes have, on a line about such codes
+		pattern:     regexp.MustCompile(`(?i)((?:\b|_)(?:[th]?otp|2fa|mfa|two-factor|one-time|verification|sms)(?:\b|_)[^\n]{0,80}?[=:,;({&][^\s=:]*[ \t]*["']?code["']?[ \t]*[:=][ \t]*["']?)(?P<secret>[0-9]{6,8})\b`),
+		replacement: "${1}" + Marker,
+		when:        both(has("code"), has("otp", "2fa", "mfa", "two-factor", "one-time", "verification", "sms")),
+		looks:       isCode,
 	},
 	{ // one of several keys
 		pattern:     regexp.MustCompile(`(?i)(\b(?:unseal|recovery|backup|api|access|secret)[ _-](?:key|code)[ #]{1,2}[0-9]{1,2}\)?[ \t]*[:=][ \t]*)(?P<secret>[^\s,;"']+)`),
@@ -232,6 +243,9 @@ func replaceNamed(pattern *regexp.Regexp, s string) string {
 		out.WriteString(s[from:at[v]])
 		out.WriteString(Marker)
 		from = at[v+1]
+		if strings.HasPrefix(s[from:], "]") && strings.HasSuffix(s[:from], strings.TrimSuffix(Marker, "]")) {
+			from++ // the pattern took the end of a marker for that of the value
+		}
 	}
 	out.WriteString(s[from:])
 	return out.String()

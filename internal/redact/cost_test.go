@@ -39,6 +39,7 @@ func TestTheCostIsLinear(t *testing.T) {
 		"key=", "password ", `password="`, "token: ", "a:", "://a:", "<a>", "mysql -p ", "curl -u ", "password,", `\"token\":\"`, "%3D", "key%3D", "eyJ", "auth (", "-----BEGIN A-----",
 		"name: password value", "identified by ", "secret is is is is ", "A1b", "A1b2c3/", "/hooks/", "password....", "{password,", "echo a | ", "x:x@", "create user password ", "kind: Secret data:\n", "password:\n", "password: |\n ",
 		"mysql ", "mysql -p'", "334\nauth ", "auth 334\n", `loginmodule user_a="`, "user x on >", "set password for ", "sha256-", "sha512-aB1", `"AUTH" "`, "options (password ", "a: Invalid value: ", `invalid value "`, "a1 LOGIN ", "password for user ", "seed phrase ", "passphrase: a, ", "a/b.c/token: ", "grant to identified by ",
+		`password = "a" -> `, "otp: code=", "failed to get the password: ", "random_password {result ", "random_password ", "otp ", "routing_key ", "pass from ", "password" + strings.Repeat(" ", 60) + "=", "--from-file=key=", "password changed from ", "routing_key=", "a/b@//", `password "Ab.c" `, "token: Option<",
 	} {
 		text := strings.Repeat(unit, redact.MaxText/len(unit))
 		start := time.Now()
@@ -57,7 +58,7 @@ func TestTheCostIsLinear(t *testing.T) {
 // FuzzTwice: what was redacted stays as it is, and the text grows by no more than
 // the markers that take the place of shorter secrets.
 func FuzzTwice(f *testing.F) {
-	for _, seed := range []string{"", "password=x", `a="b\"c`, "token: [x]", "Authorization: Bearer x", `{"name":"PW","value":"x"}`, "a:b@c", "secret:\n  - x", "PW={x};", `token:/$gtoken:???0"0`, "token=/aaaaaaaaaaaaaaaaaaa:password=b9/c", "kind: Secret\ndata:\n a: b"} {
+	for _, seed := range []string{"", "password=x", `a="b\"c`, "token: [x]", "Authorization: Bearer x", `{"name":"PW","value":"x"}`, "a:b@c", "secret:\n  - x", "PW={x};", `token:/$gtoken:???0"0`, "token=/aaaaaaaaaaaaaaaaaaa:password=b9/c", "kind: Secret\ndata:\n a: b", "xA-PW =S", "a :PW000v:0PW:B !", "C nAme :0PW0p0vAlue :0PW0:'B", "token2 AAAhAAtoken: Aen: AE\u00b1+", `a_pw = "b" -> "c"`, "failed to get token: x:", "password \"A.bcdef\"", "random_password {\nresult = x\n}"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

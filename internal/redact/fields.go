@@ -11,6 +11,9 @@ const (
 	maxName  = 128
 	maxValue = 16 << 10
 	maxBare  = 1 << 10
+	// maxColumn is how many blanks may stand between a name and its separator, where
+	// the values of several fields stand below one another.
+	maxColumn = 64
 	// maxJudged names of a text are remembered.
 	maxJudged = 1 << 10
 	// maxSpoken words may stand between a name and its value in a sentence.
@@ -56,7 +59,7 @@ func (sc *scanner) step(i int) int {
 	word, start := sc.nameBefore(i, blank)
 	n := sc.judge(word, start)
 	switch {
-	case n.kind == harmless:
+	case n.kind == harmless || sc.namesFile(start):
 		return at
 	case blank:
 		return sc.afterBlank(n, at, start)
@@ -65,19 +68,58 @@ func (sc *scanner) step(i int) int {
 	if v.from > v.to {
 		return at
 	}
-	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !encoded && v.start > at, annotation: sc.inAnnotation(start)}
-	if f.spaced && !f.quoted && sc.inPath(start) || !f.holdsBehind(sc.s[i]) {
+	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted, spaced: !encoded && v.start > at}
+	end := v.end
+	if sc.holds(f, sc.s[i], start) {
+		end = sc.replace(v, f)
+	} else if !f.isUnsaid() {
 		return at
+	}
+	return max(at, sc.afterChange(end, n))
+}
+
+// isUnsaid is true for a value that holds no secret and no other field.
+func (f found) isUnsaid() bool {
+	return f.value == "" || unsaid[f.value] || f.quoted && isPlaceholder(f.value) && !strings.ContainsAny(f.value, " =:")
+}
+
+// unsaid are the first words of values that Terraform does not print.
+var unsaid = set("null (sensitive (known")
+
+// arrow is what stands between the values before and after a change, behind the
+// first word of the former: "old" -> "new", (sensitive value) -> "new".
+var arrow = regexp.MustCompile(`^(?: value\)| after apply\))?[ \t]{0,8}[-=]>[ \t]{0,8}`)
+
+// afterChange replaces the value after a change, if one ends at a position, and
+// returns where to go on.
+func (sc *scanner) afterChange(end int, n name) int {
+	gap := len(arrow.FindString(cutTo(sc.s[end:], 32)))
+	if gap == 0 {
+		return min(end, len(sc.s))
+	}
+	v := valueAt(sc.s, end+gap, false)
+	if v.from > v.to {
+		return end
+	}
+	f := found{name: n, value: sc.s[v.from:v.to], rest: sc.s[v.end:], quoted: v.quoted}
+	if !f.secret() {
+		return end
 	}
 	return sc.replace(v, f)
 }
 
-// holdsBehind judges a value by what separates it from its name; in tables it must
-// look like a secret by itself.
-func (f found) holdsBehind(separator byte) bool {
+// holds judges a value by what separates it from its name and by what stands before
+// that; in tables it must look like a secret by itself.
+func (sc *scanner) holds(f found, separator byte, start int) bool {
+	loose := f.spaced && !f.quoted
+	if loose && sc.inPath(start) {
+		return false
+	}
 	if separator == '|' || separator == ';' {
 		return f.spoken()
 	}
+	f.annotation = sc.inAnnotation(start)
+	f.failed = loose && separator == ':' && sc.afterFailure(start)
 	return f.secret()
 }
 
@@ -140,6 +182,16 @@ func (sc *scanner) inPath(start int) bool {
 		from--
 	}
 	return sc.s[from] == '/' || sc.s[from] == '.'
+}
+
+// fromFile are the flags whose values are a name and the path of a file.
+var fromFile = regexp.MustCompile(`--?(?:from|set)-file(?:=|[ \t]+|["'],[ \t]*["'])$`)
+
+// namesFile is true for a name whose value is the path of a file, because of the
+// flag before it: kubectl --from-file=password=./pw.txt.
+func (sc *scanner) namesFile(start int) bool {
+	before := sc.s[max(0, start-len(`--from-file", "`)):start]
+	return strings.Contains(before, "-file") && fromFile.MatchString(before)
 }
 
 // inAnnotation is true for a name that has a domain and a slash before it.
@@ -250,7 +302,7 @@ func listGap(s string, i int) int {
 func (sc *scanner) nameBefore(i int, blank bool) (string, int) {
 	end := i
 	if !blank {
-		end = sc.back(end, 8, " \t")
+		end = sc.back(end, maxColumn, " \t")
 		end = sc.back(end, 8, "\"'`]\\")
 		if end >= 3 && strings.HasPrefix(sc.s[end-3:], "%22") {
 			end -= 3
@@ -408,7 +460,7 @@ func (sc *scanner) replace(v span, f found) int {
 // plainWords are the rest of a passphrase of several words, listed are those of one
 // that is long enough to have commas in it.
 var (
-	plainWords = regexp.MustCompile(`^(?: [\w!?.-]+){1,12}$`)
+	plainWords = regexp.MustCompile(`^(?: [\pL\pN_!?.-]+){1,12}$`)
 	listed     = regexp.MustCompile(`^(?:[ ,&+]+[\pL\pN!?.'_-]+){1,24}$`)
 	// tagged is a tag of YAML, tagValue the value behind it.
 	tagged   = regexp.MustCompile(`^![a-z!][\w:/-]*$`)
@@ -420,6 +472,8 @@ var (
 func (f found) wholeLine(v span) int {
 	rest := cutTo(f.rest, 400)
 	switch {
+	case !f.spaced && isPhrase(f.name.noun):
+		return v.end + f.phraseRest(rest)
 	case !f.spaced || !isPassword(f.name.noun):
 	case tagged.MatchString(f.value):
 		return v.end + len(tagValue.FindString(rest))
@@ -427,6 +481,15 @@ func (f found) wholeLine(v span) int {
 		return v.end + len(f.rest)
 	}
 	return v.end
+}
+
+// phraseRest is the length of the rest of a passphrase right behind its separator,
+// where nothing but words follows.
+func (f found) phraseRest(rest string) int {
+	if f.quoted || !lettersOnly(f.value) || !plainWords.MatchString(rest) || isSentence(rest) {
+		return 0
+	}
+	return len(f.rest)
 }
 
 // isPhrase is true for the nouns whose values are several words.

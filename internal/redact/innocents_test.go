@@ -75,6 +75,30 @@ var innocent = map[string][]string{
 		`no token: send Authorization: Bearer with one`, `the API server does not accept the token: run kubectl config view`, `Secret shop/db2 has no key api2Token`, `http://grafana/d/a1b2C3d4/web?from=now-1h&token=x2`,
 		`curl -u $USER:$PASS https://x`, `curl -A "Mozilla/5.0" x`, `http GET http://web:8080/a2`, `exp=1714557600 iat=1714554000`, `connect to auth:8443 failed`,
 	},
+	"reports of another layer": {
+		`failed to refresh token: Post "https://sso.test/token": context deadline exceeded`, `failed to get token: Get "http://x.test/a": dial tcp: i/o timeout`, `failed to get token: EOF`, `failed to get access token: i/o timeout`,
+		`failed to read the password: stat /run/pw: no such file or directory`, `failed to read password: EACCES`, `unable to load the db password: ssm: ParameterNotFound`, `error retrieving password: SecretsManager: ResourceNotFoundException`,
+		`failed to get token: net/http: TLS handshake timeout`, `failed to parse secret: yaml: line 2: mapping values are not allowed`, `failed to get secret: Internal Server Error`, `error retrieving token: googleapi: Error 403: Forbidden`,
+		`token: java.net.SocketTimeoutException: Read timed out`, `password: FileNotFoundError: [Errno 2] No such file or directory`, `could not set password: ORA-28003: password verification failed`, `failed to get token: AADSTS70002: bad request`,
+		`random_password.db: Refreshing state... [id=none]`, `data.random_password.db: Reading...`, `random_password.db: Still creating... [10s elapsed]`, `vault_token.x: Creation complete after 1s [id=none]`, `random_password.db.result is sensitive`,
+	},
+	"types and references": {
+		`apiKey: Option[String] = None`, `apiKey: Option<String>,`, `token: Option<&str>`, `password: Optional[SecretStr] = None`, `token: List[str]`, `token: Union[str, None]`, `token: []byte`, `password *string`, `token: Option[List[String]]`,
+		`password = var.db_password`, `password = local.db_password`, `password = module.db.password`, `password = random_password.db.result`, `password = data.vault_generic.db.value`, `password: secrets.DB_PASSWORD`, `password: .Values.db.password`,
+		`kubectl create secret generic x --from-file=password=./pw.txt --from-file=token=./tok`, `["--from-file", "password=./pw.txt"]`, `helm upgrade x . --set-file auth.password=./pw.txt`, `keytool -storepass:file /run/ks.pass`, `keytool -storepass:env KSPASS`,
+	},
+	"changes and columns": {
+		`  ~ image = "shop:1.2.3" -> "shop:1.2.4"`, `  ~ password_policy = "weak" -> "strong2"`, `  ~ secret_name = "db-1" -> "db-2"`, `  ~ token_ttl = "1h" -> "2h"`, `  ~ password = (sensitive value) -> null`, `  + password = (known after apply)`,
+		`      DB_HOST                 = "pg2"`, `password policy changed from "weak" to "strong2"`, `routing_key=orders.created.v2`, `routingKey="shop_orders_created2"`, `smbclient //x -U 'svc' -N`, `lftp -u svc ftp://x`, `user shop/api@ora:8080/x`,
+	},
+	"quotes behind a name": {
+		`required: ["username", "password", "Email"]`, `"user","password","FirstName"`, `password 'required' tag failed`, `column password "character varying"`, `no password "PlainText" type`, `password for "Bob.Smith" has expired`, `username and password "are required"`,
+		`Field validation for 'Password' failed on the 'min' tag`, `env DB_PASSWORD "DB_PASS_OLD" is deprecated`, `password "orders-db" not found`,
+	},
+	"codes and digests": {
+		`otp service exit code=137137`, `otp: error code=100234`, `otp failed: status=401 code=40103`, `mfa required: exit code: 137000`, `token_type=Bearer expires_in=3600 scope=openid`, `tokenType: Bearer, expires: 3600`, `Bearer scope=openid`,
+		`fingerprint=SHA256:uNiVztksCsDhcc0u9e8BrrX2d1q1Yz0c7yQ5f8aZk1I`, `{"fingerprint":"SHA256:uNiVztksCsDhcc0u9e8BrrX2d1q1Yz0c7yQ5f8aZk1I"}`, `host key [SHA256:uNiVztksCsDhcc0u9e8BrrX2d1q1Yz0c7yQ5f8aZk1I]`, `passphrase=required for this key`, `passphrase=unset in the config`,
+	},
 	"look-alikes of what the corpus found": {
 		`create the pod identified by name web-2`, `connect to the host identified by uid web-2x`, `grant access to user identified by token`, `requirepass is not set`, `masterauth is not configured`, `bindpw missing`,
 		`db_password missing`, `db_password rotated`, `auth_pass required`, `password for user app_user1 expired`, `password for user "app_user1" has expired`, `password for account svc_x9y1 was changed`,

@@ -26,7 +26,9 @@
 // ("password sunshine failed"), a secret that stands alone and has neither a prefix
 // nor 40 characters, a lower-case word under a name that often holds other things
 // ("auth=ldap"), a name made of words and numbers under such a name
-// ("credentials: web2-db") or after them in a sentence ("the password is web-2"),
+// ("credentials: web2-db") or after them in a sentence ("the password is web-2"), a
+// value without digits and signs after words that say that it could not be read
+// ("failed to get token: Sunshine"),
 // the name-like value of a field that is called "secret" only (it is
 // taken for the name of a Secret), digits under other names than those of passwords,
 // PINs and one-time codes, and secrets that were encoded in base64 as part of a
@@ -47,19 +49,45 @@ const (
 	CutMark = "…[cut]"
 	// MaxText is how much of a text is looked at, in bytes; the rest is cut.
 	MaxText = 256 << 10
+	// maxPasses bounds how often a text, and a line, is looked at.
+	maxPasses = 4
 )
 
 // Text returns s with secrets replaced by Marker and without escape sequences
 // and control characters other than newline and tab. A text of several lines is
 // best given whole: a key block is recognised by its first line.
 func Text(s string) string {
-	s = spread(clean(Cut(s, MaxText)))
-	split := strings.Split(s, "\n")
+	s = clean(Cut(s, MaxText))
 	judged := map[string]name{}
+	for pass := range maxPasses {
+		next := spread(s)
+		if pass > 0 && next == s {
+			break
+		}
+		s = lines(next, judged)
+	}
+	return s
+}
+
+func lines(s string, judged map[string]name) string {
+	split := strings.Split(s, "\n")
 	for i, line := range split {
-		split[i] = redactLine(line, judged)
+		split[i] = settled(line, judged)
 	}
 	return strings.Join(split, "\n")
+}
+
+// settled redacts a line until nothing changes: texts are redacted at several places,
+// and what stands beside a marker must not depend on how often.
+func settled(line string, judged map[string]name) string {
+	for range maxPasses {
+		next := redactLine(line, judged)
+		if next == line {
+			break
+		}
+		line = next
+	}
+	return line
 }
 
 // redactLine applies the rules for a single line: what has a shape of its own,

@@ -116,7 +116,7 @@ var filePath = regexp.MustCompile(`^(?:~|\.{1,2}|[A-Za-z]:)?/[a-z][\w.-]*/`)
 
 // labelled is a digest that says how it was computed: of a file, an image, a
 // module of Go or the key of a host.
-var labelled = regexp.MustCompile(`^(?:h1:|(?i:(?:pin-)?(?:sha-?(?:1|224|256|384|512)|md5|blake2[bs]|blake3)[-:/=]"?))[A-Za-z0-9+/_-]*$`)
+var labelled = regexp.MustCompile(`(?:^|[^A-Za-z0-9])(?:h1:|(?i:(?:pin-)?(?:sha-?(?:1|224|256|384|512)|md5|blake2[bs]|blake3)[-:/=]"?))[A-Za-z0-9+/_-]*$`)
 
 // longestDigest is the length of the longest digest with its label, in bytes.
 const longestDigest = 160

@@ -113,6 +113,21 @@ var planted = map[string][]string{
 	"phrases": {
 		`wallet.passphrase: vier kleine Igel, 3 Äpfel & @@`, `mnemonic: abandon ability able about @@`, `seed phrase: abandon ability @@`, `SEED_PHRASE="abandon ability @@"`, `recovery_phrase=@@`,
 	},
+	"changes": {
+		`  ~ password = "one.Two" -> "@@"`, `  ~ password = null -> "@@"`, `  ~ password = (sensitive value) -> "@@"`, `  ~ "db_password" = "@@" -> "x"`, `password: "one.Two" => "@@" (forces new resource)`, `DB_PASSWORD: a.B -> @@`,
+		`password changed from "a.B" to "@@"`, `the password was reset from '@@' to 'a.B'`, `password of user bob changed from "a.B" to "@@"`,
+	},
+	"behind placeholders": {`password=(token=@@)`, `password={{x}},token=@@`, `  ~ password = "" -> "@@"`, `{\"pw\":\"a.B\"} {\"pw\": \"c\" => \"@@\"}`},
+	"columns":             {"    db_password" + strings.Repeat(" ", 40) + `= "@@"`, "api_token" + strings.Repeat(" ", 20) + ": @@", "password" + strings.Repeat(" ", 12) + "=> '@@'"},
+	"behind failures": {
+		`failed to log in with password: @@`, `failed to load config with password: @@`, `failed to parse token: @@: invalid`, `could not get token: @@`, `error reading config: password: @@`, `unable to verify password: @@`,
+	},
+	"what Terraform made": {
+		"resource \"random_password\" \"x\" {\n  length = 16\n  result = \"@@\"\n}", `random_password.x["a"].result = @@`, `{"type":"random_password","values":{"length":16,"result":"@@"}}`, `module.x.random_password.y: result = "@@"`,
+	},
+	"quoted users": {
+		`smbclient //x -U "D\a%@@"`, `smbclient //x --user=a%@@`, `rpcclient -U 'D/a%@@' x`, `lftp -u 'a,@@' ftp://x`, `sqlplus shop/@@@ora:1521/X`, `connecting shop/@@@//ora/X`, `dsn="shop/@@@//10.0.0.1:1521/X"`,
+	},
 	"calls and lists": {
 		`DB_DSN='app:@@@/shop?parseTime=true'`, `DBI connect('dbname=x','app','@@',...) failed`, `PDO->__construct('mysql:host=db', 'app', '@@')`, `mysqli_connect("db", "app", "@@")`, `getConnection("jdbc:x", "app", "@@")`,
 		`Unseal Key 1: @@`, `recovery code #2: @@`, `[smtp.x.test]:587 app:@@`, `ARM_ACCESS_KEY @@==`, `SNMP community string @@ is wrong`,
@@ -145,8 +160,59 @@ var (
 	letters = strings.Repeat("aBdEgHQz", 8)
 )
 
+// An empty value in quotes is none, wherever it stands.
+func TestNothingStandsInPlaceOfASecret(t *testing.T) {
+	for kind, texts := range planted {
+		t.Run(kind, func(t *testing.T) {
+			for _, text := range texts {
+				for _, empty := range []string{"", `""`, "''", `"`, "'", " ", `"" ''`, `""""`, "{}", "[]", "()", "=", ":"} {
+					redact.Text(strings.ReplaceAll(text, "@@", empty))
+				}
+			}
+		})
+	}
+	for _, text := range []string{`password ""`, `password ''`, `machine x login y password ""`, `mysql -p ""`, `redis-cli -a ''`, `echo "" | sudo -S x`} {
+		if got := redact.Text(text); got != text {
+			t.Errorf("%s becomes %s", text, got)
+		}
+	}
+}
+
+// Secrets without a digit that are no words or names: the sign or the capital within
+// them tells, where it stands does the rest.
+func TestSecretsWithoutDigitsGo(t *testing.T) {
+	for _, secret := range []string{"Alpha.beta", "alpha.Beta_gamma", "Alpha-Beta-gamma", "alphaBeta!"} {
+		for _, text := range []string{
+			`login with password '@@' failed`, `user "a" password "@@" realm X`, `passphrase "@@" is wrong`, `db password '@@' rejected`, `  ~ password = "x" -> "@@"`, `shop/@@@//ora:1521/X`, `smbclient //x -U 'a%@@'`,
+		} {
+			if got := redact.Text(strings.ReplaceAll(text, "@@", secret)); strings.Contains(got, secret[:6]) {
+				t.Errorf("%q is left in %q", secret, got)
+			}
+		}
+	}
+}
+
+func TestPassphrasesOfSeveralWordsGo(t *testing.T) {
+	for _, text := range []string{"passphrase=drei Möwen im Wind", "password: drei Möwen im Wind", "wallet.passphrase: drei Möwen im Wind", `passphrase="drei Möwen im Wind"`} {
+		if got := redact.Text(text); strings.Contains(got, "Wind") {
+			t.Errorf("%q is left as %q", text, got)
+		}
+	}
+}
+
+func TestKeysOfPagerDutyGo(t *testing.T) {
+	for _, secret := range []string{hex[:32], "R" + strings.ToUpper(mix[:31])} {
+		for _, text := range []string{"routing_key: '@@'", `{"routing_key": "@@"}`, "routingKey=@@", `"{\"routing_key\":\"@@\"}"`} {
+			if got := redact.Text(strings.ReplaceAll(text, "@@", secret)); strings.Contains(got, secret) {
+				t.Errorf("%q is left as %q", text, got)
+			}
+		}
+	}
+}
+
 func TestOneTimeCodesGo(t *testing.T) {
-	for _, text := range []string{"your verification code is 471133", "OTP 471133 sent", "passcode 471133 is wrong", "2FA code: 471133", "PIN=4711"} {
+	for _, text := range []string{"your verification code is 471133", "OTP 471133 sent", "passcode 471133 is wrong", "2FA code: 471133", "PIN=4711",
+		"otp for +49-151: code=471133", `{"type":"totp","user":"bob","code":"471133"}`, "sms to bob sent, code: 471133", "mfa user=bob code=471133"} {
 		if got := redact.Text(text); strings.Contains(got, "4711") {
 			t.Errorf("%q is left as %q", text, got)
 		}

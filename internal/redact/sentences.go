@@ -29,6 +29,7 @@ func (sc *scanner) afterWords(n name, at int) int {
 	for range maxSpoken {
 		v, f := sc.wordAt(n, next)
 		f.spaced, f.told = true, last == "" || tells[last]
+		f.beside = last == "" && v.quoted && isNameByte(sc.s[max(0, sc.back(at, 8, " \t")-1)])
 		if f.value == "" {
 			return at
 		}
@@ -108,7 +109,7 @@ func (f found) spoken() bool {
 	case v == "" || isPlaceholder(v) || account.MatchString(v):
 		return false
 	case !isOpaque(v):
-		return f.tellsChosen(v) || f.tellsCode(v)
+		return f.tellsChosen(v) || f.tellsCode(v) || f.tellsQuoted()
 	case isPassword(f.name.noun):
 		return !strings.ContainsAny(v, "()[]{}=")
 	}
@@ -141,6 +142,64 @@ func (f found) tellsChosen(v string) bool {
 		return !f.name.loose
 	}
 	return isPassword(f.name.noun)
+}
+
+// quotedName is what may stand in quotes behind "password" and name it: an object,
+// a column, a variable or a type.
+var quotedName = regexp.MustCompile(`^(?:[a-z][a-z0-9]*(?:[-_./][a-z0-9]+)*|[A-Z][A-Z0-9_]*|[A-Z]?[a-z]+)$`)
+
+// tellsQuoted is true for a value in quotes right behind the name of a password,
+// which has no digit or sign but is no word or name either.
+func (f found) tellsQuoted() bool {
+	v := f.value
+	return f.beside && isPassword(f.name.noun) && len(v) >= 6 && !strings.ContainsAny(v, " ()[]{}=:/") &&
+		!quotedName.MatchString(v) && !isPlace(v) && !matchesAny(v, chosenNames) && !camelWords.MatchString(v)
+}
+
+// isReport is true for the beginning of what another program or layer reports.
+func (f found) isReport(first string) bool {
+	v := f.value
+	switch {
+	case strings.HasSuffix(v, ":") && libraries[first[strings.LastIndexByte(first, '/')+1:]]:
+		return true
+	case f.quoted:
+		return false
+	case f.failed && isPlainWord(strings.TrimRight(v, ":")), methods[v] && requested.MatchString(f.rest):
+		return true
+	}
+	return f.rest != "" && thrown.MatchString(v) || isUpper(v[0]) && f.isTypeOrProgress()
+}
+
+// isPlainWord is true for what nothing but its place makes a secret.
+func isPlainWord(v string) bool { return !isOpaque(v) && !isChosen(v) }
+
+func (f found) isTypeOrProgress() bool {
+	return lettersOnly(f.value) && typed.MatchString(f.rest) || f.spaced && progress.MatchString(f.value+cutTo(f.rest, 40))
+}
+
+var (
+	// methods of HTTP, as the client of Go names them in its errors.
+	methods = set("Get Post Put Patch Delete Head Options GET POST PUT PATCH DELETE HEAD OPTIONS")
+	// requested is what follows them: a URL.
+	requested = regexp.MustCompile(`^ \\*["']?https?://`)
+	// typed is what follows the name of a type that has parameters: Option<String>.
+	typed = regexp.MustCompile(`^<&?(?:'[a-z]+ )?[A-Za-z][\w:.]*[<>,]`)
+	// thrown is the class or the number of an error.
+	thrown = regexp.MustCompile(`^(?:(?:[A-Za-z_]\w*[.$])*[A-Z]\w*(?:Exception|Error|Failure)|(?:ORA|TNS|PLS|RMAN|SQL|HHH|JBAS|WFLY[A-Z]*|AADSTS)-?[0-9]{3,6}):$`)
+	// progress is what Terraform says about a resource.
+	progress = regexp.MustCompile(`^(?:(?:Creat|Read|Modify|Destroy|Import)ing\.\.\.|Refreshing state\.\.\.|Preparing import|Still (?:creat|read|modify|destroy)ing\.\.\.|(?:Creation|Read|Modifications|Destruction|Import) (?:complete|prepared))`)
+	// failing words begin what unread finds.
+	failing = has("fail", "could", "can", "unable", "error", "problem", "while")
+	// unread is a failure to come by a secret: what follows its name cannot hold it.
+	unread = regexp.MustCompile(`(?i)\b(?:fail(?:ed|ure|s|ing)?|could(?: not|n't)|can(?:not|'t| not)|unable|errors?|problem|while)\b[^:;=]{0,30}?[ ]` +
+		`(?:get|read|fetch|refresh|load|retriev|obtain|acquir|request|renew|resolv|generat|mount|sync)[a-z]{0,5}[ ]` +
+		`(?:(?:the|an?|any|new|its|our|this|valid|current|initial|access|refresh|id|api|auth|service|account|client|db|database|admin|root|user|shared|bearer|session|private|signing|secret|vault|oauth2?|jwt)[ ]){0,4}$`)
+)
+
+// afterFailure is true for a name behind words that say that it could not be read.
+func (sc *scanner) afterFailure(start int) bool {
+	before := sc.s[max(sc.from, start-maxName):start]
+	return failing(lowerASCII(before)) && unread.MatchString(before)
 }
 
 // tellsCode is true for a one-time code; four digits may be a year or a version.

@@ -92,6 +92,12 @@ var shapes = []rule{
 		replacement: Marker,
 		when:        both(runsOf(32), has("sk", "key-", "-us", "md5")),
 	},
+	{ // a key of PagerDuty, whose name those of brokers have too
+		pattern:     regexp.MustCompile(`(?i)(\brouting[_-]?key` + quote + `[ \t]*[:=][ \t]*` + quote + `)(?P<secret>[0-9a-z]{32})\b`),
+		replacement: "${1}" + Marker,
+		when:        both(runsOf(32), has("routing")),
+		looks:       mixed,
+	},
 	{ // a bot of Discord
 		pattern:     regexp.MustCompile(`\b[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}`),
 		replacement: Marker,
@@ -170,6 +176,12 @@ var links = []rule{
 		when:        has("@"),
 		looks:       func(s string) bool { return isOpaque(s) && (isRandom(s) || strings.ContainsAny(s, "@!#$%^&*")) },
 	},
+	{ // the same with an address that only Oracle has
+		pattern:     regexp.MustCompile(`(^|[\s"'=(\[,])([A-Za-z][\w$#]*/)(?P<secret>[^\s/"'=@]+)(@(?://[\w\[]|[A-Za-z0-9][\w.-]*:15[0-9]{2}/))`),
+		replacement: "${1}${2}" + Marker + "${4}",
+		when:        has("@//", ":15"),
+		looks:       func(s string) bool { return !isPlaceholder(s) },
+	},
 	{ // .pgpass
 		pattern:     regexp.MustCompile(`(^|[\s"'=])([\w.*-]+:(?:[0-9]{2,5}|\*):[\w*-]+:[\w*-]+:)(?P<secret>[^\s:]+)$`),
 		replacement: "${1}${2}" + Marker,
@@ -228,8 +240,9 @@ func isUserinfo(s string) bool {
 	return password != "" && password != Marker && !isPlaceholder(password)
 }
 
-// parameter is the beginning of what a server asks for: realm="...".
-var parameter = regexp.MustCompile(`^[a-z_]+=$`)
+// parameter is what a server asks for (realm="...") or the next field of a log
+// (token_type=Bearer expires_in=3600).
+var parameter = regexp.MustCompile(`^(?:[a-z_]+=|[A-Za-z_][\w.-]*=[^=].*)$`)
 
 // isCredentials is true for what follows the name of a scheme of HTTP and is no
 // word of a sentence ("basic authentication failed").

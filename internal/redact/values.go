@@ -18,6 +18,10 @@ type found struct {
 	spaced bool
 	// told is true where a sentence says nothing else between name and value.
 	told bool
+	// failed is true behind a message that the secret could not be read.
+	failed bool
+	// beside is true for a value in quotes right behind a name without quotes.
+	beside bool
 	// annotation is true for a name with a domain before it.
 	annotation bool
 }
@@ -41,7 +45,7 @@ func (f found) secret() bool {
 
 // isEmpty is true for a value that stands for none.
 func (f found) isEmpty() bool {
-	return isPlaceholder(f.value) || !f.quoted && isStructure(f.value) || f.isProse()
+	return isPlaceholder(f.value) || !f.quoted && (isStructure(f.value) || variable.MatchString(f.value)) || f.isProse()
 }
 
 // takes is true for values that are secrets under some names only.
@@ -76,7 +80,7 @@ func (f found) isNameOf() bool {
 	case "key":
 		return fileName.MatchString(v) || wordyIdentifier.MatchString(v) && judgeName(v).kind == anyValue
 	case "pass":
-		return len(v) < 4 || testName.MatchString(v)
+		return len(v) < 4 || v == "file" || testName.MatchString(v)
 	case "token":
 		return f.name.bare && !f.quoted && len(v) < 3
 	}
@@ -124,7 +128,7 @@ var linking = set("is was are were be been has have must may can cannot could sh
 // isProse is true where a message goes on after a name: "token: expired".
 func (f found) isProse() bool {
 	first, more, _ := strings.Cut(f.value, " ")
-	if strings.HasSuffix(f.value, ":") && libraries[first[strings.LastIndexByte(first, '/')+1:]] {
+	if f.isReport(first) {
 		return true
 	}
 	word := strings.ToLower(strings.TrimRight(first, ".,;:!?)"))
@@ -141,7 +145,7 @@ func (f found) isProse() bool {
 
 // libraries name themselves in the errors that they return.
 var libraries = set("asn1: x509: pkcs1: pkcs5: pkcs7: pkcs8: pkcs12: oauth2: http2: base32: base64: utf8: ed25519: x25519: p256: p384: p521: " +
-	"secp256k1: sha1: sha256: sha512: md5: argon2: pbkdf2: aes128: aes256: jws2: k8s: s3: ec2: sts2:")
+	"secp256k1: sha1: sha256: sha512: md5: argon2: pbkdf2: aes128: aes256: yaml: json: toml: jwt: jose: hex: http: rpc: grpc: tls: ssm: sts: kms: googleapi: k8s: s3: ec2: sts2:")
 
 // beginsSentence is true for a word that others of a sentence follow.
 func (f found) beginsSentence(first string) bool {
@@ -176,6 +180,9 @@ func cutTo(s string, n int) string {
 
 // isPlaceholder is true for what stands where a secret would be.
 func isPlaceholder(v string) bool {
+	if v == "" {
+		return true
+	}
 	switch v[0] {
 	case '$', '%', '{', '(', '@':
 		return placeholder.MatchString(v)
@@ -199,13 +206,15 @@ func isStructure(v string) bool {
 
 var (
 	placeholder = regexp.MustCompile(`^(?:\$\{[^}]*\}?|\$\([^)]*\)?|\$[A-Za-z_][A-Z0-9_a-z]*|%[a-z+#]{1,2}|%\(\w+\)s?|%\{\w*\}?|\{\{.*|\{|\(.*|@Microsoft\.KeyVault.*)$`)
-	reference   = regexp.MustCompile(`^(?:![A-Z][a-z]+[A-Za-z:]*$|!(?:vault|reference|secret|env|env_var)$|ENC[\[(]|arn:aws[\w-]*:|ref\+|vault:secret|vault:kv|op://|secret://|sm://|projects/[\w-]+/secrets/|azurekms://|awskms://|gcpkms://)`)
+	reference   = regexp.MustCompile(`^(?:(?:Option|Maybe|List|Seq|Set|Array|Either|Union)(?:\[[A-Za-z]+)+[\],?]*$|(?:\]|\*)(?:byte|string|rune|uint8)$|Secret(?:Str|String|Bytes)\]?$|![A-Z][a-z]+[A-Za-z:]*$|!(?:vault|reference|secret|env|env_var)$|ENC[\[(]|arn:aws[\w-]*:|ref\+|vault:secret|vault:kv|op://|secret://|sm://|projects/[\w-]+/secrets/|azurekms://|awskms://|gcpkms://)`)
 	call        = regexp.MustCompile(`^(?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*[(]|environ\[|env\[|getenv|process\.env\.|self\.|this\.|config\.[a-z]|args\.|settings\.)`)
-	duration    = regexp.MustCompile(`^-?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w))+$`)
-	number      = regexp.MustCompile(`^[-+]?[0-9][0-9,._]*(?:/[0-9]+)?(?:[eE][-+]?[0-9]+)?(?:%|[KMGTP]i?B?|[kmgt]b?|m|rpm|qps|/s|/min)?$`)
-	clock       = regexp.MustCompile(`^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}.*)?)$`)
-	uuid        = regexp.MustCompile(`^(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
-	objectName  = regexp.MustCompile(`^[a-z0-9]+(?:[-./][a-z0-9]+)+$`)
+	// variable is a reference of Terraform or of GitHub's workflows.
+	variable   = regexp.MustCompile(`^(?:(?:var|local|module|each|secrets|vars|inputs)\.[A-Za-z_][\w.-]*|data\.[a-z]\w*\.[a-z]\w*(?:\.\w+)*|\.Values\.[A-Za-z_][\w.]*|random_password\.[a-z_][\w.-]*\.(?:result|bcrypt_hash))$`)
+	duration   = regexp.MustCompile(`^-?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|ms|s|m|h|d|w))+$`)
+	number     = regexp.MustCompile(`^[-+]?[0-9][0-9,._]*(?:/[0-9]+)?(?:[eE][-+]?[0-9]+)?(?:%|[KMGTP]i?B?|[kmgt]b?|m|rpm|qps|/s|/min)?$`)
+	clock      = regexp.MustCompile(`^(?:[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[T ].*)?|[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}.*)?)$`)
+	uuid       = regexp.MustCompile(`^(?i)[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$`)
+	objectName = regexp.MustCompile(`^[a-z0-9]+(?:[-./][a-z0-9]+)+$`)
 	// wordyName is the name of an object that people chose.
 	wordyName       = regexp.MustCompile(`^[a-z]+[0-9]{0,4}(?:[-./](?:[a-z]+[0-9]{0,4}|[0-9]{1,4}))+$`)
 	wordyIdentifier = regexp.MustCompile(`^[A-Za-z]+(?:[-_.][A-Za-z]+)*$`)
@@ -266,6 +275,7 @@ func isOpaque(v string) bool { return isMixed(v) && !isIdentifier(v) }
 // isMixed is true for letters together with digits or signs, which are no number,
 // time or path.
 func isMixed(v string) bool {
+	v = strings.ReplaceAll(v, Marker, "") // what was redacted in it before says nothing
 	letters, numbers, special := classes(v)
 	if len(v) < 6 || !letters || !numbers && !special {
 		return false
