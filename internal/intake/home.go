@@ -19,7 +19,7 @@ import (
 // rights decide, and the answer tells nothing about what exists.
 func (r *reception) home(ctx context.Context, a alert.Alert, chosen string) (string, error) {
 	refused := r.door.may(ctx, r.who, chosen)
-	object := ambiguous(a)
+	object, allowed := ambiguous(a), refused == nil
 	var no *refusal
 	if object.Name == "" || refused != nil && !errors.As(refused, &no) {
 		return chosen, refused
@@ -30,7 +30,7 @@ func (r *reception) home(ctx context.Context, a alert.Alert, chosen string) (str
 		return chosen, refused
 	case err != nil:
 		return "", err
-	case refused != nil:
+	case !allowed:
 		return object.other, nil
 	}
 	found := &metav1.PartialObjectMetadata{}

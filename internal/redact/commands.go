@@ -48,7 +48,7 @@ var commands = []rule{
 	command(`curl|etcdctl|wget|siege|nats|influx|http|https|xh|ab|rabbitmqadmin|svn|elasticdump|wrk|hey`,
 		`(?:-u|-U|-a|-A|--user|--proxy-user|--userpwd|--auth|--creds|--login)(?:`+gap+`|=)?`, isPair, "curl", "etcdctl", "wget", "siege", "nats ", "influx", "http ", "https ", "xh ", "ab ", "rabbitmqadmin", "svn ", "elasticdump", "wrk ", "hey "),
 	command(`ldap(?:search|modify|add|delete|whoami|passwd|compare)`, `-w`+gap+`?`, isWord, "ldap"),
-	command(`sqlcmd|bcp|mosquitto_(?:pub|sub|rr)|zip|unzip|ipmitool|isql|tsql|pymssql`, `-P`+gap+`?`, isWord, "sqlcmd", "bcp ", "mosquitto", "zip ", "ipmitool", "isql", "tsql"),
+	command(`sqlcmd|bcp|mosquitto_(?:pub|sub|rr)|zip|unzip|ipmitool|isql|tsql|pymssql`, `-P`+gap+`?`, isWord, "sqlcmd", "bcp ", "mosquitto", "zip ", "ipmitool", "isql", "tsql"), //nolint:misspell // the programs of the broker Mosquitto are named so
 	command(`snmp(?:walk|get|set|bulkwalk|trap|table)`, `-[AXc]`+gap, isWord, "snmp"),
 	command(`openssl`, `-(?:k|K)`+gap, isWord, "openssl"),
 	command(`keytool|jarsigner`, `-(?:storepass|keypass|srcstorepass|deststorepass|new)`+gap, isWord, "keytool", "jarsigner"),

@@ -125,7 +125,7 @@ func TestEdited(t *testing.T) {
 	made := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	entry := func(after time.Duration, subresource, fields string) metav1.ManagedFieldsEntry {
 		at := metav1.NewTime(made.Add(after))
-		return metav1.ManagedFieldsEntry{Time: &at, Subresource: subresource, FieldsV1: &metav1.FieldsV1{Raw: []byte(fields)}}
+		return metav1.ManagedFieldsEntry{Time: &at, Subresource: subresource, FieldsV1: metav1.NewFieldsV1(fields)}
 	}
 	const writes = `{"f:spec":{"f:selector":{}}}`
 	rows := map[string]struct {

@@ -151,7 +151,7 @@ func (s *site) client(ctx context.Context, ns string, i int) (*workload, labels)
 	w := s.deploy(ctx, ns, a)
 	for j := range a.replicas {
 		pod := s.pod(ctx, w, 2, podState{
-			name: string(rune('a' + j)), age: last.age, lost: lost, restarts: 4, exitCode: 1, ended: min(down, last.age-2*time.Second) - backedOff,
+			name: string('a' + j), age: last.age, lost: lost, restarts: 4, exitCode: 1, ended: min(down, last.age-2*time.Second) - backedOff,
 		})
 		s.kubelet.Log(pod, a.name, "starting", "connecting to the database", fmt.Sprintf(refusals[i%len(refusals)], "db."+ns+".svc:5432"))
 	}
