@@ -181,3 +181,29 @@ func wantRefusal(t *testing.T, err error) {
 		t.Errorf("error %v, want a NotApplicableError", err)
 	}
 }
+
+func TestReturnedTo(t *testing.T) {
+	const day = 24 * time.Hour
+	made := func(number int64, created time.Duration) action.Revision {
+		at := came.Add(-created)
+		return action.Revision{Number: number, CreatedAt: at, RolledOutAfter: at, RolledOutBefore: at}
+	}
+	rows := map[string]struct {
+		all           []action.Revision // the one that is asked for first
+		oldest        time.Duration     // the age of its oldest pod
+		after, before time.Duration     // ago
+	}{
+		"a new one":                               {all: []action.Revision{made(2, 40*day), made(1, 60*day)}, oldest: time.Minute, after: 40 * day, before: 40 * day},
+		"returned to, with pods of that time":     {all: []action.Revision{made(3, 60*day), made(2, 50*day)}, oldest: 40 * day, after: 50 * day, before: 40 * day},
+		"returned to, after two":                  {all: []action.Revision{made(4, 60*day), made(2, 50*day), made(3, 45*day)}, oldest: 40 * day, after: 45 * day, before: 40 * day},
+		"returned to, with a pod that never left": {all: []action.Revision{made(3, 60*day), made(2, 50*day)}, oldest: 59 * day, after: 50 * day, before: 50 * day},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			returnedTo(row.all, &row.all[0], came.Add(-row.oldest))
+			if r := row.all[0]; !r.RolledOutAfter.Equal(came.Add(-row.after)) || !r.RolledOutBefore.Equal(came.Add(-row.before)) {
+				t.Errorf("between %s and %s ago, want %s and %s", came.Sub(r.RolledOutAfter), came.Sub(r.RolledOutBefore), row.after, row.before)
+			}
+		})
+	}
+}

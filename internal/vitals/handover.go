@@ -172,7 +172,7 @@ type Proof struct {
 
 const (
 	// troubleBefore is how long before a release a warning about the revision before it
-	// says that it was ill already: the kubelet repeats its own at least that often.
+	// says that it was unhealthy already: the kubelet repeats its own at least that often.
 	troubleBefore = 10 * time.Minute
 	// provenBy is how long a revision must have run without a warning, where nothing
 	// better says that it was well.

@@ -87,11 +87,11 @@ func (sc *scene) sharedBy(f *Finding, p pull) bool {
 // newImage returns the onset where the image came with a revision, another one
 // served before, and no pod of this revision ever got it.
 func newImage(sc *scene, w *workload, p pull) (onset, bool) {
-	ill := map[int64]bool{}
+	failing := map[int64]bool{}
 	for _, other := range w.pulls {
-		ill[other.revision] = true
+		failing[other.revision] = true
 	}
-	o, known := findOnset(sc, w, ill)
+	o, known := findOnset(sc, w, failing)
 	if !known || o.bad.ready > 0 {
 		return onset{}, false
 	}

@@ -110,7 +110,7 @@ func containerIn(e *corev1.Event, spec *corev1.PodSpec) string {
 // giveMemory adds the remedies: going back, if the release lowered the limit, and
 // raising it. While a resize in place waits, or where the limit is not the template's,
 // the change would be another one than it seems: then a person is called.
-func (sc *scene) giveMemory(f *Finding, w *workload, worst failure, ill map[int64]bool) {
+func (sc *scene) giveMemory(f *Finding, w *workload, worst failure, failing map[int64]bool) {
 	bound, _ := limitInForce(worst.pod, worst.container)
 	if why, again, waits := bound.resize(worst.pod, sc.TakenAt); waits {
 		f.Message += "; " + why
@@ -120,7 +120,7 @@ func (sc *scene) giveMemory(f *Finding, w *workload, worst failure, ill map[int6
 		return
 	}
 	raise, why := sc.raiseLimit(w, worst, bound)
-	o, known := findOnset(sc, w, ill)
+	o, known := findOnset(sc, w, failing)
 	switch {
 	case known && lowered(o, worst.container):
 		f.Message += fmt.Sprintf(", which revision %d lowered; revision %d %s", o.bad.number, o.good.number, o.proof)

@@ -82,36 +82,36 @@ func (sc *scene) whyNotBlamed(w *workload) string {
 
 // revisionsOf returns the revisions whose containers failed.
 func revisionsOf(failures []failure) map[int64]bool {
-	ill := map[int64]bool{}
+	failing := map[int64]bool{}
 	for _, f := range failures {
-		ill[f.revision] = true
+		failing[f.revision] = true
 	}
-	return ill
+	return failing
 }
 
 // findOnset finds the revision with which the trouble began. The current one
-// must be among those that are ill, or going back would cure nothing; and the
+// must be among those that are failing, or going back would cure nothing; and the
 // trouble must follow the release closely: one that comes weeks later has another cause.
-func findOnset(sc *scene, w *workload, ill map[int64]bool) (onset, bool) {
+func findOnset(sc *scene, w *workload, failing map[int64]bool) (onset, bool) {
 	current, ok := w.current()
-	if !ok || !ill[current.number] {
+	if !ok || !failing[current.number] {
 		return onset{}, false
 	}
 	o := onset{bad: current}
 	for _, r := range w.before(current.number) {
-		if ill[r.number] {
+		if failing[r.number] {
 			o.bad = r
 		}
 	}
 	o, known := lastGood(sc, w, o)
-	return o, known && follows(sc.began(w, o, ill), o, w)
+	return o, known && follows(sc.began(w, o, failing), o, w)
 }
 
 // began is when the trouble of the pods of some revisions began. While the rollout has
 // not come to its end once, the trouble may have been there from its beginning: pods
 // that failed before may have been replaced.
-func (sc *scene) began(w *workload, o onset, ill map[int64]bool) vitals.Span {
-	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return !ill[w.revisionOf[p]] })
+func (sc *scene) began(w *workload, o onset, failing map[int64]bool) vitals.Span {
+	pods := slices.DeleteFunc(slices.Clone(w.pods), func(p *corev1.Pod) bool { return !failing[w.revisionOf[p]] })
 	began := vitals.Onset(pods, sc.Events, sc.TakenAt)
 	if !began.IsZero() && vitals.RollsOut(w.object, o.good.ready > 0) && !vitals.RanBefore(pods, sc.TakenAt) && o.bad.came.Earliest.Before(began.Earliest) {
 		began.Earliest = o.bad.came.Earliest

@@ -85,7 +85,7 @@ func number(digits string) int {
 }
 
 // untoleratedTaint finds pods that are kept off by taints that people set. The
-// taints of Kubernetes itself say that a node is ill or has a role, which is no
+// taints of Kubernetes itself say that a node is failing or has a role, which is no
 // fault of this kind; a node that the pod does not ask for would not take it without
 // its taint either; and where a node is open to the pod, it is for another reason
 // that it finds none. While an autoscaler replaces nodes, the pod most likely waits
@@ -202,11 +202,11 @@ func (u unplaced) finding(sc *scene, w *workload, code v1alpha1.Cause, s share) 
 		return f
 	}
 	f.Again = 0
-	ill := map[int64]bool{}
+	failing := map[int64]bool{}
 	for _, p := range u.pods {
-		ill[w.revisionOf[p]] = true
+		failing[w.revisionOf[p]] = true
 	}
-	if o, known := findOnset(sc, w, ill); known && s.made(&o.good.template.Spec, &o.bad.template.Spec) {
+	if o, known := findOnset(sc, w, failing); known && s.made(&o.good.template.Spec, &o.bad.template.Spec) {
 		weight := f.Confidence
 		goBack(sc, w, f, o)
 		f.Confidence = min(weight, f.Confidence)
