@@ -341,9 +341,9 @@ func isGenerated(v string) bool {
 func isRandom(v string) bool {
 	var kinds [3]bool
 	last, changes := -1, 0
-	for i := range len(v) {
+	for _, c := range []byte(v) {
 		now := -1
-		switch c := v[i]; {
+		switch {
 		case isUpper(c):
 			now = 0
 		case isLetter(c):

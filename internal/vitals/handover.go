@@ -273,7 +273,7 @@ func (h Handover) warned() bool {
 func (h Handover) troubled() bool {
 	return slices.ContainsFunc(h.Events, func(e corev1.Event) bool {
 		return e.InvolvedObject.Kind == "Pod" && IsPodOf(e.InvolvedObject.Name, h.Before.Name) &&
-			e.LastTimestamp.After(h.Began.Latest.Add(provenBy)) && !h.isEnding(&e)
+			e.LastTimestamp.After(h.Began.Latest.Add(provenBy)) && !h.isEnding(&e) && !h.isPassing(&e)
 	})
 }
 
@@ -290,6 +290,26 @@ func (h Handover) isEnding(e *corev1.Event) bool {
 	}
 	failed := time.Duration(e.Count) * slowestProbe(&h.Before.Spec.Template)
 	return e.Reason == "Unhealthy" && e.Count < toldEach && failed < last.Sub(first)/2
+}
+
+// isPassing reports whether a probe failed too seldom to make the pod unready, or to have it
+// restarted: on a busy node one times out now and then.
+func (h Handover) isPassing(e *corev1.Event) bool {
+	return e.Reason == "Unhealthy" && e.Count < leastFailures(&h.Before.Spec.Template)
+}
+
+// leastFailures is the least number of failures in a row that any probe takes to have an effect.
+func leastFailures(template *corev1.PodTemplateSpec) int32 {
+	least := int32(3) // the API server's default
+	for i := range template.Spec.Containers {
+		c := &template.Spec.Containers[i]
+		for _, p := range []*corev1.Probe{c.ReadinessProbe, c.LivenessProbe, c.StartupProbe} {
+			if p != nil {
+				least = min(least, cmp.Or(p.FailureThreshold, 3))
+			}
+		}
+	}
+	return least
 }
 
 // toldEach is how many events about one pod the kubelet tells before it leaves some

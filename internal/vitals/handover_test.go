@@ -28,6 +28,10 @@ func TestWasHealthy(t *testing.T) {
 	backOff := func(after time.Duration) corev1.Event {
 		return corev1.Event{InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "web-old-x7k2p"}, Reason: "BackOff", LastTimestamp: metav1.NewTime(came.Add(after))}
 	}
+	failedProbe := func(times int32) corev1.Event {
+		return corev1.Event{InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "web-old-x7k2p"}, Reason: "Unhealthy",
+			FirstTimestamp: metav1.NewTime(came.Add(-10 * time.Minute)), LastTimestamp: metav1.NewTime(came.Add(-5 * time.Minute)), Count: times}
+	}
 	rows := map[string]struct {
 		conditions []appsv1.DeploymentCondition
 		events     []corev1.Event
@@ -68,7 +72,10 @@ func TestWasHealthy(t *testing.T) {
 		"recreated, but unavailable long before": {
 			conditions: []appsv1.DeploymentCondition{since(available, no, -10*time.Minute)}, strategy: appsv1.RecreateDeploymentStrategyType,
 		},
-		"no condition, no warning": {want: ran},
+		"no condition, no warning":                            {want: ran},
+		"a probe that timed out twice, on a busy node":        {events: []corev1.Event{failedProbe(2)}, want: ran},
+		"a probe that failed often enough to make it unready": {events: []corev1.Event{failedProbe(3)}},
+		"another warning, once":                               {events: []corev1.Event{{InvolvedObject: failedProbe(1).InvolvedObject, Reason: "FailedMount", LastTimestamp: failedProbe(1).LastTimestamp, Count: 1}}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

@@ -18,8 +18,7 @@ const (
 	// sameMinutes is how near to each other troubles must have begun to have one cause.
 	sameMinutes = 5 * time.Minute
 	// leastNeighbours is how many other workloads that fail on one node speak against that
-	// node, and how many that were changed at the same time and lack one dependency speak
-	// against that dependency: they are one incident, and not several bad releases.
+	// node.
 	leastNeighbours = 2
 )
 
@@ -45,7 +44,7 @@ func (sc *scene) whyNotUndo(w *workload, o onset, loops []failure) string {
 		return "others, which were not changed, can't use it either"
 	case sc.touches(w, o, c):
 		return ""
-	case len(alike) >= leastNeighbours:
+	case len(alike) > 0: // one incident, and not several bad releases
 		return fmt.Sprintf("%s, which were changed as well, can't use it either since the same minutes", join(namesOf(alike)))
 	case o.good.ready > 0: // it gets along with the dependency as it is
 		return ""

@@ -299,7 +299,8 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 		"a neighbour of which nothing tells when it was changed": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("StatefulSet/till", "b", 3*time.Minute, 0, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that was released at the same time": {
-			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase)},
+			cause:   crashed, remedies: "Escalate", says: "Deployment/till, which were changed as well, can't use it either"},
 		"two neighbours that were released at the same time": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)},
 			cause:   crashed, remedies: "Escalate", says: "Deployment/till, Deployment/mail, which were changed as well, can't use it either"},
