@@ -73,21 +73,32 @@ func withinQuota(quota *corev1.ResourceQuota, d demand) error {
 			return action.NotYet(rightRetry, "how much of %s ResourceQuota/%s has in use is not known yet", name, quota.Name)
 		}
 		others := d.usedByOthers(quota, name, used)
-		limit, old, total := hard[name], before[name], multiplied(one, d.pods)
-		if d.surges {
-			total.Add(old)
-		}
-		total.Add(others)
-		if first := d.firstSurge(old, one, others); d.surges && first.Cmp(limit) > 0 && first.Cmp(total) > 0 {
-			return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s would be in use: %s by others, and %s for the first new pod beside %d old pods of %s each, since the update takes no old pod away before a new one is available",
-				quota.Name, limit.String(), name, first.String(), others.String(), one.String(), d.pods, old.String())
-		}
-		if total.Cmp(limit) > 0 {
-			return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s would be in use: %s by others, and %s",
-				quota.Name, limit.String(), name, total.String(), others.String(), d.inWords(one.String()))
+		if why := d.exceeds(hard[name], before[name], one, others); why != "" {
+			return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s", quota.Name, quantity(hard[name]), name, why)
 		}
 	}
 	return nil
+}
+
+func quantity(q resource.Quantity) string { return q.String() }
+
+// exceeds says how much of a resource would be in use, where that is more than the limit;
+// before and after are what one old pod and one new pod use.
+func (d demand) exceeds(limit, before, after, others resource.Quantity) string {
+	total := multiplied(after, d.pods)
+	if d.surges {
+		total.Add(before)
+	}
+	total.Add(others)
+	first := d.firstSurge(before, after, others)
+	switch {
+	case d.surges && first.Cmp(limit) > 0 && first.Cmp(total) > 0:
+		return fmt.Sprintf("%s would be in use: %s by others, and %s for the first new pod beside %d old pods of %s each, since the update takes no old pod away before a new one is available",
+			first.String(), others.String(), after.String(), d.pods, before.String())
+	case total.Cmp(limit) > 0:
+		return fmt.Sprintf("%s would be in use: %s by others, and %s", total.String(), others.String(), d.inWords(after.String()))
+	}
+	return ""
 }
 
 // firstSurge is what is in use while the first new pod starts beside all old ones; where

@@ -339,25 +339,24 @@ func isGenerated(v string) bool {
 // isRandom is true for small and capital letters and digits that change often;
 // digests in hexadecimal and names in camel case are not.
 func isRandom(v string) bool {
-	var kinds [3]bool
-	last, changes := -1, 0
+	small, capital, digit := false, false, false
+	last, changes := 0, 0
 	for _, c := range []byte(v) {
-		now := -1
+		now := 0
 		switch {
 		case isUpper(c):
-			now = 0
+			now, capital = 1, true
 		case isLetter(c):
-			now = 1
+			now, small = 2, true
 		case isDigit(c):
-			now = 2
+			now, digit = 3, true
+		default:
+			continue
 		}
-		if now >= 0 {
-			kinds[now] = true
-			if now != last {
-				changes++
-			}
-			last = now
+		if now != last {
+			changes++
 		}
+		last = now
 	}
-	return kinds[0] && kinds[1] && kinds[2] && changes*10 >= len(v)*3
+	return small && capital && digit && changes*10 >= len(v)*3
 }

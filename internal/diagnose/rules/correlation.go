@@ -45,7 +45,7 @@ func (sc *scene) whyNotUndo(w *workload, o onset, loops []failure) string {
 	case sc.touches(w, o, c):
 		return ""
 	case len(alike) > 0: // one incident, and not several bad releases
-		return fmt.Sprintf("%s, which were changed as well, can't use it either since the same minutes", join(namesOf(alike)))
+		return fmt.Sprintf("%s can't use it either since the same minutes, so it is no fault of this release alone", join(namesOf(alike)))
 	case o.good.ready > 0: // it gets along with the dependency as it is
 		return ""
 	}

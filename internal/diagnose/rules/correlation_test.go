@@ -297,13 +297,13 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 		"an old neighbour lacks the same database": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, noDatabase)}, cause: crashed, remedies: "Escalate", says: "others, which were not changed, can't use it either"},
 		"a neighbour of which nothing tells when it was changed": {
-			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("StatefulSet/till", "b", 3*time.Minute, 0, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("StatefulSet/till", "b", 3*time.Minute, 0, noDatabase)}, cause: crashed, remedies: "Escalate", says: "StatefulSet/till can't use it either since the same minutes"},
 		"a neighbour that was released at the same time": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase)},
-			cause:   crashed, remedies: "Escalate", says: "Deployment/till, which were changed as well, can't use it either"},
+			cause:   crashed, remedies: "Escalate", says: "Deployment/till can't use it either since the same minutes"},
 		"two neighbours that were released at the same time": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)},
-			cause:   crashed, remedies: "Escalate", says: "Deployment/till, Deployment/mail, which were changed as well, can't use it either"},
+			cause:   crashed, remedies: "Escalate", says: "Deployment/till, Deployment/mail can't use it either since the same minutes"},
 		"two neighbours that were released at the same time, and the variable that leads to the database changed": {
 			touches: []func(*picture){tag, env("DATABASE_URL", "one", "other"), crashesWith(1, noDatabase),
 				neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
