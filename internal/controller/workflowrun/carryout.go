@@ -88,11 +88,8 @@ func (r *Reconciler) unlooked(p *pass, t task, err error) (phase.Outcome, error)
 // perform does an operation that is not in place: asks the gates once more,
 // claims it, and acts in the same pass.
 func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcome, error) {
-	if expired(p.Obj, r.Clock.Now()) && operation(p.Obj, t).Precondition.Unready {
-		return r.notEvicted(p, t, p.Obj.Status.Steps[t.step].Message)
-	}
 	if expired(p.Obj, r.Clock.Now()) {
-		return r.refused(p, t, verdict(v1alpha1.ReasonStepFailed, "the run's time of %s was over before it was done", timeout(p.Obj)))
+		return r.outOfTime(p, t)
 	}
 	if err := r.held(ctx, p.Obj); err != nil {
 		return r.heldBack(p, t, err)
@@ -122,6 +119,14 @@ func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcom
 		err = nil
 	}
 	return r.answered(p, t, err)
+}
+
+// outOfTime ends a run whose time is over before an operation was done.
+func (r *Reconciler) outOfTime(p *pass, t task) (phase.Outcome, error) {
+	if operation(p.Obj, t).Precondition.Unready {
+		return r.notEvicted(p, t, p.Obj.Status.Steps[t.step].Message)
+	}
+	return r.refused(p, t, verdict(v1alpha1.ReasonStepFailed, "the run's time of %s was over before it was done", timeout(p.Obj)))
 }
 
 // evictionsIfUnready counts the operations that evict a pod only if it is not ready.
