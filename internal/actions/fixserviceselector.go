@@ -189,9 +189,13 @@ type surroundings struct {
 	meant     candidate
 }
 
-// judgeChange refuses a change that drops what pods carry, or that no slip and no edit
-// accounts for, or of a Service whose pods another one selects. It is pure.
+// judgeChange refuses a change of a selector that selects something already, a change
+// that drops what pods carry, or that no slip and no edit accounts for, or of a Service
+// whose pods another one selects. It is pure.
 func judgeChange(change selector.Change, target action.Target, near surroundings) error {
+	if name := selected(change.From, near); name != "" && !labels.Equals(change.From, change.To) {
+		return action.NotApplicable("the selector of %s stays as it is: it selects %s, which is not ready", target, name)
+	}
 	_, name, _ := strings.Cut(near.meant.name, "/")
 	change.Template, change.Names = near.meant.template.Labels, []string{target.Name, name}
 	for _, other := range near.workloads {
@@ -218,6 +222,23 @@ func judgeChange(change selector.Change, target action.Target, near surroundings
 		return action.NotApplicable("the selector of %s stays as it is: %s", target, why)
 	}
 	return nil
+}
+
+// selected names a pod or a workload that a selector selects; empty: it selects nothing.
+// A workload of that name may be scaled to zero for now.
+func selected(from map[string]string, near surroundings) string {
+	matches := labels.SelectorFromSet(from).Matches
+	for i := range near.pods {
+		if active(&near.pods[i]) && matches(labels.Set(near.pods[i].Labels)) {
+			return "Pod/" + near.pods[i].Name
+		}
+	}
+	for _, other := range near.workloads {
+		if matches(labels.Set(other.template.Labels)) {
+			return "the pods of " + other.name
+		}
+	}
+	return ""
 }
 
 // servedBy names a Service, but this one, that selects one of the labelled; empty: none does.

@@ -59,55 +59,54 @@ func withinQuota(quota *corev1.ResourceQuota, d demand) error {
 	if len(hard) == 0 {
 		hard = quota.Spec.Hard
 	}
-	before, after := usageOf(d.before), usageOf(d.after)
 	for _, name := range slices.Sorted(maps.Keys(hard)) {
 		if container := withoutAmount(d.after, name); container != "" {
 			return action.NotApplicable("ResourceQuota/%s lets no pod in that does not say its %s, and container %s would not", quota.Name, name, container)
 		}
-		one, needed := after[name]
-		if !needed || one.IsZero() {
-			continue
-		}
-		used, known := quota.Status.Used[name]
-		if !known {
-			return action.NotYet(rightRetry, "how much of %s ResourceQuota/%s has in use is not known yet", name, quota.Name)
-		}
-		others := d.usedByOthers(quota, name, used)
-		if why := d.exceeds(hard[name], before[name], one, others); why != "" {
-			return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s", quota.Name, quantity(hard[name]), name, why)
+		if err := d.within(quota, name, hard[name]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func quantity(q resource.Quantity) string { return q.String() }
-
-// exceeds says how much of a resource would be in use, where that is more than the limit;
-// before and after are what one old pod and one new pod use.
-func (d demand) exceeds(limit, before, after, others resource.Quantity) string {
-	total := multiplied(after, d.pods)
+// within refuses what is beyond the limit of one resource of a ResourceQuota.
+func (d demand) within(quota *corev1.ResourceQuota, name corev1.ResourceName, limit resource.Quantity) error {
+	old, one := usageOf(d.before)[name], usageOf(d.after)[name]
+	if one.IsZero() {
+		return nil
+	}
+	used, known := quota.Status.Used[name]
+	if !known {
+		return action.NotYet(rightRetry, "how much of %s ResourceQuota/%s has in use is not known yet", name, quota.Name)
+	}
+	others := d.usedByOthers(quota, name, used)
+	total := multiplied(one, d.pods)
 	if d.surges {
-		total.Add(before)
+		total.Add(old)
 	}
 	total.Add(others)
-	first := d.firstSurge(before, after, others)
-	switch {
-	case d.surges && first.Cmp(limit) > 0 && first.Cmp(total) > 0:
-		return fmt.Sprintf("%s would be in use: %s by others, and %s for the first new pod beside %d old pods of %s each, since the update takes no old pod away before a new one is available",
-			first.String(), others.String(), after.String(), d.pods, before.String())
-	case total.Cmp(limit) > 0:
-		return fmt.Sprintf("%s would be in use: %s by others, and %s", total.String(), others.String(), d.inWords(after.String()))
+	if first := d.firstSurge(old, one, others); first.Cmp(limit) > 0 && first.Cmp(total) > 0 {
+		return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s would be in use: %s by others, and %s for the first new pod beside %d old pods of %s each, "+
+			"since the update takes no old pod away before a new one is available",
+			quota.Name, limit.String(), name, first.String(), others.String(), one.String(), d.pods, old.String())
 	}
-	return ""
+	if total.Cmp(limit) > 0 {
+		return action.NotApplicable("ResourceQuota/%s allows %s of %s, and %s would be in use: %s by others, and %s",
+			quota.Name, limit.String(), name, total.String(), others.String(), d.inWords(one.String()))
+	}
+	return nil
 }
 
 // firstSurge is what is in use while the first new pod starts beside all old ones; where
-// the new pods are the smaller ones, that is more than at the end.
+// the new pods are the smaller ones, that is more than at the end. It is nothing where
+// the update frees a pod first, and where new pods are there: which old ones are left is
+// not known then.
 func (d demand) firstSurge(before, after, others resource.Quantity) resource.Quantity {
-	first := multiplied(before, d.pods)
-	if d.begun {
-		return resource.Quantity{} // which pods are left is not known
+	if d.begun || !d.surges {
+		return resource.Quantity{}
 	}
+	first := multiplied(before, d.pods)
 	first.Add(after)
 	first.Add(others)
 	return first

@@ -67,6 +67,18 @@ var _ = Describe("A change of a selector", func() {
 			around: another(labels{"app": "web"}), why: "Service/second selects its pods already"},
 		"is refused where another Service serves pods by what they carry at run time": {template: labels{"app": "web"}, atRunTime: labels{"role": "follower"}, selector: labels{"app": "wbe"}, wanted: "app=web",
 			around: another(labels{"role": "follower"}), why: "Service/second selects its pods already"},
+		"is refused where it selects a workload that has no pods now": {template: labels{"app": "web"}, selector: labels{"app": "webs"}, wanted: "app=web",
+			around: func(ctx context.Context, ns string) {
+				d := build.Deployment(ns, "webs").Obj()
+				d.Spec.Replicas, d.Spec.Selector, d.Spec.Template.Labels = new(int32(0)), &metav1.LabelSelector{MatchLabels: labels{"app": "webs"}}, labels{"app": "webs"}
+				server.Create(ctx, d)
+			}, why: "it selects the pods of Deployment/webs, which is not ready"},
+		"is refused where it selects a pod that is not ready": {template: labels{"app": "web"}, selector: labels{"app": "webs"}, wanted: "app=web",
+			around: func(ctx context.Context, ns string) {
+				pod := build.PodOf(build.ReplicaSetOf(build.Deployment(ns, "job").Obj(), 1), "zzzzz")
+				pod.OwnerReferences, pod.Labels = nil, labels{"app": "webs"}
+				server.Create(ctx, pod)
+			}, why: "it selects Pod/job-"},
 		"is not held by a Service of something else": {template: labels{"app": "web"}, selector: labels{"app": "wbe"}, wanted: "app=web", around: another(labels{"app": "api"})},
 	}
 	for name, row := range rows {

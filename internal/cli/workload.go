@@ -25,7 +25,7 @@ var kinds = []kind{
 // kind of a workload, with kubectl's short name for it.
 type kind struct{ apiVersion, kind, short string }
 
-// workload is what somebody named.
+// workload is the object that a user named.
 type workload struct {
 	v1alpha1.TargetReference
 	// also are objects of the same name that stand before it or are part of it.

@@ -89,7 +89,7 @@ func (r *Reconciler) unlooked(p *pass, t task, err error) (phase.Outcome, error)
 // claims it, and acts in the same pass.
 func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcome, error) {
 	if expired(p.Obj, r.Clock.Now()) {
-		return r.tooLate(p, t)
+		return r.outOfTime(p, t)
 	}
 	if err := r.held(ctx, p.Obj); err != nil {
 		return r.heldBack(p, t, err)
@@ -121,8 +121,8 @@ func (r *Reconciler) perform(ctx context.Context, p *pass, t task) (phase.Outcom
 	return r.answered(p, t, err)
 }
 
-// tooLate ends a run whose time was over before an operation was done.
-func (r *Reconciler) tooLate(p *pass, t task) (phase.Outcome, error) {
+// outOfTime ends a run whose time is over before an operation was done.
+func (r *Reconciler) outOfTime(p *pass, t task) (phase.Outcome, error) {
 	if operation(p.Obj, t).Precondition.Unready {
 		return r.notEvicted(p, t, p.Obj.Status.Steps[t.step].Message)
 	}
