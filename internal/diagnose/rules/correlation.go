@@ -179,15 +179,8 @@ func (sc *scene) alike(c dependency.Complaint, began vitals.Span) []analysis.Nei
 // sameHost reports whether two programs speak of one host. Inside a namespace a Service
 // has a short name and several longer ones.
 func sameHost(a, b dependency.Complaint) bool {
-	short := func(host string) string {
-		name, _, found := strings.Cut(host, ".svc")
-		if !found {
-			return host
-		}
-		name, _, _ = strings.Cut(name, ".")
-		return name
-	}
-	return a.Host() == b.Host() || short(a.Host()) == short(b.Host())
+	one, other := a.Host(), b.Host()
+	return one == other || strings.HasPrefix(one, other+".") || strings.HasPrefix(other, one+".")
 }
 
 // unchanged reports whether a neighbour's pods were rolled out long before it failed.

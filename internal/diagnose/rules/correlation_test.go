@@ -307,6 +307,10 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 		"two neighbours that were released at the same time, and the variable that leads to the database changed": {
 			touches: []func(*picture){tag, env("DATABASE_URL", "one", "other"), crashesWith(1, noDatabase),
 				neighbour("Deployment/till", "b", 3*time.Minute, 7*time.Minute, noDatabase), neighbour("Deployment/mail", "b", 3*time.Minute, 7*time.Minute, noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"an old neighbour calls the same service by a longer name": {
+			touches: []func(*picture){tag, crashesWith(1, "error: lookup ledger-db.shop: no such host"), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, "error: lookup ledger-db.shop.svc.cluster.local: no such host")}, cause: crashed, remedies: "Escalate"},
+		"a service of that name in another namespace": {
+			touches: []func(*picture){tag, crashesWith(1, "error: lookup ledger-db.shop: no such host"), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, "error: lookup ledger-db.store: no such host")}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that lacks another service": {
 			touches: []func(*picture){tag, crashesWith(1, noDatabase), neighbour("Deployment/till", "b", 3*time.Minute, 40*day, "error: dial tcp 10.20.0.10:6379: connect: connection refused")}, cause: badRelease, remedies: "RolloutUndo"},
 		"a neighbour that has failed since yesterday": {
