@@ -65,6 +65,9 @@ func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]acti
 		return revisions, nil
 	}
 	past := vitals.Rollouts{Deployment: d, Sets: sets.Items, Pods: pods.Items, Now: h.clock.Now()}
+	if written := vitals.LastWrite(d, "spec", "template"); written != nil {
+		past.Changed = written.Time.Time
+	}
 	var err error
 	if past.ScaledUp, err = h.scaledUp(ctx, d, sets.Items); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/redact"
+	"github.com/kubernaut/kubernaut/internal/vitals"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -70,7 +71,7 @@ func (l *look) written(meta *metav1.PartialObjectMetadata) {
 		if entry.Time == nil || entry.FieldsV1 == nil || !entry.Time.After(meta.CreationTimestamp.Time) || !entry.Time.After(change.At) {
 			continue
 		}
-		if raw := entry.FieldsV1.GetRawBytes(); owns(raw, []string{"data"}) || owns(raw, []string{"binaryData"}) {
+		if vitals.Owns(entry.FieldsV1, []string{"data"}) || vitals.Owns(entry.FieldsV1, []string{"binaryData"}) {
 			change.By, change.At = redact.Line(entry.Manager, 128), entry.Time.UTC()
 		}
 	}

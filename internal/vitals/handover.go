@@ -52,7 +52,7 @@ type Rollouts struct {
 // the first of these does: the event that scaled it up from 0, if that was not later than
 // the rollout can have been, as when a user or an autoscaler had scaled the Deployment to 0;
 // else, as bounds, the revision before it, and what can only have come after: its oldest
-// pod, the last write of the template, the progress of the rollout.
+// pod, the last write of the template.
 func (r Rollouts) When(set *appsv1.ReplicaSet) Span {
 	created := set.CreationTimestamp.Time
 	earliest := created
@@ -114,10 +114,9 @@ func (r Rollouts) afterRollout(set *appsv1.ReplicaSet, earliest time.Time) time.
 		}
 	}
 	if set.Annotations[RevisionAnnotation] == r.Deployment.Annotations[RevisionAnnotation] {
+		// The condition Progressing is no bound: a rollout whose pods are all replaced at once
+		// may leave it as the rollout before left it.
 		note(r.Changed)
-		if r.Deployment.Status.ObservedGeneration >= r.Deployment.Generation { // else the condition is about the rollout before
-			note(conditionOf(r.Deployment, appsv1.DeploymentProgressing).LastUpdateTime.Time)
-		}
 	}
 	return latest
 }
