@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -12,35 +13,29 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
-// The Deployment controller uses the ReplicaSets of both revisions again: their creation
-// tells nothing about this release.
-var _ = Describe("A bad release that was gone back from, and is rolled out again unchanged", func() {
-	It("is blamed and planned for by when it was rolled out this time", func(ctx SpecContext) {
-		t := newTenant(ctx, "full")
-		t.release(ctx)
-		cluster.kubectl(ctx, "-n", t.ns, "rollout", "undo", "deployment/"+t.app)
-		cluster.kubectl(ctx, "-n", t.ns, "rollout", "status", "deployment/"+t.app, "--timeout=60s")
-		t.release(ctx)
-		rolledOut := time.Now()
-		pod := t.crashed(ctx)
-		cluster.apply(ctx, []byte(fmt.Sprintf(`
+// goBack rolls the bad release out, and back.
+func (t *tenant) goBack(ctx context.Context) {
+	GinkgoHelper()
+	t.release(ctx)
+	cluster.kubectl(ctx, "-n", t.ns, "rollout", "undo", "deployment/"+t.app)
+	cluster.kubectl(ctx, "-n", t.ns, "rollout", "status", "deployment/"+t.app, "--timeout=60s")
+}
+
+// asksByHand applies a remediation about a pod, in mode Recommend, and returns it once it has ended.
+func (t *tenant) asksByHand(ctx context.Context, pod string) *v1alpha1.AlertRemediation {
+	GinkgoHelper()
+	cluster.apply(ctx, []byte(fmt.Sprintf(`
 apiVersion: kubernaut.io/v1alpha1
 kind: AlertRemediation
-metadata: {name: again, namespace: %s}
+metadata: {name: by-hand, namespace: %s}
 spec:
   mode: Recommend
   alert:
     name: KubePodCrashLooping
     labels: {alertname: KubePodCrashLooping, namespace: %[1]s, pod: %s}
     startsAt: %q`, t.ns, pod, time.Now().UTC().Format(time.RFC3339))))
-		ar := t.ended(ctx)
-		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRecommended), "%+v", ar.Status.Conditions)
-		Expect(ar.Status.Diagnosis.Cause).To(Equal(v1alpha1.CauseCrashBadRelease))
-		Expect(ar.Status.Plan.Steps).To(ConsistOf(And(HaveField("Action", "RolloutUndo"), HaveField("Parameters", HaveKeyWithValue("toRevision", "3")))))
-		Expect(whenRolledOut(ar)).To(BeTemporally("~", rolledOut, 5*time.Second))
-		Expect(changes(t.ns)).To(BeEmpty())
-	}, SpecTimeout(4*time.Minute))
-})
+	return t.ended(ctx)
+}
 
 // whenRolledOut reads from a diagnosis when the release that it blames was rolled out.
 func whenRolledOut(ar *v1alpha1.AlertRemediation) time.Time {

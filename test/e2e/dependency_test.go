@@ -21,16 +21,19 @@ import (
 )
 
 // In one namespace a dependency dies while a release is rolled out. In another one
-// the same happens beside a bad release. Both wait side by side. That a bad release
-// alone is undone within a minute is in loop_test.go.
-var _ = Describe("A release whose dependency is down", Ordered, ContinueOnFailure, func() {
+// the same happens beside a bad release. In a third one a bad release is gone back from, and
+// rolled out again. All wait side by side. That a bad release alone is undone within a
+// minute is in loop_test.go.
+var _ = Describe("Whether a release is to blame", Ordered, ContinueOnFailure, func() {
 	const undoneBound = time.Minute
 
 	var alone, both *clientOf
+	var again *tenant
 	var bad map[string]any
 
 	BeforeAll(func(ctx SpecContext) {
-		alone, both = newClientOf(ctx), newClientOf(ctx)
+		alone, both, again = newClientOf(ctx), newClientOf(ctx), newTenant(ctx, "full")
+		again.goBack(ctx)
 		for _, c := range []*clientOf{alone, both} {
 			Eventually(c.readyFor).WithContext(ctx).Should(BeNumerically(">=", proven))
 		}
@@ -44,12 +47,12 @@ var _ = Describe("A release whose dependency is down", Ordered, ContinueOnFailur
 		both.post(ctx, "firing", both.crashAlert(ctx), bad)
 	}, NodeTimeout(4*time.Minute))
 
-	It("is not undone: a person is told which dependency does not answer", func(ctx SpecContext) {
+	It("one whose dependency is down is not undone: a person is told which dependency does not answer", func(ctx SpecContext) {
 		alone.escalates(ctx)
 		Expect(changes(alone.ns)).To(BeEmpty())
 	}, SpecTimeout(3*time.Minute))
 
-	It("is not undone beside a bad release either, which is", func(ctx SpecContext) {
+	It("one whose dependency is down is not undone beside a bad release either, which is", func(ctx SpecContext) {
 		c := both.neighbour
 		Eventually(c.serves).WithContext(ctx).Should(Succeed())
 		c.post(ctx, "resolved", bad)
@@ -63,6 +66,19 @@ var _ = Describe("A release whose dependency is down", Ordered, ContinueOnFailur
 		both.escalates(ctx)
 		Expect(changes(both.ns)).To(Equal([]string{"patch deployments/" + c.app}))
 	}, SpecTimeout(3*time.Minute))
+
+	// The Deployment controller uses the ReplicaSets of both revisions again: their creation
+	// tells nothing about this release.
+	It("one that was gone back from, and is rolled out again unchanged, is blamed by when it was rolled out this time", func(ctx SpecContext) {
+		again.release(ctx)
+		rolledOut := time.Now()
+		ar := again.asksByHand(ctx, again.crashed(ctx))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeRecommended), "%+v", ar.Status.Conditions)
+		Expect(ar.Status.Diagnosis.Cause).To(Equal(v1alpha1.CauseCrashBadRelease))
+		Expect(ar.Status.Plan.Steps).To(ConsistOf(And(HaveField("Action", "RolloutUndo"), HaveField("Parameters", HaveKeyWithValue("toRevision", "3")))))
+		Expect(whenRolledOut(ar)).To(BeTemporally("~", rolledOut, 5*time.Second))
+		Expect(changes(again.ns)).To(BeEmpty())
+	}, SpecTimeout(2*time.Minute))
 })
 
 // clientOf is a workload that ends as soon as its database does not answer. The
