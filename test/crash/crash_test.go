@@ -215,10 +215,13 @@ func (s *stage) reverted(t *testing.T, first ending) {
 }
 
 // again shows that an operation of a second remediation is told apart from the
-// same one of the first, which was undone.
+// same one of the first, which was undone. It is made again since the spec was changed
+// in between: otherwise a person would be called (TestTried).
 func (s *stage) again(t *testing.T) {
 	r := s.open(t, killedAfterEffect(3), patience{cooldown: 0, deadline: takenBack.patience.deadline})
 	r.play(takenBack.act)
+	dep := r.player.dep
+	NewWithT(t).Expect(r.player.update(t.Context(), dep, func() { dep.Spec.ProgressDeadlineSeconds = new(int32(700)) })).To(Succeed())
 	second := healed
 	second.act.startsAt = firing.Add(time.Hour)
 	r.tell(second)
@@ -226,7 +229,7 @@ func (s *stage) again(t *testing.T) {
 	g := NewWithT(t)
 	g.Expect(r.deaths).To(Equal(1))
 	log := s.server.AuditIn(r.ns)
-	g.Expect(effects(log, r.ns)).To(Equal(changes(3)), "there, back, and there again")
+	g.Expect(effects(log, r.ns)).To(Equal(append(changes(2), "admin", kubetest.Remediator)), "there, back, another spec, and there again")
 	g.Expect(made(log, r.ns)).To(Equal(map[string]int{"alertremediations": 2, "workflowruns": 3}))
 	g.Expect(r.player.played.image).To(Equal(goodImage))
 }

@@ -34,8 +34,8 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	}
 	mark(p.Obj, proposal.refused)
 	if proposal.empty() {
-		set(p.Obj, v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonNothingToDo, "the remedy is a person"+not(p.Obj))
-		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s%s", cut(p.Obj.Status.Diagnosis.Summary, maxMessage/2), not(p.Obj))
+		set(p.Obj, v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonNothingToDo, "the remedy is a person"+unplannedBetter(p.Obj))
+		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s%s", cut(p.Obj.Status.Diagnosis.Summary, maxMessage/2), unplannedBetter(p.Obj))
 	}
 	r.show(p.Obj, proposal)
 	return r.answer(ctx, p, proposal)
@@ -105,11 +105,11 @@ func planned(ar *v1alpha1.AlertRemediation) string {
 		note = "; " + step.Note
 	}
 	return fmt.Sprintf("%s of %s (risk %s): objects written %d, pods replaced %d%s%s",
-		step.Action, step.Target, step.Risk, status.Affected.Objects, status.Affected.Pods, note, not(ar))
+		step.Action, step.Target, step.Risk, status.Affected.Objects, status.Affected.Pods, note, unplannedBetter(ar))
 }
 
-// not says which remedies that would be better can't be planned, and why.
-func not(ar *v1alpha1.AlertRemediation) string {
+// unplannedBetter says which remedies that would be better can't be planned, and why.
+func unplannedBetter(ar *v1alpha1.AlertRemediation) string {
 	refused := refusedRemedies(ar)
 	if len(refused) == 0 {
 		return ""
