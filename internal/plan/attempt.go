@@ -120,7 +120,7 @@ func begun(ar *v1alpha1.AlertRemediation, run *v1alpha1.WorkflowRun) (string, ti
 
 // endOf reports how a remediation that has ended shows that its change did not
 // help; false: it does not show that. A change that could not be verified, or was
-// edited by another client, is not known to have failed.
+// edited meanwhile, is not known to have failed.
 func endOf(ar *v1alpha1.AlertRemediation, run *v1alpha1.WorkflowRun) (End, bool) {
 	executed := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Executed)
 	cancelled := executed != nil && executed.Reason == v1alpha1.ReasonCancelled

@@ -58,7 +58,7 @@ func TestWhichEndsShowThatAChangeDidNotHelp(t *testing.T) {
 		"helped":                                     {outcome: v1alpha1.OutcomeRemediated, state: v1alpha1.OperationApplied},
 		"cancelled before anything was done":         {outcome: v1alpha1.OutcomeEscalated, executed: v1alpha1.ReasonCancelled},
 		"healthy, the alert fires on":                {outcome: v1alpha1.OutcomeEscalated, verified: v1alpha1.ReasonDeadlineExceeded},
-		"edited by somebody else":                    {outcome: v1alpha1.OutcomeEscalated, verified: v1alpha1.ReasonDrifted},
+		"edited meanwhile":                           {outcome: v1alpha1.OutcomeEscalated, verified: v1alpha1.ReasonDrifted},
 		"not known how it is":                        {outcome: v1alpha1.OutcomeEscalated, verified: v1alpha1.ReasonUnreadable},
 		"refused by a gate":                          {outcome: v1alpha1.OutcomeRefused},
 		"a fault that was contained is over":         {outcome: v1alpha1.OutcomeResolvedItself, state: v1alpha1.OperationUndone},

@@ -35,7 +35,7 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	mark(p.Obj, proposal.refused)
 	if proposal.empty() {
 		set(p.Obj, v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonNothingToDo, "the remedy is a person"+unplannedBetter(p.Obj))
-		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s%s", cut(p.Obj.Status.Diagnosis.Summary, maxMessage/2), unplannedBetter(p.Obj))
+		return finish(p.Obj, v1alpha1.OutcomeEscalated, "%s", escalated(p.Obj))
 	}
 	r.show(p.Obj, proposal)
 	return r.answer(ctx, p, proposal)
@@ -106,6 +106,15 @@ func planned(ar *v1alpha1.AlertRemediation) string {
 	}
 	return fmt.Sprintf("%s of %s (risk %s): objects written %d, pods replaced %d%s%s",
 		step.Action, step.Target, step.Risk, status.Affected.Objects, status.Affected.Pods, note, unplannedBetter(ar))
+}
+
+// escalated says what is wrong, for the person who is the remedy.
+func escalated(ar *v1alpha1.AlertRemediation) string {
+	summary, better := ar.Status.Diagnosis.Summary, unplannedBetter(ar)
+	if better != "" {
+		summary = cut(summary, maxMessage/2)
+	}
+	return summary + better
 }
 
 // unplannedBetter says which remedies that would be better can't be planned, and why.

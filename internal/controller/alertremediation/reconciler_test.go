@@ -76,7 +76,7 @@ func newHouse(ctx context.Context) *house {
 	server.Create(ctx, build.Policy(h.ns, "auto", v1alpha1.ModeAuto).Verification(window, deadline).Obj())
 	h.deploy = build.TargetOf(dep, build.DeploymentKind)
 	h.judgement = policy.Judgement{Mode: v1alpha1.ModeAuto, Policy: h.ns + "/auto", ApprovalDeadline: time.Hour}
-	catalog, err := action.NewCatalog(pauses{}, holds{}, waits{})
+	catalog, err := action.NewCatalog(pauses{}, holds{}, waits{}, calls{})
 	Expect(err).NotTo(HaveOccurred())
 	h.Reconciler = alertremediation.New(alertremediation.Needs{
 		Client: server.Client, Live: server.Client, Clock: h.clock,

@@ -114,6 +114,15 @@ func (r *remediationReads) Get(ctx context.Context, key client.ObjectKey, obj cl
 	return r.Reader.Get(ctx, key, obj, opts...)
 }
 
+// calls is the action of which nothing comes but that a person is called.
+type calls struct{ pauses }
+
+func (calls) Spec() action.Spec { return action.Spec{Name: "Call", Risk: v1alpha1.RiskNone} }
+
+func (calls) Plan(context.Context, action.World, action.Target, action.Params) (action.Plan, error) {
+	return action.Plan{}, nil
+}
+
 var _ = Describe("A change that did not help", func() {
 	refused := func(ar *v1alpha1.AlertRemediation, parts ...string) {
 		GinkgoHelper()
@@ -340,6 +349,32 @@ var _ = Describe("Remedies that can't be planned", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(string(raw)).To(And(ContainSubstring(v1alpha1.ReasonUnknownAction), ContainSubstring(v1alpha1.ReasonInvalidParameters)))
 		Expect(fmt.Sprint(h.told())).To(ContainSubstring(string(v1alpha1.OutcomeEscalated)))
+	})
+
+	It("leave a person as the remedy, who is told the cause and why not", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.known("person", "RunShell").With(func(ar *v1alpha1.AlertRemediation) {
+			ar.Status.Diagnosis.Summary = "revision 2 crashes"
+			ar.Status.Diagnosis.Remedies = append(ar.Status.Diagnosis.Remedies, v1alpha1.Remedy{Action: "Call"})
+		}).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Planned, metav1.ConditionTrue, v1alpha1.ReasonNothingToDo))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+		Expect(why(ar)).To(HavePrefix("revision 2 crashes; a better remedy can't be planned: "))
+		Expect(ar.Status.Diagnosis.Remedies[0].Refused.Reason).To(Equal(v1alpha1.ReasonUnknownAction))
+	})
+
+	It("call a person where an action says no at the start of its run", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		ar := h.known("late", "Pause").With(func(ar *v1alpha1.AlertRemediation) { ar.Status.Diagnosis.Summary = "revision 2 crashes" }).Obj()
+		server.Create(ctx, ar)
+		h.driven(ctx, ar)
+		h.ended(ctx, h.run(ctx, ar), metav1.ConditionFalse, v1alpha1.ReasonNotApplicable)
+		h.driven(ctx, ar)
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonNotApplicable))
+		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
+		Expect(why(ar)).To(HavePrefix("revision 2 crashes: no remedy of CrashBadRelease can be planned: so it ended"))
 	})
 
 	It("are for a person where the diagnosis names none", func(ctx SpecContext) {
