@@ -13,9 +13,10 @@ import (
 
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 )
 
-// readCounter counts the reads of Nodes and Namespaces, and answers them with an error if it has one.
+// readCounter counts the reads of Nodes, Namespaces and Services, and answers them with an error if it has one.
 type readCounter struct {
 	client.Reader
 	count int
@@ -23,7 +24,7 @@ type readCounter struct {
 }
 
 func (n *readCounter) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	if kind := obj.GetObjectKind().GroupVersionKind().Kind; kind == "Node" || kind == "Namespace" {
+	if kind := obj.GetObjectKind().GroupVersionKind().Kind; kind == "Node" || kind == "Namespace" || kind == "Service" {
 		if n.count++; n.err != nil {
 			return n.err
 		}
@@ -112,6 +113,21 @@ var _ = Describe("The namespace of a remediation", func() {
 		_, err := evidence.NewResolver(server.Client).Trace(ctx, other, only(ctx, other).Spec.Alert)
 		Expect(err).To(MatchError(evidence.ErrNoTarget))
 	})
+
+	DescribeTable("is the operator's for what names a node and a service that is no Service", func(ctx SpecContext, service, there, operators bool) {
+		if there {
+			exists(ctx)
+		}
+		if service {
+			server.Create(ctx, build.Service(ns, "payments", "payments"))
+		}
+		Expect(r.delivered(ctx, about("LoadHigh", "").label("service", "payments"))).To(Equal("1 created"))
+		Expect(remediations(ctx, ns)).To(HaveLen(map[bool]int{true: 0, false: 1}[operators]))
+	},
+		Entry("a word for a team", false, true, true),
+		Entry("a Service", true, true, false),
+		Entry("neither Service nor Node", false, false, false),
+	)
 
 	It("is not decided while the node can't be read", func(ctx SpecContext) {
 		reads.err = errors.New("the API server is away")

@@ -55,7 +55,8 @@ var named = []struct{ label, kind string }{
 //  4. An alert about requests (errors, latency) is about the pod, then the Service.
 //  5. Any other is about the pod, then a workload, then the Service.
 //  6. A Node is a candidate only where the alert's name speaks of nodes, or where
-//     nothing else is named: scrapes add the label node to everything. All other
+//     nothing else is named, or only a service: scrapes add the label node to
+//     everything, and applications have services of their own. All other
 //     candidates are in the namespace that Namespace returns, or, where nothing is
 //     named in it, in the one that was scraped.
 //  7. instance, job, container and endpoint never name a subject.
@@ -76,7 +77,8 @@ func Candidates(name string, labels map[string]string) []Candidate {
 		// The sort is stable: within a rank the order stays.
 		slices.SortStableFunc(all, func(a, b Candidate) int { return requestRank(a) - requestRank(b) })
 	}
-	if len(all) > 0 && all[0].Kind != "Node" {
+	other := func(c Candidate) bool { return c.Kind != "Node" && c.Kind != "Service" }
+	if len(all) > 0 && all[0].Kind != "Node" && (family.requests || family.scrape || slices.ContainsFunc(all, other)) {
 		all = slices.DeleteFunc(all, func(c Candidate) bool { return c.Kind == "Node" })
 	}
 	return all
@@ -102,7 +104,7 @@ func namedBy(labels map[string]string, f family) []Candidate {
 		if n.kind == "Node" {
 			object.Namespace = ""
 		}
-		if !ok || object.Namespace == "" && n.kind != "Node" {
+		if !ok || object.Namespace == "" && n.kind != "Node" || n.kind == "Node" && scrapedNode(labels, f) {
 			continue
 		}
 		scraped := maybeScraped(labels, n.label, f)
@@ -112,6 +114,12 @@ func namedBy(labels map[string]string, f family) []Candidate {
 		all = append(all, Candidate{Object: object, Scraped: scraped})
 	}
 	return all
+}
+
+// scrapedNode is true for a node that is the one of what was scraped: beside labels
+// of the metric that were renamed, it was not.
+func scrapedNode(labels map[string]string, f family) bool {
+	return f.kind != "Node" && renamed(labels) && labels["exported_node"] == ""
 }
 
 // maybeScraped is true where a label may name the exporter that reported the metric,
