@@ -56,7 +56,9 @@ const (
 // Text returns s with secrets replaced by Marker and without escape sequences
 // and control characters other than newline and tab. A text of several lines is
 // best given whole: a key block is recognised by its first line.
-func Text(s string) string {
+func Text(s string) string { return remembered.text(s, text) }
+
+func text(s string) string {
 	s = clean(Cut(s, MaxText))
 	judged := map[string]name{}
 	for pass := range maxPasses {
@@ -135,6 +137,10 @@ func Harmless(s string, limit int) string {
 // Field returns a value that is stored under a name, as Text does: whole
 // replaced by Marker if the name says that it is a secret.
 func Field(name, value string) string {
+	return rememberedFields.text(name+"\x00"+value, func(string) string { return field(name, value) })
+}
+
+func field(name, value string) string {
 	if value != "" && namesSecret(name, value) {
 		return Marker
 	}
