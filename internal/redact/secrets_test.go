@@ -73,7 +73,7 @@ var planted = map[string][]string{
 	},
 	"what programs print and take": {
 		`level=error msg="auth failed" passwd=@@ user=bob`, `{"level":"error","config":{"redis":{"auth":"@@"}}}`, `DATABASE_URL=mysql://root:@@@mysql:3306/app`,
-		`MINIO_ROOT_PASSWORD=@@`, `aws_session_token = @@`, `ARM_CLIENT_SECRET="@@"`, `CLOUDFLARE_API_TOKEN=@@`, `//registry.npmjs.org/:_authToken=@@`, `_auth=@@`,
+		`MINIO_ROOT_PASSWORD=@@`, `aws_session_token = @@`, `ARM_CLIENT_SECRET="@@"`, `CLOUDFLARE_API_TOKEN=@@`, `//npm.example.test/:_authToken=@@`, `_auth=@@`,
 		`index-url = https://__token__:@@@pypi.test/simple`, `-Djavax.net.ssl.trustStorePassword=@@`, `java -DDB_PASS=@@ -jar app.jar`, `ConnectionStrings__Default=Server=db;Uid=app;Pwd=@@;`,
 		`Driver={ODBC Driver 17};UID=sa;PWD={@@};`, `user:app,pass:@@,host:db`, `username: app password: @@`, `sftp app:@@@host:22`, `rtsp://admin:@@@cam/1`, `curl -b "session=@@" https://x`,
 		`curl -d '{"password":"@@"}' x`, `wget --header="X-Auth-Token: @@" x`, `mysqladmin -uroot -p"@@" ping`, `["sh","-c","mysqldump -u root -p@@ shop > /b.sql"]`, `redis-cli --pass @@ ping`,
