@@ -214,7 +214,7 @@ var _ = Describe("Going back to a revision", func() {
 	})
 })
 
-// forbidding answers 403 to whoever asks for an object of one kind.
+// forbidding is a reader that answers every get of one kind with 403.
 type forbidding struct {
 	client.Reader
 	resource, of string

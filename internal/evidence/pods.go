@@ -23,7 +23,7 @@ var notEnded = client.MatchingFieldsSelector{Selector: fields.AndSelectors(
 )}
 
 // pods lists pods of the target's namespace. Evicted, rejected and completed ones
-// stay until somebody deletes them, hundreds at times: a list of which they make more
+// stay until a user or the garbage collector deletes them, hundreds at times: a list of which they make more
 // than a page is read again without them, so that a living pod is never beyond the
 // page because of them.
 func (l *look) pods(ctx context.Context, what string, list *corev1.PodList, opts ...client.ListOption) bool {

@@ -180,7 +180,7 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 	case succeeded.Reason == v1alpha1.ReasonCancelled:
 		end.outcome = v1alpha1.OutcomeEscalated
 	case len(inState(run, v1alpha1.OperationClaimed)) > 0, leftPods(run):
-		// Nobody can say whether what is claimed was done: no success, and no refusal, which would say that it was not.
+		// Whether a claimed operation was done is not known: this is no success, and no refusal either, which would say that it was not done.
 		// While pods of the old template are left, a target that is not well says nothing against the
 		// change that is in place: it stays, and no verification takes it back.
 		end.outcome = v1alpha1.OutcomeEscalated

@@ -69,7 +69,7 @@ func (r *Reconciler) untried(ctx context.Context, ar *v1alpha1.AlertRemediation,
 	return enlarged, nil
 }
 
-// larger returns the remedy that is the next larger step; false: there is none.
+// larger returns the remedy that is the next larger step; false if the action has no such step.
 func (r *Reconciler) larger(step plan.Step) (v1alpha1.Remedy, bool) {
 	act, err := r.Catalog.Find(step.Spec.Name)
 	if err != nil {

@@ -119,7 +119,7 @@ func (s *setScene) becomes(ctx context.Context, at int, isReady bool) {
 	Expect(server.Client.Status().Update(ctx, p)).To(Succeed())
 }
 
-// podNow is the pod of an ordinal; nil when there is none.
+// podNow is the pod of an ordinal; nil if it does not exist.
 func (s *setScene) podNow(ctx context.Context, at int) *corev1.Pod {
 	GinkgoHelper()
 	p := &corev1.Pod{}

@@ -58,8 +58,8 @@ func badRelease(sc *scene, w *workload) *Finding {
 	return f
 }
 
-// whyNotBlamed says why a release that comes to mind is not what crashes are put down to; empty:
-// there is none, or it is.
+// whyNotBlamed says why the current release is not blamed for the crashes of its pods;
+// empty if it is blamed, or nothing crashes.
 func (sc *scene) whyNotBlamed(w *workload) string {
 	loops := filter(w.failures, failure.loops)
 	current, known := w.current()
