@@ -1,7 +1,7 @@
 // Package redact takes secrets and terminal control sequences out of text that
-// comes from outside: alert labels and annotations, log lines, events. It is pure,
-// and linear in the length of the text. What it returns may be stored, shown and
-// sent to a model.
+// comes from outside: alert labels and annotations, log lines, events. What it returns
+// depends on the text alone, takes time linear in its length, and may be stored, shown
+// and sent to a model. Results for short texts are remembered in the process.
 //
 // A value is a secret by one of three things.
 //
