@@ -108,10 +108,11 @@ var goesOn = regexp.MustCompile(`^Is the server running on `)
 
 // read returns the complaint of one line.
 func read(line string) (Complaint, bool) {
-	if !unusable.MatchString(line) || malformed.MatchString(line) || ownAddress.MatchString(line) && !otherAddress(line) {
+	endpoint := endpointOf(line)
+	if !unusable.MatchString(line) && (endpoint == "" || !timeOut.MatchString(line)) || malformed.MatchString(line) || ownAddress.MatchString(line) && !otherAddress(line) {
 		return Complaint{}, false
 	}
-	return Complaint{Line: line, Endpoint: endpointOf(line)}, true
+	return Complaint{Line: line, Endpoint: endpoint}, true
 }
 
 // hasOwnReason reports whether an error line gives a reason that lies in the program
@@ -144,6 +145,9 @@ var (
 		`code = (?:unavailable|deadlineexceeded|unauthenticated|permissiondenied)`, `(?:context|\[redacted\]) deadline exceeded`, `read-?only (?:transaction|replica|mode)`, `clusterdown|\bloading\b.*dataset`,
 		`certificate (?:has expired|signed by unknown authority|verify failed)|x509:`,
 	}, "|"))
+	// timeOut is a complaint only in a line that names a host: "timed out" is all that some
+	// libraries say of a connection, and others say it of a lock or a query.
+	timeOut = regexp.MustCompile(`(?i)\btim(?:ed?|ing)[- ]?outs?\b|\bdeadline exceeded\b|\btook too long\b|\bno (?:response|reply|answer) from\b`)
 	// malformed is an address that the program was given wrong: a fault of its configuration.
 	malformed  = regexp.MustCompile(`(?i)missing port in address|unknown port|too many colons in address|unknown network|malformed certificate`)
 	ownAddress = regexp.MustCompile(`(?i)\blocalhost\b|\b127\.\d+\.\d+\.\d+\b|\[?::1\]?(?:[:\s]|$)|\b0\.0\.0\.0\b`)

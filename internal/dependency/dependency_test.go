@@ -41,6 +41,14 @@ func TestFind(t *testing.T) {
 		"an HTTP service that can't serve":               {lines: "ERROR: GET https://auth.shop.svc/keys: 503 Service Unavailable", endpoint: "auth.shop.svc"},
 		"MongoDB":                                        {lines: "MongoServerSelectionError: connect ECONNREFUSED 10.3.3.3:27017", endpoint: "10.3.3.3:27017"},
 
+		"Python that waited":            {lines: "fatal: connecting to ledger-db.shop.svc:5432: timed out", endpoint: "ledger-db.shop.svc:5432"},
+		"Python with an exception":      {lines: "Traceback (most recent call last):\n  File \"/app/main.py\", line 3, in <module>\nredis.exceptions.TimeoutError: Timeout reading from cache:6379", endpoint: "cache:6379"},
+		"a deadline, and a host":        {lines: "fatal: rpc to billing.shop.svc:50051: deadline exceeded", endpoint: "billing.shop.svc:50051"},
+		"a host that does not answer":   {lines: "fatal: 10.20.0.9:5432: operation timed out", endpoint: "10.20.0.9:5432"},
+		"a lock that was waited for":    {lines: "fatal: acquiring the migration lock timed out", endpoint: "-"},
+		"a time-out in its source file": {lines: "panic: main.go:42: test timed out", endpoint: "-"},
+		"its own port that timed out":   {lines: "fatal: waiting for 127.0.0.1:8080: timed out", endpoint: "-"},
+
 		"a flag that is not defined":                              {lines: "fatal: flag --cache is not defined", endpoint: "-"},
 		"a variable that is not set":                              {lines: "error: configuration: PAYMENT_URL is not set", endpoint: "-"},
 		"telemetry that refused, and a panic of another kind":     {lines: "error: exporting spans: dial tcp 10.7.7.7:4317: connect: connection refused\npanic: runtime error: invalid memory address or nil pointer dereference\ngoroutine 1 [running]:", endpoint: "-"},

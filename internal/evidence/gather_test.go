@@ -35,6 +35,16 @@ func (p paper) Tail(context.Context, string, analysis.Log) ([]string, error) {
 	return slices.Clone(p.lines), p.err
 }
 
+// onlyCurrent is a kubelet that has removed the logs of all runs but the last.
+type onlyCurrent []string
+
+func (o onlyCurrent) Tail(_ context.Context, _ string, of analysis.Log) ([]string, error) {
+	if of.Previous {
+		return nil, apierrors.NewBadRequest("previous terminated container not found")
+	}
+	return slices.Clone(o), nil
+}
+
 // crashed gives a pod a container that was restarted and is down.
 func crashed(ctx context.Context, pod *corev1.Pod) {
 	GinkgoHelper()
@@ -76,6 +86,31 @@ var _ = Describe("Gathering", func() {
 		Expect(seen.Pods[0].Name).To(Equal(s.pod.Name))
 		Expect(seen.Logs).To(ConsistOf(analysis.Log{Pod: s.pod.Name, Container: "shop", Previous: true, Lines: []string{"starting", "error: no ledger"}}))
 		Expect(seen.Changes).To(HaveLen(1), "who wrote the template")
+	})
+
+	It("says that the log of the last run is gone, and takes an empty one for what it is", func(ctx SpecContext) {
+		s := shopIn(ctx, namespace)
+		crashed(ctx, s.pod)
+		gone := apierrors.NewBadRequest("previous terminated container shop in pod " + s.pod.Name + " not found")
+		of := "log of shop in pod " + s.pod.Name
+
+		seen := gathered(ctx, server.Client, paper{})
+		Expect(seen.Logs).To(BeEmpty())
+		Expect(seen.Missing).To(BeEmpty())
+
+		Expect(gathered(ctx, server.Client, paper{err: gone}).Missing).To(BeEmpty(), "the kubelet does not know that it ever ran")
+		ran := &s.pod.Status.ContainerStatuses[0].LastTerminationState.Terminated
+		(*ran).StartedAt, (*ran).FinishedAt = metav1.NewTime(build.Started), metav1.NewTime(build.Started)
+		Expect(server.Client.Status().Update(ctx, s.pod)).To(Succeed())
+		Expect(gathered(ctx, server.Client, paper{err: gone}).Missing).To(ConsistOf(And(HaveField("What", of), HaveField("Detail", true))))
+
+		// It ended once more: its log is the current one, and the previous one may be gone.
+		status := &s.pod.Status.ContainerStatuses[0]
+		status.State = corev1.ContainerState{Terminated: (*ran).DeepCopy()}
+		Expect(server.Client.Status().Update(ctx, s.pod)).To(Succeed())
+		seen = gathered(ctx, server.Client, onlyCurrent{"error: no ledger"})
+		Expect(seen.Missing).To(BeEmpty())
+		Expect(seen.Logs).To(ConsistOf(analysis.Log{Pod: s.pod.Name, Container: "shop", Lines: []string{"error: no ledger"}}))
 	})
 
 	It("holds no secret, whoever wrote it where", func(ctx SpecContext) {

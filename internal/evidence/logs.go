@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -32,9 +33,12 @@ const (
 // noLog begins what the kubelet says in place of a log that is gone.
 const noLog = "unable to retrieve container logs for "
 
+// errGone says that the kubelet has removed a log: of a container's ended runs it keeps one.
+var errGone = errors.New("the kubelet no longer has it")
+
 // Logs reads the end of containers' logs.
 type Logs interface {
-	// Tail returns the last lines of the log that is named.
+	// Tail returns the last lines of the log that is named; none if nothing was written.
 	Tail(ctx context.Context, namespace string, of analysis.Log) ([]string, error)
 }
 
@@ -60,39 +64,50 @@ func (l podLogs) Tail(ctx context.Context, namespace string, of analysis.Log) ([
 	if err != nil {
 		return nil, fmt.Errorf("reading the log of %s in pod %s: %w", of.Container, of.Pod, err)
 	}
-	if len(text) == 0 || strings.HasPrefix(string(text), noLog) {
+	switch {
+	case len(text) == 0:
 		return nil, nil
+	case strings.HasPrefix(string(text), noLog):
+		return nil, errGone
 	}
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n"), nil
+}
+
+// wantedLog is a log to be read.
+type wantedLog struct {
+	analysis.Log
+	// exists is true for the log of the run that ended last, unless that never began.
+	exists bool
 }
 
 // readLogs reads the logs of containers that fail, the current and the previous
 // ones side by side.
 func (l *look) readLogs(ctx context.Context) {
 	wanted := wantedLogs(l.snapshot.Pods)
-	texts := make([][]string, len(wanted))
 	reads := make([]func(), len(wanted))
-	for i, w := range wanted {
-		reads[i] = func() { texts[i] = l.tail(ctx, w) }
+	for i := range wanted {
+		reads[i] = func() { wanted[i].Lines = l.tail(ctx, wanted[i]) }
 	}
 	atonce.Do(reads...)
-	for i, lines := range texts {
-		if len(lines) > 0 {
-			wanted[i].Lines = lines
-			l.snapshot.Logs = append(l.snapshot.Logs, wanted[i])
+	for _, w := range wanted {
+		if len(w.Lines) > 0 {
+			l.snapshot.Logs = append(l.snapshot.Logs, w.Log)
 		}
 	}
 }
 
-// tail reads one log, redacted and cut. A log that is not there (any more) is
-// not missing: a container that never ran has none.
-func (l *look) tail(ctx context.Context, of analysis.Log) []string {
-	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, of)
+// tail reads one log, redacted and cut. Where a log exists and is gone, that is noted:
+// what it said is unknown, which is not the same as nothing.
+func (l *look) tail(ctx context.Context, of wantedLog) []string {
+	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, of.Log)
+	isGone := apierrors.IsNotFound(err) || apierrors.IsBadRequest(err) || errors.Is(err, errGone)
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsBadRequest(err):
+	case isGone && !of.exists:
 		return nil
 	case err != nil:
-		l.unread("log of "+of.Container+" in pod "+of.Pod, err, true)
+		l.unread(of.String(), err, true)
+		return nil
+	case len(lines) == 0:
 		return nil
 	}
 	return aroundError(strings.Split(redact.Text(strings.Join(lines, "\n")), "\n"))
@@ -100,8 +115,8 @@ func (l *look) tail(ctx context.Context, of analysis.Log) []string {
 
 // wantedLogs names the logs of containers that fail now, or did a moment ago:
 // those of two pods at most, for replicas fail alike.
-func wantedLogs(pods []corev1.Pod) []analysis.Log {
-	var wanted []analysis.Log
+func wantedLogs(pods []corev1.Pod) []wantedLog {
+	var wanted []wantedLog
 	seen := 0
 	for i := range pods {
 		logs := failingLogs(&pods[i])
@@ -116,19 +131,22 @@ func wantedLogs(pods []corev1.Pod) []analysis.Log {
 	return first(wanted, maxLogs)
 }
 
-func failingLogs(pod *corev1.Pod) []analysis.Log {
-	var logs []analysis.Log
+func failingLogs(pod *corev1.Pod) []wantedLog {
+	var logs []wantedLog
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		ended := hasFailed(pod, &c)
 		waits := c.State.Running != nil && !c.Ready // and may say for what
 		if !ended && !waits && (c.Ready || c.RestartCount == 0) {
 			continue
 		}
+		of := analysis.Log{Pod: pod.Name, Container: c.Name}
 		if c.RestartCount > 0 {
-			logs = append(logs, analysis.Log{Pod: pod.Name, Container: c.Name, Previous: true})
+			previous := of
+			previous.Previous = true
+			logs = append(logs, wantedLog{previous, !ended && vitals.HasRun(c.LastTerminationState.Terminated)})
 		}
 		if c.State.Running != nil || ended {
-			logs = append(logs, analysis.Log{Pod: pod.Name, Container: c.Name})
+			logs = append(logs, wantedLog{of, ended && vitals.HasRun(c.State.Terminated)})
 		}
 	}
 	return logs

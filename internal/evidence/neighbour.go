@@ -133,7 +133,7 @@ func (l *look) neighbour(ctx context.Context, e *corev1.Event) neighbour {
 // readLog notes what a neighbour wrote before it ended, as far as it can be read.
 func (l *look) readLog(ctx context.Context, n *neighbour) {
 	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, analysis.Log{Pod: n.pod, Container: n.container, Previous: true})
-	if err != nil {
+	if err != nil || len(lines) == 0 {
 		return
 	}
 	lines = strings.Split(redact.Text(strings.Join(lines, "\n")), "\n")

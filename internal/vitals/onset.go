@@ -81,6 +81,12 @@ func runOf(end *corev1.ContainerStateTerminated) time.Duration {
 	return max(end.FinishedAt.Sub(end.StartedAt.Time), 0)
 }
 
+// HasRun reports whether a container that ended is known to have run: one that could not be
+// started did not, and of one that was lost in a reboot of its node the kubelet knows nothing.
+func HasRun(end *corev1.ContainerStateTerminated) bool {
+	return end != nil && isKnown(end.StartedAt) && isKnown(end.FinishedAt)
+}
+
 // isKnown reports whether a kubelet knows a time: container runtimes leave one out, or
 // say 1970.
 func isKnown(t metav1.Time) bool { return !t.IsZero() && t.Unix() != 0 }

@@ -213,6 +213,9 @@ type Log struct {
 	Lines []string `json:"lines,omitempty"`
 }
 
+// String names the log, as Missing does if it could not be read.
+func (l Log) String() string { return "log of " + l.Container + " in pod " + l.Pod }
+
 // Missing is something that could not be read.
 type Missing struct {
 	// What was to be read, for example "pods of Deployment/web".

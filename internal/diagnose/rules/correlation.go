@@ -36,6 +36,9 @@ func (sc *scene) whyNotUndo(w *workload, o onset, loops []failure) string {
 	}
 	c, complains := sc.complaint(loops)
 	if !complains {
+		if unread := sc.unheard(loops); unread != nil && o.good.ready == 0 {
+			return fmt.Sprintf("the %s could not be read, and no pod of revision %d is left that could show whether something else fails", unread.What, o.good.number)
+		}
 		return ""
 	}
 	alike := sc.alike(c, began)
@@ -145,12 +148,13 @@ func (sc *scene) complaint(failures []failure) (dependency.Complaint, bool) {
 	return dependency.Complaint{}, false
 }
 
-// lastLines are what a container wrote before it ended: the log of the run that ended,
-// and the termination message, which may be all there is.
+// lastLines are what a container wrote before it ended: the log of the run that ended
+// last, the other one where there is no such, and the termination message, which may be
+// all there is.
 func (sc *scene) lastLines(f failure) []string {
 	var lines []string
 	for _, l := range sc.Logs {
-		if l.Pod == f.pod.Name && l.Container == f.container && (l.Previous || len(lines) == 0) {
+		if l.Pod == f.pod.Name && l.Container == f.container && (l.Previous != f.isCurrent || len(lines) == 0) {
 			lines = l.Lines
 		}
 	}
@@ -158,6 +162,22 @@ func (sc *scene) lastLines(f failure) []string {
 		lines = append(slices.Clone(lines), strings.Split(f.last.Message, "\n")...)
 	}
 	return lines
+}
+
+// unheard is the log that could not be read, where nothing is known of what the containers
+// that fail wrote; nil: something is, or they wrote nothing.
+func (sc *scene) unheard(failures []failure) *analysis.Missing {
+	var unread *analysis.Missing
+	for _, f := range failures {
+		if len(sc.lastLines(f)) > 0 {
+			return nil
+		}
+		log := analysis.Log{Pod: f.pod.Name, Container: f.container}.String()
+		if i := slices.IndexFunc(sc.Missing, func(m analysis.Missing) bool { return m.What == log }); i >= 0 {
+			unread = &sc.Missing[i]
+		}
+	}
+	return unread
 }
 
 // alike returns the neighbours that complain of the same dependency since the same

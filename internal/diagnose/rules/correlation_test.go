@@ -111,6 +111,29 @@ func named(host string, templates ...string) func(*picture) {
 	}
 }
 
+// wrote: the container has ended, and its status shows it; these are the lines of that
+// run and of the one before it.
+func wrote(last, before string) func(*picture) {
+	return func(p *picture) {
+		c := &p.pod.Status.ContainerStatuses[0]
+		c.State, c.LastTerminationState = c.LastTerminationState, corev1.ContainerState{}
+		p.Logs = nil
+		for line, previous := range map[string]bool{last: false, before: true} {
+			if line != "" {
+				p.Logs = append(p.Logs, analysis.Log{Pod: p.pod.Name, Container: "app", Previous: previous, Lines: []string{line}})
+			}
+		}
+	}
+}
+
+// noLog: the log of the container could not be read, or not by the operator.
+func noLog(forbidden bool) func(*picture) {
+	return func(p *picture) {
+		p.Logs = nil
+		p.Missing = append(p.Missing, analysis.Missing{What: "log of app in pod " + p.pod.Name, Why: "the kubelet no longer has it", Detail: true, Forbidden: forbidden})
+	}
+}
+
 // usedAgain: the second revision was rolled out an hour ago, gone back from, and is
 // rolled out again unchanged; without events nothing says when.
 func usedAgain(scaledUp map[string]time.Time) func(*picture) {
@@ -224,6 +247,23 @@ func TestWhetherAReleaseIsToBlame(t *testing.T) {
 		"a service that the program went on without": {
 			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1, "error: exporting spans: dial tcp 10.7.7.7:4317: connect: connection refused", "panic: no ledger")},
 			cause:   badRelease, remedies: "RolloutUndo"},
+
+		"the log of the last run names the database, that of the run before is gone": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1), wrote(noDatabase, "")}, cause: crashed, remedies: "Escalate"},
+		"the log of the last run names the database, that of the run before does not": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1), wrote(noDatabase, "fatal: out of luck")}, cause: crashed, remedies: "Escalate"},
+		"the run before named the database, and the last one failed by itself": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1), wrote("fatal: out of luck", noDatabase)}, cause: badRelease, remedies: "RolloutUndo"},
+		"no log can be read": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1), noLog(false)},
+			cause:   unknown, remedies: "Escalate", again: true, says: "is not gone back from: the log of app in pod web-2-abcde could not be read"},
+		"the operator has no right to read logs": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1), crashedLike(3, 2*time.Second), noLog(true)},
+			cause:   unknown, remedies: "Escalate", says: "the log of app in pod web-2-abcde could not be read"},
+		"no log can be read, and the old revision still serves": {
+			touches: []func(*picture){tag, crashesWith(1), noLog(false)}, cause: badRelease, remedies: "RolloutUndo"},
+		"it wrote nothing": {
+			touches: []func(*picture){tag, released(6 * time.Minute), unavailableFor(358 * time.Second), crashesWith(1)}, cause: badRelease, remedies: "RolloutUndo"},
 
 		"a variable changed that has the namespace's name in its own": {
 			touches: []func(*picture){tag, env("SHOP_VERSION", "one", "other"), released(6 * time.Minute), unavailableFor(358 * time.Second),

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -39,14 +40,9 @@ var speaksOfError = regexp.MustCompile(`(?i)error|exception|fatal|panic|denied|r
 // lastWords is the line of a container's log that speaks of an error, the last
 // of them; it explains, and decides nothing.
 func (sc *scene) lastWords(f failure) string {
-	for _, l := range sc.Logs {
-		if l.Pod != f.pod.Name || l.Container != f.container {
-			continue
-		}
-		for i := len(l.Lines) - 1; i >= 0; i-- {
-			if speaksOfError.MatchString(l.Lines[i]) {
-				return strings.TrimSpace(l.Lines[i])
-			}
+	for _, line := range slices.Backward(sc.lastLines(f)) {
+		if speaksOfError.MatchString(line) {
+			return strings.TrimSpace(line)
 		}
 	}
 	return ""

@@ -33,6 +33,7 @@ type failure struct {
 	crashes   int32                            // in its pod's life
 	recent    int32                            // of them, those of the present trouble
 	last      *corev1.ContainerStateTerminated // how it last ended; nil: it never began
+	isCurrent bool                             // that run is the current one: no other has begun since
 	ran       time.Duration                    // since its last start, where it runs
 	remaining time.Duration                    // until an unsettled one counts as recovered
 }
@@ -53,7 +54,7 @@ func failureOf(p *corev1.Pod, c *corev1.ContainerStatus, now time.Time) (failure
 	f := failure{pod: p, container: c.Name, crashes: c.RestartCount, recent: vitals.Crashes(c), last: c.LastTerminationState.Terminated}
 	switch {
 	case c.State.Terminated != nil:
-		f.last, f.crashes = c.State.Terminated, c.RestartCount+1
+		f.last, f.crashes, f.isCurrent = c.State.Terminated, c.RestartCount+1, true
 		return f, vitals.Crashing(p, c, now)
 	case c.State.Waiting != nil:
 		f.crashes = c.RestartCount + 1

@@ -113,6 +113,9 @@ func (sc *scene) again(moving []failure) time.Duration {
 		return nextLook
 	}
 	if len(moving) > 0 {
+		if unread := sc.unheard(moving); unread != nil && !unread.Forbidden {
+			return nextLook // the next crash leaves a log of its own
+		}
 		return mayRecover(moving)
 	}
 	for _, w := range sc.workloads {
