@@ -55,8 +55,9 @@ func (h history) revisions(ctx context.Context, workload client.Object) ([]actio
 }
 
 func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]action.Revision, error) {
-	sets, pods := &appsv1.ReplicaSetList{}, &corev1.PodList{}
-	if err := h.lists(ctx, d.Namespace, d.Spec.Selector, sets, pods); err != nil {
+	sets := &appsv1.ReplicaSetList{}
+	pods, err := h.revisionsAndPods(ctx, d.Namespace, d.Spec.Selector, sets)
+	if err != nil {
 		return nil, err
 	}
 	sets.Items = slices.DeleteFunc(sets.Items, func(rs appsv1.ReplicaSet) bool { return !metav1.IsControlledBy(&rs, d) })
@@ -64,18 +65,17 @@ func (h history) ofDeployment(ctx context.Context, d *appsv1.Deployment) ([]acti
 	if newest == nil {
 		return revisions, nil
 	}
-	past := vitals.Rollouts{Deployment: d, Sets: sets.Items, Pods: pods.Items, Now: h.clock.Now()}
+	past := vitals.Rollouts{Deployment: d, Sets: sets.Items, Pods: pods, Now: h.clock.Now()}
 	if written := vitals.LastWrite(d, "spec", "template"); written != nil {
 		past.Changed = written.Time.Time
 	}
-	var err error
 	if past.ScaledUp, err = h.scaledUp(ctx, d, sets.Items); err != nil {
 		return nil, err
 	}
 	for i := range revisions {
 		r := &revisions[i]
 		set := find(sets.Items, r.Name)
-		ours := controlledBy(set, pods.Items)
+		ours := controlledBy(set, pods)
 		came, began := past.When(set), vitals.Onset(ours, nil, past.Now)
 		r.RolledOutAfter, r.RolledOutBefore = came.Earliest, came.Latest
 		r.TroubledAfter, r.TroubledBefore, r.RanBefore = began.Earliest, began.Latest, vitals.RanBefore(ours, past.Now)
@@ -140,26 +140,42 @@ var notEnded = client.MatchingFieldsSelector{Selector: fields.AndSelectors(
 	fields.OneTermNotEqualSelector("status.phase", string(corev1.PodFailed)),
 )}
 
-// lists reads what a workload's selector selects, the kinds side by side: each
-// list waits until the API server's cache has caught up.
-func (h history) lists(ctx context.Context, namespace string, selector *metav1.LabelSelector, kinds ...client.ObjectList) error {
+// revisionsAndPods reads what keeps the revisions of a workload, and its pods, side by
+// side: each list waits until the API server's cache has caught up.
+func (h history) revisionsAndPods(ctx context.Context, namespace string, selector *metav1.LabelSelector, kept client.ObjectList) ([]corev1.Pod, error) {
 	matching, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var pods []corev1.Pod
 	group, ctx := errgroup.WithContext(ctx)
-	for _, list := range kinds {
-		group.Go(func() error {
-			selected := []client.ListOption{client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed)}
-			err := h.reader.List(ctx, list, selected...)
-			if pods, ok := list.(*corev1.PodList); ok && err == nil && pods.Continue != "" {
-				*pods = corev1.PodList{} // hundreds of evicted ones must not hide those that run
-				err = h.reader.List(ctx, pods, append(selected, notEnded)...)
-			}
-			return err
-		})
+	group.Go(func() error {
+		return h.reader.List(ctx, kept, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}, client.Limit(mostListed))
+	})
+	group.Go(func() error {
+		var err error
+		pods, err = selectedPods(ctx, h.reader, namespace, selector)
+		return err
+	})
+	return pods, group.Wait()
+}
+
+// selectedPods reads the pods that a selector selects. Of evicted ones there may be
+// thousands, which must not hide those that run: where there are many pods, those that
+// have ended are left out, and all others are read.
+func selectedPods(ctx context.Context, reader client.Reader, namespace string, selector *metav1.LabelSelector) ([]corev1.Pod, error) {
+	matching, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return nil, err
 	}
-	return group.Wait()
+	list := &corev1.PodList{}
+	selected := []client.ListOption{client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: matching}}
+	err = reader.List(ctx, list, append(selected, client.Limit(mostListed))...)
+	if err == nil && list.Continue != "" {
+		list = &corev1.PodList{}
+		err = reader.List(ctx, list, append(selected, notEnded)...)
+	}
+	return list.Items, err
 }
 
 // deploymentRevisions reads the revisions off the ReplicaSets, and returns the
@@ -222,8 +238,9 @@ func withoutHash(template corev1.PodTemplateSpec) corev1.PodTemplateSpec {
 // ofSet returns the revisions of a StatefulSet or DaemonSet. What its pods were
 // like before is not recorded, so only ready pods speak for a revision.
 func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.LabelSelector) ([]action.Revision, error) {
-	kept, pods := &appsv1.ControllerRevisionList{}, &corev1.PodList{}
-	if err := h.lists(ctx, set.GetNamespace(), selector, kept, pods); err != nil {
+	kept := &appsv1.ControllerRevisionList{}
+	pods, err := h.revisionsAndPods(ctx, set.GetNamespace(), selector, kept)
+	if err != nil {
 		return nil, err
 	}
 	var revisions []action.Revision
@@ -237,7 +254,7 @@ func (h history) ofSet(ctx context.Context, set client.Object, selector *metav1.
 		if err != nil {
 			return nil, err
 		}
-		ours := labelledAs(set, cr, pods.Items)
+		ours := labelledAs(set, cr, pods)
 		began := vitals.Onset(ours, nil, now)
 		oldest[cr.Name] = vitals.OldestOf(ours, now)
 		revisions = append(revisions, action.Revision{

@@ -11,7 +11,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -31,16 +30,11 @@ func evictions(ctx context.Context, world action.World, w workload, kept []strin
 	if !ok || !waitsForUnready(set) {
 		return nil, nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
-	if err != nil {
-		return nil, fmt.Errorf("reading the selector of StatefulSet/%s: %w", set.Name, err)
-	}
-	list := &corev1.PodList{}
-	err = world.Objects.List(ctx, list, client.InNamespace(set.Namespace), client.MatchingLabelsSelector{Selector: selector})
+	pods, err := selectedPods(ctx, world.Objects, set.Namespace, set.Spec.Selector)
 	if err != nil {
 		return nil, fmt.Errorf("reading the pods of StatefulSet/%s: %w", set.Name, err)
 	}
-	replaced := replacedPods(set, list.Items, kept)
+	replaced := replacedPods(set, pods, kept)
 	if len(replaced) > maxEvictions {
 		return nil, action.NotApplicable("%d pods of StatefulSet/%s have another revision than the one it gets, and a plan evicts at most %d, one at a time: "+
 			"change the template by hand, then delete the pods that are not ready, one at a time, each after the one before is ready again",

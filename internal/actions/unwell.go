@@ -2,7 +2,6 @@ package actions
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -219,28 +218,23 @@ func (l *liveWorkload) readBounds(ctx context.Context) error {
 	return err
 }
 
-// readPods reads the pods of the workload, once. The API server leaves out what has
-// ended: of evicted pods there may be thousands.
+// readPods reads the pods of the workload that have not ended, once.
 func (l *liveWorkload) readPods(ctx context.Context) error {
 	if l.podsRead {
 		return nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(podSelector(l.object))
-	if err != nil {
-		return fmt.Errorf("reading the selector of %s: %w", l.target, err)
-	}
 	if _, deployment := l.object.(*appsv1.Deployment); deployment && l.revisions == nil {
+		var err error
 		if l.revisions, err = l.world.History.Revisions(ctx, l.object); err != nil {
 			return err
 		}
 	}
-	list := &corev1.PodList{}
-	err = l.world.Objects.List(ctx, list, client.InNamespace(l.target.Namespace), client.MatchingLabelsSelector{Selector: selector}, notEnded)
+	pods, err := selectedPods(ctx, l.world.Objects, l.target.Namespace, podSelector(l.object))
 	if err != nil {
 		return unreadable(err, "list pods in namespace "+l.target.Namespace, "reading the pods of "+l.target.String())
 	}
 	l.podsRead = true
-	l.pods = slices.DeleteFunc(list.Items, func(p corev1.Pod) bool { return !active(&p) || !l.owns(&p) })
+	l.pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool { return !active(&p) || !l.owns(&p) })
 	return nil
 }
 

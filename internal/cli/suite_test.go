@@ -164,6 +164,8 @@ var _ = Describe("A person at the tool", func() {
 		gvk := appsv1.SchemeGroupVersion.WithKind("Deployment")
 		ar := build.Remediation(ns, "a").Admitted(build.TargetOf(web, gvk)).Obj()
 		server.Create(ctx, ar)
+		web.Spec.Template.Spec.Containers[0].Image = "example.test/web:2" // so that it was written to last
+		Expect(server.Client.Update(ctx, web)).To(Succeed())
 		server.Create(ctx, &corev1.Event{
 			ObjectMeta:     metav1.ObjectMeta{Namespace: ns, Name: "e"},
 			InvolvedObject: corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "AlertRemediation", Namespace: ns, Name: "a", UID: ar.UID},

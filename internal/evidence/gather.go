@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	"k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,11 +27,14 @@ type Gatherer struct {
 	logs   Logs
 	clock  clock.PassiveClock
 	memory *semaphore.Weighted
+	// around keeps what a gathering found out about the neighbours of its target: when a hundred
+	// workloads of a namespace fail together, the same few are neighbours of all.
+	around *cache.LRUExpireCache
 }
 
 // NewGatherer returns a gatherer that reads objects with reader and logs with logs.
 func NewGatherer(reader client.Reader, logs Logs, clk clock.PassiveClock) *Gatherer {
-	return &Gatherer{reader: reader, shared: sharedread.New(reader), logs: logs, clock: clk, memory: newRoom()}
+	return &Gatherer{reader: reader, shared: sharedread.New(reader), logs: logs, clock: clk, memory: newRoom(), around: cache.NewLRUExpireCache(mostAround)}
 }
 
 // Gather returns what the cluster shows around the subject and its target. It

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -56,6 +57,7 @@ type question struct {
 // answer is what was read, which nobody may change, and when the read began.
 type answer struct {
 	raw  map[string]any
+	pods *corev1.PodList // in place of raw
 	read time.Time
 }
 
@@ -66,7 +68,8 @@ func (r *Reader) Get(ctx context.Context, key client.ObjectKey, obj client.Objec
 		return r.live.Get(ctx, key, obj, opts...)
 	}
 	q := question{kind, key.String()}
-	raw, known := seen.recall(q)
+	kept, known := seen.recall(q)
+	raw := kept.raw
 	if !known && onTheWay(obj, kind) {
 		return r.live.Get(ctx, key, obj)
 	}
@@ -78,7 +81,7 @@ func (r *Reader) Get(ctx context.Context, key client.ObjectKey, obj client.Objec
 			return err
 		}
 		raw = found.Object
-		seen.keep(q, answer{raw, began})
+		seen.keep(q, answer{raw: raw, read: began})
 	}
 	return fill(obj, raw)
 }
@@ -97,8 +100,13 @@ func (r *Reader) List(ctx context.Context, list client.ObjectList, opts ...clien
 	if seen == nil || o.Raw != nil || o.Continue != "" {
 		return r.live.List(ctx, list, opts...)
 	}
-	q := question{kind, fmt.Sprintf("%q labels %v fields %v limit %d", o.Namespace, o.LabelSelector, o.FieldSelector, o.Limit)}
-	raw, known := seen.recall(q)
+	// Only short lists are kept, and whole: they answer whatever the limit is.
+	q := question{kind, fmt.Sprintf("%q labels %v fields %v", o.Namespace, o.LabelSelector, o.FieldSelector)}
+	if pods, typed := list.(*corev1.PodList); typed {
+		return seen.listPods(q, pods, func() error { return r.live.List(ctx, pods, opts...) })
+	}
+	kept, known := seen.recall(q)
+	raw := kept.raw
 	if !known {
 		began := time.Now()
 		var found unstructured.UnstructuredList
@@ -108,11 +116,28 @@ func (r *Reader) List(ctx context.Context, list client.ObjectList, opts ...clien
 		}
 		seen.take(&found, began)
 		raw = found.UnstructuredContent()
-		if len(found.Items) <= longestKept {
-			seen.keep(q, answer{raw, began})
+		if len(found.Items) <= longestKept && found.GetContinue() == "" {
+			seen.keep(q, answer{raw: raw, read: began})
 		}
 	}
 	return fill(list, raw)
+}
+
+// listPods reads a list of pods. There may be hundreds of them, so they are read into
+// what is asked for: untyped objects take several times the memory.
+func (p *picture) listPods(q question, list *corev1.PodList, read func() error) error {
+	if kept, known := p.recall(q); known {
+		kept.pods.DeepCopyInto(list)
+		return nil
+	}
+	began := time.Now()
+	if err := read(); err != nil {
+		return err
+	}
+	if len(list.Items) <= longestKept && list.Continue == "" {
+		p.keep(q, answer{pods: list.DeepCopy(), read: began})
+	}
+	return nil
 }
 
 // longestKept is of how many items a list may be to be kept until the pass ends, when
@@ -128,18 +153,19 @@ func (r *Reader) looks(ctx context.Context, out runtime.Object) (*picture, schem
 		return nil, schema.GroupVersionKind{}
 	}
 	kind, err := apiutil.GVKForObject(out, r.scheme)
-	if err != nil || kind.Group != appsv1.GroupName {
+	_, pods := out.(*corev1.PodList) // a pod that is read by itself is read as it is now
+	if err != nil || kind.Group != appsv1.GroupName && !pods {
 		return nil, schema.GroupVersionKind{}
 	}
 	return seen, kind
 }
 
 // recall returns what was read and is fresh.
-func (p *picture) recall(q question) (map[string]any, bool) {
+func (p *picture) recall(q question) (answer, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known, ok := p.answers[q]
-	return known.raw, ok && time.Since(known.read) < fresh
+	return known, ok && time.Since(known.read) < fresh
 }
 
 // keep keeps an answer, unless there is a later one.
@@ -159,7 +185,7 @@ func (p *picture) take(list *unstructured.UnstructuredList, read time.Time) {
 		item := &list.Items[i]
 		item.SetManagedFields(nil)
 		if len(list.Items) <= longestKept {
-			p.keep(question{item.GroupVersionKind(), client.ObjectKeyFromObject(item).String()}, answer{item.Object, read})
+			p.keep(question{item.GroupVersionKind(), client.ObjectKeyFromObject(item).String()}, answer{raw: item.Object, read: read})
 		}
 	}
 }

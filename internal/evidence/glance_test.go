@@ -116,8 +116,9 @@ func TestAListIsReadOnceAndWhatIsInIt(t *testing.T) {
 		t.Errorf("read %v, %v and %v", sets, again, raw)
 	}
 	must(t, r.List(ctx, &again, client.InNamespace("shop"), client.Limit(7)))
+	must(t, r.List(ctx, &again, client.InNamespace("shop"), client.Limit(6)))
 	must(t, r.List(ctx, &again, client.InNamespace("shop"), client.Continue("there"), client.Limit(8)))
-	c.expect(t, "list 7", "list 8")
+	c.expect(t, "list 7", "list 8") // what was read whole answers whatever the limit is
 }
 
 func TestTheHeadOfAReplicaSetIsReadAsIs(t *testing.T) {
@@ -154,12 +155,35 @@ func TestALongListIsNotKept(t *testing.T) {
 	}
 }
 
+func TestPodsAreListedOnceAndReadEachTime(t *testing.T) {
+	c := newCluster(t)
+	r, ctx := NewReader(c, clientgoscheme.Scheme), AtAGlance(t.Context())
+	var pods, again corev1.PodList
+	must(t, r.List(ctx, &pods, client.InNamespace("shop"), client.Limit(500)))
+	pods.Items[0].Labels["app"] = "mine"
+	must(t, r.List(ctx, &again, client.InNamespace("shop")))
+	c.expect(t, "list 500")
+	if len(again.Items) != 1 || again.Items[0].Labels["app"] != "web" {
+		t.Errorf("what one changed, another read: %v", again.Items)
+	}
+	must(t, r.List(ctx, &again, client.InNamespace("shop"), client.MatchingLabels{"app": "web"}))
+	c.expect(t, "list 0")
+	for i := range longestKept {
+		must(t, c.Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: fmt.Sprintf("pod-%d", i)}}))
+	}
+	must(t, c.Create(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "bank", Name: "one-more"}}))
+	for range 2 {
+		must(t, r.List(ctx, &again, client.InNamespace("bank")))
+	}
+	c.expect(t, "list 0", "list 0")
+}
+
 func TestAllElseIsReadEachTime(t *testing.T) {
 	c := newCluster(t)
 	r, ctx := NewReader(c, clientgoscheme.Scheme), AtAGlance(t.Context())
 	for range 2 {
 		must(t, r.Get(ctx, client.ObjectKey{Namespace: "shop", Name: "web-1-a"}, &corev1.Pod{}))
-		must(t, r.List(ctx, &corev1.PodList{}, client.InNamespace("shop")))
+		must(t, r.List(ctx, &corev1.EventList{}, client.InNamespace("shop")))
 	}
 	strange := &unstructured.Unstructured{}
 	strange.SetGroupVersionKind(schema.GroupVersionKind{Group: "apps.example", Version: "v1", Kind: "Deployment"})

@@ -136,18 +136,25 @@ func failingLogs(pod *corev1.Pod) []wantedLog {
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 		ended := hasFailed(pod, &c)
 		waits := c.State.Running != nil && !c.Ready // and may say for what
-		if !ended && !waits && (c.Ready || c.RestartCount == 0) {
-			continue
+		if ended || waits || !c.Ready && c.RestartCount > 0 {
+			logs = append(logs, logsOf(pod, &c, ended)...)
 		}
-		of := analysis.Log{Pod: pod.Name, Container: c.Name}
-		if c.RestartCount > 0 {
-			previous := of
-			previous.Previous = true
-			logs = append(logs, wantedLog{previous, !ended && vitals.HasRun(c.LastTerminationState.Terminated)})
-		}
-		if c.State.Running != nil || ended {
-			logs = append(logs, wantedLog{of, ended && vitals.HasRun(c.State.Terminated)})
-		}
+	}
+	return logs
+}
+
+// logsOf names the logs of a container that fails: of the run before, and of the current
+// one, which may have ended.
+func logsOf(pod *corev1.Pod, c *corev1.ContainerStatus, ended bool) []wantedLog {
+	var logs []wantedLog
+	of := analysis.Log{Pod: pod.Name, Container: c.Name}
+	if c.RestartCount > 0 {
+		previous := of
+		previous.Previous = true
+		logs = append(logs, wantedLog{previous, !ended && vitals.HasRun(c.LastTerminationState.Terminated)})
+	}
+	if c.State.Running != nil || ended {
+		logs = append(logs, wantedLog{of, ended && vitals.HasRun(c.State.Terminated)})
 	}
 	return logs
 }

@@ -30,6 +30,10 @@ const (
 	stillFailing = 15 * time.Minute
 	// neighbourLines are kept of a neighbour's log.
 	neighbourLines = 5
+	// knownAround is for how long what was found out about neighbours is good, and mostAround
+	// of how many objects and logs it is kept, each of a few hundred bytes.
+	knownAround = 5 * time.Second
+	mostAround  = 1024
 	// maxHosts is how many nodes with crashing containers are looked at.
 	maxHosts = 3
 )
@@ -130,20 +134,48 @@ func (l *look) neighbour(ctx context.Context, e *corev1.Event) neighbour {
 	return n
 }
 
+// lastWords are what a neighbour wrote before it ended, and the service that it complains of.
+type lastWords struct {
+	lines    []string
+	endpoint string
+}
+
 // readLog notes what a neighbour wrote before it ended, as far as it can be read.
 func (l *look) readLog(ctx context.Context, n *neighbour) {
-	lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, analysis.Log{Pod: n.pod, Container: n.container, Previous: true})
-	if err != nil || len(lines) == 0 {
-		return
+	of := analysis.Log{Pod: n.pod, Container: n.container, Previous: true}
+	said := known(l, l.snapshot.Target.Namespace+" "+of.String(), func() (lastWords, bool) {
+		lines, err := l.logs.Tail(ctx, l.snapshot.Target.Namespace, of)
+		return lastWordsOf(lines), err == nil
+	})
+	n.Lines, n.Endpoint = slices.Clone(said.lines), said.endpoint
+}
+
+// lastWordsOf cuts a log to the line that complains of a service, or to its last lines.
+func lastWordsOf(lines []string) lastWords {
+	if len(lines) == 0 {
+		return lastWords{}
 	}
 	lines = strings.Split(redact.Text(strings.Join(lines, "\n")), "\n")
 	if c, complains := dependency.Find(lines); complains {
-		n.Lines, n.Endpoint = []string{redact.Cut(c.Line, 400)}, redact.Cut(c.Endpoint, 400)
-		return
+		return lastWords{[]string{redact.Cut(c.Line, 400)}, redact.Cut(c.Endpoint, 400)}
 	}
+	var said lastWords
 	for _, line := range lines[max(0, len(lines)-neighbourLines):] {
-		n.Lines = append(n.Lines, redact.Cut(line, 400))
+		said.lines = append(said.lines, redact.Cut(line, 400))
 	}
+	return said
+}
+
+// known returns what was found out a moment ago, or finds it out; a failure is not kept.
+func known[T any](l *look, what string, find func() (T, bool)) T {
+	if found, ok := l.around.Get(what); ok {
+		return found.(T)
+	}
+	found, ok := find()
+	if ok {
+		l.around.Add(what, found, knownAround)
+	}
+	return found
 }
 
 // rolledOut names the workload of a pod, and when the pod's template was rolled out.
@@ -169,14 +201,21 @@ func (l *look) rolledOut(ctx context.Context, pod *metav1.PartialObjectMetadata,
 	return name, meta.CreationTimestamp.UTC()
 }
 
-// head reads an object's metadata; nil if it can't be had.
+// head reads an object's metadata, which must not be changed; nil if it can't be had.
 func (l *look) head(ctx context.Context, kind schema.GroupVersionKind, name string) *metav1.PartialObjectMetadata {
-	meta := &metav1.PartialObjectMetadata{}
-	meta.SetGroupVersionKind(kind)
-	if name == "" || l.shared.Get(ctx, client.ObjectKey{Namespace: l.snapshot.Target.Namespace, Name: name}, meta) != nil {
+	if name == "" {
 		return nil
 	}
-	return meta
+	key := client.ObjectKey{Namespace: l.snapshot.Target.Namespace, Name: name}
+	return known(l, kind.Kind+" "+key.String(), func() (*metav1.PartialObjectMetadata, bool) {
+		meta := &metav1.PartialObjectMetadata{}
+		meta.SetGroupVersionKind(kind)
+		if l.shared.Get(ctx, key, meta) != nil {
+			return nil, false
+		}
+		meta.ManagedFields = nil // half of what it holds
+		return meta, true
+	})
 }
 
 // hosts notes how the nodes are on which containers crash, and since when: one that

@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -58,34 +61,67 @@ func (s *Server) logWrites(env *envtest.Environment, dir string) error {
 	}
 	env.ControlPlane.GetAPIServer().Configure().
 		Append("audit-policy-file", policy).
-		Append("audit-log-path", s.audit).
+		Append("audit-log-path", s.audit.path).
 		Append("audit-log-mode", "blocking")
 	return nil
 }
 
+// auditLog is what was read of the API server's audit log so far.
+type auditLog struct {
+	path string
+
+	mu     sync.Mutex
+	read   int64 // bytes, whole lines only
+	events []auditv1.Event
+}
+
 // Audit returns the writes the API server has answered so far, oldest first,
-// refused ones and dry runs included, with times in microseconds.
+// refused ones and dry runs included, with times in microseconds. Callers must
+// not change what the events point to.
 func (s *Server) Audit() []auditv1.Event {
 	s.tb.Helper()
-	file, err := os.Open(s.audit)
+	events, err := s.audit.all()
 	if err != nil {
-		s.tb.Fatalf("opening the audit log: %v", err)
-	}
-	defer func() { _ = file.Close() }()
-	var events []auditv1.Event
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 8<<20)
-	for lines.Scan() {
-		var event auditv1.Event
-		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
-			continue // the last line may be half written by a request of another test
-		}
-		events = append(events, event)
-	}
-	if err := lines.Err(); err != nil {
 		s.tb.Fatalf("reading the audit log: %v", err)
 	}
 	return events
+}
+
+// all reads what was added to the log. Tests ask again and again, and the log is long.
+func (l *auditLog) all() ([]auditv1.Event, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	file, err := os.Open(l.path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() < l.read {
+		return nil, errors.New("the API server has begun another one, since it was too long")
+	}
+	if _, err := file.Seek(l.read, io.SeekStart); err != nil {
+		return nil, err
+	}
+	lines := bufio.NewReaderSize(file, 1<<20)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return slices.Clone(l.events), nil // the last line may be half written by a request of another test
+		}
+		if err != nil {
+			return nil, err
+		}
+		var event auditv1.Event
+		if err := json.Unmarshal(line, &event); err != nil {
+			return nil, fmt.Errorf("line after byte %d: %w", l.read, err)
+		}
+		l.read += int64(len(line))
+		l.events = append(l.events, event)
+	}
 }
 
 // AuditIn returns the writes to objects of one namespace: with a namespace per

@@ -34,7 +34,9 @@ func (s *Server) CrashLoop(ctx context.Context, namespace, name string) map[stri
 	crashing := build.PodOf(after, "x")
 	crashing.Status = crashed(name)
 	s.Create(ctx, served(before, "a"), served(before, "b"), crashing)
-	s.Create(ctx, eventAbout(crashing, corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container "+name+" in pod "+crashing.Name))
+	backedOff := eventAbout(crashing, corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container "+name+" in pod "+crashing.Name)
+	backedOff.InvolvedObject.FieldPath = "spec.containers{" + name + "}"
+	s.Create(ctx, backedOff)
 	return map[string]string{
 		"alertname": "KubePodCrashLooping", "namespace": namespace, "pod": crashing.Name, "container": name, "severity": "warning",
 	}

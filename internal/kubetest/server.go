@@ -37,7 +37,7 @@ type Server struct {
 
 	tb      testing.TB
 	kubectl string
-	audit   string
+	audit   auditLog
 	plane   *envtest.ControlPlane
 }
 
@@ -59,7 +59,7 @@ func Start(tb testing.TB, options ...Option) *Server {
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	env := environment(assets)
-	s := &Server{tb: tb, kubectl: filepath.Join(assets, "kubectl"), audit: filepath.Join(dir, "audit.log")}
+	s := &Server{tb: tb, kubectl: filepath.Join(assets, "kubectl"), audit: auditLog{path: filepath.Join(dir, "audit.log")}}
 	if err := s.logWrites(env, dir); err != nil {
 		tb.Fatal(err)
 	}

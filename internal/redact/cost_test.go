@@ -32,26 +32,45 @@ func BenchmarkText(b *testing.B) {
 	}
 }
 
-// TestTheCostIsLinear: a text made of beginnings of secrets takes no more than a
-// few times as long when it is on one line of the largest size.
-func TestTheCostIsLinear(t *testing.T) {
-	for _, unit := range []string{
-		"key=", "password ", `password="`, "token: ", "a:", "://a:", "<a>", "mysql -p ", "curl -u ", "password,", `\"token\":\"`, "%3D", "key%3D", "eyJ", "auth (", "-----BEGIN A-----",
-		"name: password value", "identified by ", "secret is is is is ", "A1b", "A1b2c3/", "/hooks/", "password....", "{password,", "echo a | ", "x:x@", "create user password ", "kind: Secret data:\n", "password:\n", "password: |\n ",
-		"mysql ", "mysql -p'", "334\nauth ", "auth 334\n", `loginmodule user_a="`, "user x on >", "set password for ", "sha256-", "sha512-aB1", `"AUTH" "`, "options (password ", "a: Invalid value: ", `invalid value "`, "a1 LOGIN ", "password for user ", "seed phrase ", "passphrase: a, ", "a/b.c/token: ", "grant to identified by ",
-		`password = "a" -> `, "otp: code=", "failed to get the password: ", "random_password {result ", "random_password ", "otp ", "routing_key ", "pass from ", "password" + strings.Repeat(" ", 60) + "=", "--from-file=key=", "password changed from ", "routing_key=", "a/b@//", `password "Ab.c" `, "token: Option<",
-	} {
-		text := strings.Repeat(unit, redact.MaxText/len(unit))
+// beginnings of secrets. A text may be made of nothing else.
+var beginnings = []string{
+	"key=", "password ", `password="`, "token: ", "a:", "://a:", "<a>", "mysql -p ", "curl -u ", "password,", `\"token\":\"`, "%3D", "key%3D", "eyJ", "auth (", "-----BEGIN A-----",
+	"name: password value", "identified by ", "secret is is is is ", "A1b", "A1b2c3/", "/hooks/", "password....", "{password,", "echo a | ", "x:x@", "create user password ", "kind: Secret data:\n", "password:\n", "password: |\n ",
+	"mysql ", "mysql -p'", "334\nauth ", "auth 334\n", `loginmodule user_a="`, "user x on >", "set password for ", "sha256-", "sha512-aB1", `"AUTH" "`, "options (password ", "a: Invalid value: ", `invalid value "`, "a1 LOGIN ", "password for user ", "seed phrase ", "passphrase: a, ", "a/b.c/token: ", "grant to identified by ",
+	`password = "a" -> `, "otp: code=", "failed to get the password: ", "random_password {result ", "random_password ", "otp ", "routing_key ", "pass from ", "password" + strings.Repeat(" ", 60) + "=", "--from-file=key=", "password changed from ", "routing_key=", "a/b@//", `password "Ab.c" `, "token: Option<",
+}
+
+func TestHostileTextGrowsLittle(t *testing.T) {
+	for _, unit := range beginnings {
+		text := strings.Repeat(unit, redact.MaxText/16/len(unit))
+		if got := redact.Text(text); len(got) > 4*len(text) {
+			t.Errorf("a text of %q grew from %d to %d bytes", unit, len(text), len(got))
+		}
+	}
+}
+
+// BenchmarkHostileText: each text of the largest size on one line, and how much more a
+// byte of it costs than one of a text that is an eighth as long: 1 is linear.
+func BenchmarkHostileText(b *testing.B) {
+	perByte := func(text string) float64 {
 		start := time.Now()
-		got := redact.Text(text)
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("a text of %q took %s", unit, took)
-		} else if took > time.Second/2 {
-			t.Logf("%q took %s", unit, took)
-		}
-		if len(got) > 4*len(text) {
-			t.Errorf("a text of %q grew to %d bytes", unit, len(got))
-		}
+		redact.Text(text)
+		return float64(time.Since(start)) / float64(len(text))
+	}
+	for _, unit := range beginnings {
+		b.Run(unit, func(b *testing.B) {
+			short, long := strings.Repeat(unit, redact.MaxText/8/len(unit)), strings.Repeat(unit, redact.MaxText/len(unit))
+			b.SetBytes(int64(len(short) + len(long)))
+			var base, whole float64
+			for b.Loop() {
+				base += perByte(short)
+				whole += perByte(long)
+			}
+			b.ReportMetric(whole/base, "x/byte")
+			if whole > 4*base {
+				b.Errorf("a byte of a long text costs %.1f times as much as one of a short text", whole/base)
+			}
+		})
 	}
 }
 

@@ -20,11 +20,12 @@ var errDead = errors.New("the process is dead")
 // mortal is the connection of a process that dies before or after its n-th
 // write: the write is never sent, or its answer never heard, and nothing after it.
 type mortal struct {
-	next   http.RoundTripper
-	at     int
-	after  bool
-	writes int
-	dead   bool
+	next    http.RoundTripper
+	at      int
+	after   bool
+	writes  int
+	effects []int // which of its writes changed a workload or its pods
+	dead    bool
 }
 
 func (m *mortal) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -33,6 +34,9 @@ func (m *mortal) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if writes(req) {
 		m.writes++
+		if strings.Contains(req.URL.Path, "/apis/apps/") || strings.HasSuffix(req.URL.Path, "/eviction") {
+			m.effects = append(m.effects, m.writes)
+		}
 		if m.writes == m.at && !m.after {
 			m.dead = true
 			return nil, errDead
