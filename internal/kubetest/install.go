@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,9 +106,7 @@ func (s *Server) Create(ctx context.Context, objs ...client.Object) {
 		if err := status.Status().Update(ctx, wanted); err != nil {
 			s.tb.Fatalf("writing the status of %T %s: %v", obj, client.ObjectKeyFromObject(obj), err)
 		}
-		if err := s.Client.Get(ctx, client.ObjectKeyFromObject(wanted), obj); err != nil {
-			s.tb.Fatalf("reading %T %s: %v", obj, client.ObjectKeyFromObject(wanted), err)
-		}
+		reflect.ValueOf(obj).Elem().Set(reflect.ValueOf(wanted).Elem())
 	}
 }
 
