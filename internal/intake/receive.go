@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/kubernaut/kubernaut/internal/redact"
 	"github.com/kubernaut/kubernaut/pkg/alert"
 )
 
@@ -207,10 +208,22 @@ func (h *Handler) announce(ctx context.Context, message alert.Message, t tally) 
 		if count[why] == 0 {
 			continue
 		}
-		logger.Info("alerts rejected", "reason", why, "alerts", count[why], "firstIndex", first[why])
-		h.warn(string(why), "%d alerts of a message were rejected, the first at index %d of group %s: %s",
-			count[why], first[why], groupHash(message.GroupKey), why.says())
+		which := nameOf(message.Items[first[why]], first[why])
+		logger.Info("alerts rejected", "reason", why, "alerts", count[why], "first", which)
+		h.warn(string(why), "%d alerts of a message were rejected, the first is %s: %s", count[why], which, why.says())
 	}
+}
+
+// nameOf says which alert it is, by what a user finds it by in Alertmanager.
+func nameOf(item alert.Item, index int) string {
+	name, namespace := redact.Line(item.Alert.Name(), maxName), redact.Line(item.Alert.Labels["namespace"], maxName)
+	switch {
+	case name == "":
+		return fmt.Sprintf("the one at index %d, which has no name that can be read", index)
+	case namespace == "":
+		return fmt.Sprintf("%q without a namespace", name)
+	}
+	return fmt.Sprintf("%q of namespace %q", name, namespace)
 }
 
 // warn leaves an event on the operator's namespace, in it.
