@@ -87,7 +87,8 @@ const (
 	// ReasonNotYet (8): the action's own precondition can't be judged yet: the target is well
 	// for too short a time, or something it depends on can't be read. It is planned again.
 	ReasonNotYet = "NotYet"
-	// ReasonBudgetSpent (12): within an hour as many runs were made as the policy has places for.
+	// ReasonBudgetSpent (12): within an hour as many runs were made as the policy has places for in this namespace,
+	// or as the cluster has.
 	ReasonBudgetSpent = "BudgetSpent"
 	// ReasonCooldown (13): the target was remediated a short while ago.
 	ReasonCooldown = "Cooldown"

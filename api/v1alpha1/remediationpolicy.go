@@ -100,12 +100,19 @@ type PolicyLimits struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('168h')",message="limits.cooldown is between 0s and 168h"
 	Cooldown *metav1.Duration `json:"cooldown,omitempty"`
-	// maxPerHour is how many runs may be made within an hour, for everything this policy decides about.
+	// maxPerHour is how many runs may be made within an hour, for everything this policy decides about. Each namespace
+	// has a budget of its own, also under the policy default, which decides for many.
 	// +optional
 	// +kubebuilder:default=20
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=200
 	MaxPerHour int32 `json:"maxPerHour,omitempty"`
+	// clusterMaxPerHour is how many runs may be made within an hour in all namespaces together, whichever policies decide;
+	// no namespace may make more than a quarter of them. It counts only in the policy default of the operator's namespace; absent: 200.
+	// +optional
+	// +kubebuilder:validation:Minimum=4
+	// +kubebuilder:validation:Maximum=800
+	ClusterMaxPerHour int32 `json:"clusterMaxPerHour,omitempty"`
 }
 
 // PolicyApproval says how a person is asked.
@@ -226,6 +233,24 @@ type RemediationPolicyStatus struct {
 	// +listMapKey=run
 	// +kubebuilder:validation:MaxItems=256
 	Reservations []Reservation `json:"reservations,omitempty"`
+	// clusterRuns are the places taken within the last hour in limits.clusterMaxPerHour. Only the policy default of the
+	// operator's namespace has them.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=800
+	ClusterRuns []ClusterRun `json:"clusterRuns,omitempty"`
+}
+
+// ClusterRun is a place in limits.clusterMaxPerHour, taken before the place in the budget of the policy that decides.
+type ClusterRun struct {
+	// namespace of the run.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace"`
+	// at is when the place was taken.
+	// +required
+	At metav1.Time `json:"at"`
 }
 
 // Reservation is a place taken before a run is made, so that two workers can't take it twice.

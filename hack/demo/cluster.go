@@ -37,6 +37,7 @@ type cluster struct {
 	nodes      int
 	version    string
 	place      status
+	lowered    *v1alpha1.Mode // the ceiling that the demo raised
 }
 
 // status is what localcluster tells of its cluster.
@@ -139,7 +140,7 @@ func (c *cluster) connect() error {
 	return nil
 }
 
-// close removes what the demo made.
+// close removes what the demo made, and puts the ceiling of an existing cluster back.
 func (c *cluster) close(ctx context.Context) error {
 	if !c.existing {
 		return c.tool(ctx, "localcluster", "down")
@@ -149,6 +150,9 @@ func (c *cluster) close(ctx context.Context) error {
 		names = append(names, i.namespace)
 	}
 	_, err := c.output(ctx, c.kubectl, append([]string{"--kubeconfig", c.kubeconfig}, names...)...)
+	if c.lowered != nil {
+		err = errors.Join(err, c.setCeiling(ctx, *c.lowered))
+	}
 	return err
 }
 

@@ -48,6 +48,9 @@ func (t *tour) prepare(ctx context.Context) error {
 	if err := t.rolledOut(ctx, operatorNamespace, "kubernaut"); err != nil {
 		return t.explain(ctx, operatorNamespace, err)
 	}
+	if err := t.raiseCeiling(ctx); err != nil {
+		return err
+	}
 	say("Installing the tenants, each made healable by: kubectl kubernaut grant NAMESPACE --level full | kubectl apply -f -")
 	for _, i := range t.incidents {
 		if err := t.tenant(ctx, i); err != nil {

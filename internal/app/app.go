@@ -143,7 +143,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		ledger.New(os.Stdout, clk, metrics.Registry).SetupWithManager(mgr),
 		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
 		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr, controller.Options{RateLimiter: phase.Backoff[ctrl.Request]()}),
-		shipDefaultPolicy(mgr, cfg.Namespace),
+		shipDefaultPolicy(mgr, recorder, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 	)
 	if err != nil {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -16,15 +18,18 @@ import (
 
 // shipDefaultPolicy gives an installation the policy default when the leader
 // starts and there is none. It can't come with the manifests: kubectl takes no
-// object of a kind that the same apply defines. One that is there is never
-// touched; the operator has no right to change it.
-func shipDefaultPolicy(mgr ctrl.Manager, namespace string) error {
+// object of a kind that the same apply defines.
+func shipDefaultPolicy(mgr ctrl.Manager, recorder events.EventRecorder, namespace string) error {
 	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
-		return createDefaultPolicy(ctx, mgr.GetClient(), namespace)
+		return CreateDefaultPolicy(ctx, mgr.GetClient(), recorder, namespace)
 	}))
 }
 
-func createDefaultPolicy(ctx context.Context, c client.Client, namespace string) error {
+// CreateDefaultPolicy creates the policy default as it is shipped. One that exists is
+// never touched; the operator has no right to change it. One that was deleted is
+// created with the shipped ceiling, also where an administrator had set another: the
+// operator keeps no record of it, so an event says that it does not hold any more.
+func CreateDefaultPolicy(ctx context.Context, c client.Client, recorder events.EventRecorder, namespace string) error {
 	shipped := &v1alpha1.RemediationPolicy{}
 	if err := yaml.UnmarshalStrict(policies.Default, shipped); err != nil {
 		return fmt.Errorf("reading the shipped policy: %w", err)
@@ -37,6 +42,9 @@ func createDefaultPolicy(ctx context.Context, c client.Client, namespace string)
 	if err != nil {
 		return fmt.Errorf("creating policy %s/%s: %w", namespace, shipped.Name, err)
 	}
-	ctrl.LoggerFrom(ctx).Info("created the shipped policy", "remediationPolicy", client.ObjectKeyFromObject(shipped))
+	recorder.Eventf(shipped, nil, corev1.EventTypeNormal, "ShippedPolicyCreated", "CreatePolicy",
+		"there was no policy %[1]s: it was created as shipped, with mode %[2]s and ceiling %[3]s; if it was deleted before, another ceiling or mode that was set in it no longer holds: kubectl -n %[4]s edit rp %[1]s",
+		shipped.Name, shipped.Spec.Mode, shipped.Spec.Ceiling, namespace)
+	ctrl.LoggerFrom(ctx).Info("created the shipped policy", "remediationPolicy", client.ObjectKeyFromObject(shipped), "ceiling", shipped.Spec.Ceiling)
 	return nil
 }

@@ -124,18 +124,8 @@ func (d *Desk) Reserve(ctx context.Context, policyName string, wanted v1alpha1.R
 	if !ok {
 		return fmt.Errorf("reserving a place for %s: %q names no policy", wanted.Run, policyName)
 	}
-	err := retry.RetryOnConflict(contention, func() error {
-		var p v1alpha1.RemediationPolicy
-		if err := d.Live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, &p); err != nil {
-			return err
-		}
-		places, taken, err := policy.Reserve(&p, wanted, d.Clock.Now())
-		if err != nil || !taken {
-			return err
-		}
-		p.Status.Reservations = places
-		return d.Client.Status().Update(ctx, &p)
-	})
+	r := reserving{desk: d, policy: types.NamespacedName{Namespace: namespace, Name: name}, wanted: wanted}
+	err := retry.RetryOnConflict(contention, func() error { return r.take(ctx) })
 	if err != nil {
 		return fmt.Errorf("reserving a place for %s in RemediationPolicy %s: %w", wanted.Run, policyName, err)
 	}

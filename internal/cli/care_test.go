@@ -66,11 +66,32 @@ var _ = Describe("Whoever looks after it", func() {
 			Expect(meta.EachListItem(list, func(item runtime.Object) error { return server.Client.Delete(ctx, item.(client.Object)) })).To(Succeed())
 		}
 	}
-	ceiling := func(ctx context.Context) {
-		p := build.Policy(home, v1alpha1.DefaultPolicyName, v1alpha1.ModeRecommend).Ceiling(v1alpha1.ModeAuto).Obj()
+	ceilingOf := func(ctx context.Context, mode v1alpha1.Mode) {
+		p := build.Policy(home, v1alpha1.DefaultPolicyName, v1alpha1.ModeRecommend).Ceiling(mode).Obj()
 		server.Create(ctx, p)
 		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, p)).To(Succeed()) })
 	}
+	ceiling := func(ctx context.Context) { ceilingOf(ctx, v1alpha1.ModeAuto) }
+
+	DescribeTable("is told what the ceiling means for every namespace, and how to change it", Serial,
+		func(ctx SpecContext, mode v1alpha1.Mode, says, sets string) {
+			ceilingOf(ctx, mode)
+			_ = cli.Doctor{Operator: shipped}.Print(ctx, root, cli.Screen{Writer: out}) // there is no operator, which is said too
+			Expect(out.String()).To(And(ContainSubstring(says), ContainSubstring(
+				`kubectl -n kubernaut-system patch rp default --type merge -p '{"spec":{"ceiling":"`+sets+`"}}'`)))
+		},
+		Entry("as shipped", v1alpha1.ModeApprove, "note  the ceiling is Approve: a person lets each plan through, also where a policy says Auto, since no gate looks yet at who owns a field", "Auto"),
+		Entry("raised", v1alpha1.ModeAuto, "note  the ceiling was raised to Auto: plans run without a person", "Approve"),
+		Entry("lowered", v1alpha1.ModeObserve, "note  the ceiling is Observe: nothing runs in any namespace", "Approve"),
+		Entry("taken away", v1alpha1.Mode(""), "FAIL  the policy default has no ceiling: every namespace is in mode Observe", "Approve"),
+	)
+
+	It("is told that the ceiling holds a policy with mode Auto at Approve", Serial, func(ctx SpecContext) {
+		ceilingOf(ctx, v1alpha1.ModeApprove)
+		server.Create(ctx, build.Deployment(ns, "web").Obj(), build.Policy(ns, "auto", v1alpha1.ModeAuto).Obj())
+		Expect(cli.Why{Workload: ns + "/web", Operator: shipped}.Print(ctx, root, out)).To(Succeed())
+		Expect(out.String()).To(ContainSubstring("policy " + ns + "/auto, mode Approve, which is the ceiling in kubernaut-system/default: a plan waits for a person"))
+	})
 
 	It("asks why, and learns what is in the way of a workload, and what mends it", Serial, func(ctx SpecContext) {
 		ceiling(ctx)
@@ -194,7 +215,7 @@ var _ = Describe("Whoever looks after it", func() {
 
 	It("has nothing to say against a cluster that is well, whatever prefix its names have", Serial, func(ctx SpecContext) {
 		empty(ctx)
-		ceiling(ctx)
+		ceilingOf(ctx, v1alpha1.ModeApprove)
 		granted(ctx)
 		service := func(name, port string) *corev1.Service {
 			return &corev1.Service{

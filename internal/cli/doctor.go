@@ -206,17 +206,6 @@ func (d Doctor) stop(ctx context.Context, c Cluster) []finding {
 	return []finding{ok("no emergency stop")}
 }
 
-func (d Doctor) shippedPolicy(ctx context.Context, c Cluster) []finding {
-	found := c.defaultPolicy(ctx, d.Operator)
-	switch {
-	case found.Err != nil:
-		return []finding{unread("the policy default", found.Err)}
-	case found.Value == nil:
-		return []finding{fail("kubectl -n "+d.Operator.Namespace+" rollout restart deployment "+byLabel, "there is no policy default: every namespace is in mode Observe; the operator makes it when it starts")}
-	}
-	return []finding{ok("namespaces without a policy are in mode %s, none is above %s", found.Value.Spec.Mode, found.Value.Spec.Ceiling)}
-}
-
 func (d Doctor) webhook(ctx context.Context, c Cluster) []finding {
 	intake, err := c.intake(ctx, d.Operator)
 	switch {

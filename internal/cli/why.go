@@ -104,6 +104,8 @@ func (p *printer) judged(facts policy.Facts, operator Operator) {
 			judged.Policy, operator.Namespace, v1alpha1.DefaultPolicyName)
 	case judged.Mode == v1alpha1.ModeAuto:
 		p.line("  policy %s, mode Auto: a plan is carried out unless one of its rules or the ceiling says otherwise", judged.Policy)
+	case judged.Mode == v1alpha1.ModeApprove && facts.Default.Value.Spec.Ceiling == v1alpha1.ModeApprove:
+		p.line("  policy %s, mode Approve, which is the ceiling in %s/%s: a plan waits for a person", judged.Policy, operator.Namespace, v1alpha1.DefaultPolicyName)
 	case judged.Mode == v1alpha1.ModeApprove:
 		p.line("  policy %s, mode Approve: a plan waits for a person", judged.Policy)
 	default:

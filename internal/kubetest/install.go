@@ -16,8 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
 
 // Render builds a kustomization of the repository as people would.
@@ -50,6 +53,19 @@ func (s *Server) Install(ctx context.Context, parts ...string) {
 		s.tb.Fatalf("creating namespace %s: %v", ns.Name, err)
 	}
 	s.Apply(ctx, s.Render(ctx, Path(parts...)))
+}
+
+// InstallDefaultPolicy installs the policy default as it is shipped, but with this
+// ceiling (the shipped one lets no namespace act without a person), and room for all
+// the runs of a suite in an hour.
+func (s *Server) InstallDefaultPolicy(ctx context.Context, ceiling v1alpha1.Mode) {
+	s.tb.Helper()
+	s.Install(ctx, "config", "policies")
+	p := &v1alpha1.RemediationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: OperatorNamespace, Name: v1alpha1.DefaultPolicyName}}
+	raise := fmt.Sprintf(`{"spec":{"ceiling":%q,"limits":{"clusterMaxPerHour":800}}}`, ceiling)
+	if err := s.Client.Patch(ctx, p, client.RawPatch(types.MergePatchType, []byte(raise))); err != nil {
+		s.tb.Fatalf("setting the ceiling of the policy default to %s: %v", ceiling, err)
+	}
 }
 
 // Apply applies manifests server-side, as the administrator.

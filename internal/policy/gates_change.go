@@ -45,7 +45,8 @@ func (c Case) reserved(r v1alpha1.Reservation) bool {
 
 // places are the reservations of every policy that may have let somebody at a
 // target here: which one decides depends on the alert, and a target cools down
-// whichever alert it was remediated for.
+// whichever alert it was remediated for. Those of other namespaces, which the
+// default holds too, are about other objects, whatever uid they name.
 func (f Facts) places() []v1alpha1.Reservation {
 	var all []v1alpha1.Reservation
 	for i := range f.Policies.Value {
@@ -54,7 +55,7 @@ func (f Facts) places() []v1alpha1.Reservation {
 	if f.Default.Value != nil {
 		all = append(all, f.Default.Value.Status.Reservations...)
 	}
-	return all
+	return inNamespace(all, f.Namespace())
 }
 
 // recent returns a reservation of somebody else for the target that was made after a moment.

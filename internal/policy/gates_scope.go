@@ -95,9 +95,14 @@ func outOfScope(v view) []Refusal {
 		}
 	}
 	if v.Default.Err != nil {
-		all = append(all, unreadable("which ceiling there is (RemediationPolicy "+v.Operator+"/"+v1alpha1.DefaultPolicyName+")", v.Default.Err)...)
+		all = append(all, unreadable(defaultPolicy(v), v.Default.Err)...)
 	}
 	return all
+}
+
+// defaultPolicy names what the policy default says about every namespace.
+func defaultPolicy(v view) string {
+	return "which ceiling there is (RemediationPolicy " + v.Operator + "/" + v1alpha1.DefaultPolicyName + ")"
 }
 
 // reaches reports whether a case may change objects of a namespace. What has no

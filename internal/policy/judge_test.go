@@ -307,7 +307,7 @@ func TestReserve(t *testing.T) {
 		"forgets what is older than an hour":         {there: []v1alpha1.Reservation{reserved("shop/o", time.Hour)}, cooldown: time.Minute, want: []string{mine.Run}, taken: true},
 		"keeps longer what the cooldown needs":       {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 2*time.Hour))}, cooldown: 3 * time.Hour, want: []string{"shop/o", mine.Run}, taken: true},
 		"refuses rather than drop what still counts": {there: full, cooldown: 3 * time.Hour, refused: "no more fit"},
-		"refuses beyond the budget of the hour":      {there: many(20), cooldown: time.Minute, refused: "let 20 runs be made within an hour"},
+		"refuses beyond the budget of the hour":      {there: many(20), cooldown: time.Minute, refused: "let 20 runs be made in namespace shop within an hour"},
 		"a place is free once one no longer counts":  {there: outdated, cooldown: 3 * time.Hour, want: append(runs(slices.Delete(slices.Clone(outdated), 17, 18)), mine.Run), taken: true},
 	}
 	for name, row := range rows {

@@ -146,7 +146,7 @@ func TestGates(t *testing.T) {
 	for gate, rows := range map[string]map[string]row{
 		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
 		"4 protected": isProtected, "5 scope": scope, "7 other remediators": others, "8 catalogue": catalogue,
-		"12 budget": budget, "13 cooldown": cooldown, "13 changed meanwhile": changed,
+		"12 budget": budget, "12 shared budget": sharedBudget, "12 budget of the cluster": clusterBudget, "13 cooldown": cooldown, "13 changed meanwhile": changed,
 		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards,
 	} {
 		t.Run(gate, func(t *testing.T) {
@@ -370,17 +370,19 @@ var budget = map[string]row{
 	"lets through while there is a place":             {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 0))), func(f *Facts) { f.Policies.Value[0].Spec.Limits.MaxPerHour = 2 })},
 	"has twenty places where the policy says nothing": {given: remembers(many(20)...), want: []string{"BudgetSpent Waits"}, says: "let 20 runs be made"},
 	"has no more than twenty then":                    {given: remembers(many(19)...)},
-	"names when the oldest place is free":             {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 10*time.Minute)), otherTarget(reserved("shop/ar-9-run-1", 20*time.Minute)))), want: []string{"BudgetSpent Waits"}, says: "free at 2026-03-01T12:40:00Z"},
+	"names when the next place will be free":          {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 10*time.Minute)), otherTarget(reserved("shop/ar-9-run-1", 20*time.Minute)))), want: []string{"BudgetSpent Waits"}, says: "free at 2026-03-01T12:50:00Z"},
 	"lets the run through that has the place":         {given: both(begins, spends(reserved("shop/ar-1-run-1", 0)))},
 	"holds a person's run too":                        {given: both(byHand, spends(otherTarget(reserved("shop/ar-0-run-1", 0)))), want: []string{"BudgetSpent Waits"}},
 	"lets an undo through":                            {given: both(func(f *Facts) { f.Undo = true }, spends(otherTarget(reserved("shop/ar-0-run-1", 0))))},
 }
 
 // many returns so many reservations for another target.
-func many(n int) []v1alpha1.Reservation {
+func many(n int) []v1alpha1.Reservation { return manyOf("shop", n) }
+
+func manyOf(namespace string, n int) []v1alpha1.Reservation {
 	var all []v1alpha1.Reservation
 	for i := range n {
-		all = append(all, otherTarget(reserved(fmt.Sprintf("shop/ar-0-run-%d", i), time.Minute)))
+		all = append(all, otherTarget(reserved(fmt.Sprintf("%s/ar-0-run-%d", namespace, i), time.Minute)))
 	}
 	return all
 }
@@ -404,6 +406,9 @@ var cooldown = map[string]row{
 	"holds where the default let it be remediated, before the namespace had a policy": {given: func(f *Facts) {
 		f.Default.Value.Status.Reservations = []v1alpha1.Reservation{reserved("shop/ar-0-run-1", 9*time.Minute)}
 	}, want: []string{"Cooldown Waits"}},
+	"lets a target through whose uid a reservation of another namespace names": {given: func(f *Facts) {
+		f.Default.Value.Status.Reservations = []v1alpha1.Reservation{reserved("mallory/by-hand", time.Minute), reserved("shop-2/ar-0-run-1", time.Minute)}
+	}},
 	"lets the run through that has the place":                                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)))},
 	"holds a run beside the one that has the place":                                 {given: both(begins, remembers(reserved("shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
 	"lets a plan through whose run has a place but was never made":                  {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 0))},

@@ -21,15 +21,16 @@ const (
 // the same name. A *RefusedError says why there is none.
 func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now time.Time) ([]v1alpha1.Reservation, bool, error) {
 	taken, cool := p.Status.Reservations, now.Add(-Cooldown(p))
+	namespace := runNamespace(wanted.Run)
 	if slices.ContainsFunc(taken, func(r v1alpha1.Reservation) bool { return r.Run == wanted.Run && r.At.After(cool) }) {
 		return taken, false, nil
 	}
 	nobody := func(v1alpha1.Reservation) bool { return false }
-	if other, ok := recent(taken, wanted.TargetUID, nobody, cool); ok {
+	if other, ok := recent(inNamespace(taken, namespace), wanted.TargetUID, nobody, cool); ok {
 		return nil, false, &RefusedError{tooSoon(p, other, "The object with uid "+string(wanted.TargetUID))}
 	}
-	if free, ok := place(p, nobody, now); !ok {
-		return nil, false, &RefusedError{overBudget(p, free)}
+	if free, ok := place(p, namespace, nobody, now); !ok {
+		return nil, false, &RefusedError{overBudget(p, namespace, free)}
 	}
 	keep := max(Cooldown(p), keepReservations)
 	live := slices.DeleteFunc(slices.Clone(taken), func(r v1alpha1.Reservation) bool { return !now.Before(r.At.Add(keep)) })
@@ -38,9 +39,26 @@ func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now tim
 			live[i].Run = fmt.Sprintf("%.300s@%d", live[i].Run, live[i].At.Unix())
 		}
 	}
-	if len(live) >= maxReservations {
-		return nil, false, &RefusedError{refusal(Waits, v1alpha1.ReasonCooldown,
-			"RemediationPolicy %s holds %d reservations that are younger than %s, and no more fit; the next place is free when the oldest has gone.", name(p), len(live), keep)}
+	if no, full := overfull(p, live, namespace); full {
+		return nil, false, &RefusedError{no}
 	}
 	return append(live, wanted), true, nil
+}
+
+// overfull reports whether the reservations of a policy that still count leave no
+// room for one more of a namespace. The policy default has room for many
+// namespaces, and gives each a quarter of it.
+func overfull(p *v1alpha1.RemediationPolicy, live []v1alpha1.Reservation, namespace string) (Refusal, bool) {
+	keep, share := max(Cooldown(p), keepReservations), maxReservations
+	if p.Namespace != namespace {
+		share = maxReservations / clusterShares
+	}
+	mine := len(inNamespace(live, namespace))
+	if len(live) < maxReservations && mine < share {
+		return Refusal{}, false
+	}
+	return refusal(Waits, v1alpha1.ReasonCooldown,
+		"RemediationPolicy %s holds %d reservations that are younger than %s, %d of them of namespace %s, and no more fit for that namespace; "+
+			"the next place is free when the oldest has gone. A shorter limits.cooldown, or a RemediationPolicy in the namespace itself, makes room.",
+		name(p), len(live), keep, mine, namespace), true
 }

@@ -32,14 +32,14 @@ type site struct {
 	alerts   *kubetest.AlertSender
 }
 
-// open installs what config/ ships and starts the operator; it is ready when it answers.
+// open installs what config/ ships, with the ceiling raised to Auto, and starts the operator; it is ready when it answers.
 func open(b *testing.B) *site {
 	b.Helper()
 	ctrl.SetLogger(logr.Discard()) // with none at all the client logs a stack
 	ctx := b.Context()
 	s := &site{Server: kubetest.Start(b, kubetest.AuditStatuses)}
 	s.Install(ctx, "config", "rbac")
-	s.Install(ctx, "config", "policies")
+	s.InstallDefaultPolicy(ctx, v1alpha1.ModeAuto)
 	s.InstallGuards(ctx)
 	s.account = s.OperatorConfig(ctx)
 

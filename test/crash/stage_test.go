@@ -20,7 +20,7 @@ import (
 )
 
 // stage is what every round is played on: one API server without a node, as
-// config/ ships it, and one build of the operator.
+// config/ ships it with the ceiling raised to Auto, and one build of the operator.
 type stage struct {
 	server   *kubetest.Server
 	operator *rest.Config // the operator's own account
@@ -41,7 +41,7 @@ func newStage(t *testing.T, program string, options ...kubetest.Option) *stage {
 	s.config = filepath.Join(s.dir, "config.yaml")
 	s.server = kubetest.Start(t, options...)
 	s.server.Install(t.Context(), "config", "rbac")
-	s.server.Install(t.Context(), "config", "policies")
+	s.server.InstallDefaultPolicy(t.Context(), v1alpha1.ModeAuto)
 	s.server.InstallGuards(t.Context())
 	s.operator = s.server.OperatorConfig(t.Context())
 	var err error

@@ -17,7 +17,9 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -163,6 +165,16 @@ func (l *lab) install(ctx context.Context) {
 	l.localcluster(ctx, "load", tar)
 	l.kubectl(ctx, "apply", "-k", "test/e2e/testdata/operator")
 	l.kubectl(ctx, "-n", operatorNamespace, "rollout", "status", "deployment/kubernaut", "--timeout=120s")
+	l.raiseCeiling(ctx)
+}
+
+// raiseCeiling lets policies with mode Auto act without a person, which the shipped
+// ceiling does not. The operator creates the policy when it begins to lead.
+func (l *lab) raiseCeiling(ctx context.Context) {
+	shipped := &v1alpha1.RemediationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: v1alpha1.DefaultPolicyName}}
+	Eventually(func(ctx context.Context) error { return l.Get(ctx, client.ObjectKeyFromObject(shipped), shipped) }).WithContext(ctx).Should(Succeed())
+	Expect(shipped.Spec.Ceiling).To(BeElementOf(v1alpha1.ModeApprove, v1alpha1.ModeAuto), "as config/ ships it, or raised before in a cluster that was kept")
+	Expect(l.Patch(ctx, shipped, client.RawPatch(types.MergePatchType, []byte(`{"spec":{"ceiling":"Auto"}}`)))).To(Succeed())
 }
 
 // ReportAfterEach prints what a person needs to find the cause of a failure.

@@ -1,6 +1,7 @@
 package install_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 
@@ -14,26 +15,57 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/config/policies"
+	"github.com/kubernaut/kubernaut/internal/app"
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 )
 
 var _ = Describe("config/default", func() {
-	It("begins with a policy that the operator may create, and that changes nothing", func(ctx SpecContext) {
-		policy := &v1alpha1.RemediationPolicy{}
-		Expect(yaml.UnmarshalStrict(policies.Default, policy)).To(Succeed())
-		policy.Namespace = kubetest.OperatorNamespace
-		Expect(server.Operator(ctx).Create(ctx, policy)).To(Succeed())
-		Expect(policy.Name).To(Equal(v1alpha1.DefaultPolicyName))
+	It("begins with a policy that the operator creates, that changes nothing, and under which no namespace acts without a person", func(ctx SpecContext) {
+		policy, recorder := removeDefaultPolicy(ctx), events.NewFakeRecorder(10)
+		Expect(app.CreateDefaultPolicy(ctx, server.Operator(ctx), recorder, kubetest.OperatorNamespace)).To(Succeed())
+		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(policy), policy)).To(Succeed())
 		Expect(policy.Spec.Mode).To(Equal(v1alpha1.ModeRecommend))
-		Expect(policy.Spec.Ceiling).To(Equal(v1alpha1.ModeAuto))
+		Expect(policy.Spec.Ceiling).To(Equal(v1alpha1.ModeApprove))
+		Expect(recorder.Events).To(Receive(ContainSubstring("created as shipped, with mode Recommend and ceiling Approve")))
+		strict := &v1alpha1.RemediationPolicy{}
+		Expect(yaml.UnmarshalStrict(policies.Default, strict)).To(Succeed())
+		Expect(policy.Spec).To(Equal(strict.Spec), "the manifest says all that holds")
 	})
+
+	DescribeTable("leaves a policy default whose ceiling was set alone, and creates a deleted one as shipped, never with more",
+		func(ctx SpecContext, set v1alpha1.Mode) {
+			policy, recorder := removeDefaultPolicy(ctx), events.NewFakeRecorder(10)
+			create := func() {
+				GinkgoHelper()
+				Expect(app.CreateDefaultPolicy(ctx, server.Operator(ctx), recorder, kubetest.OperatorNamespace)).To(Succeed())
+				Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(policy), policy)).To(Succeed())
+			}
+			create()
+			Expect(recorder.Events).To(Receive())
+			policy.Spec.Ceiling = set
+			Expect(server.Client.Update(ctx, policy)).To(Succeed())
+			create() // the next leader
+			Expect(policy.Spec.Ceiling).To(Equal(set))
+			Expect(recorder.Events).NotTo(Receive())
+
+			Expect(server.Client.Delete(ctx, policy)).To(Succeed())
+			create()
+			Expect(policy.Spec.Ceiling).To(Equal(v1alpha1.ModeApprove))
+			Expect(recorder.Events).To(Receive(ContainSubstring("another ceiling or mode that was set in it no longer holds")))
+		},
+		Entry("raised to Auto", v1alpha1.ModeAuto),
+		Entry("lowered to Recommend", v1alpha1.ModeRecommend),
+		Entry("lowered to Observe", v1alpha1.ModeObserve),
+		Entry("taken away", v1alpha1.Mode("")),
+	)
 
 	It("puts all guards in force", func(ctx SpecContext) {
 		state, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
@@ -161,3 +193,11 @@ var _ = Describe("The examples", func() {
 		}
 	})
 })
+
+// removeDefaultPolicy deletes the policy default, if it exists, as an administrator may.
+func removeDefaultPolicy(ctx context.Context) *v1alpha1.RemediationPolicy {
+	GinkgoHelper()
+	policy := &v1alpha1.RemediationPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: kubetest.OperatorNamespace, Name: v1alpha1.DefaultPolicyName}}
+	Expect(client.IgnoreNotFound(server.Client.Delete(ctx, policy.DeepCopy()))).To(Succeed())
+	return policy
+}

@@ -34,7 +34,7 @@ type labels = map[string]string
 // nodes that the pods of the loops are on.
 var nodes = []string{"node-a", "node-b"}
 
-// site is the real operator, as config/ ships its roles, guards and policy, at work on an API server.
+// site is the real operator, as config/ ships its roles and guards, with the ceiling raised to Auto, at work on an API server.
 type site struct {
 	*kubetest.Server
 	alerts  *kubetest.AlertSender
@@ -49,7 +49,7 @@ func open(t *testing.T) *site {
 	ctx := t.Context()
 	s := &site{Server: kubetest.Start(t)}
 	s.Install(ctx, "config", "rbac")
-	s.Install(ctx, "config", "policies")
+	s.InstallDefaultPolicy(ctx, v1alpha1.ModeAuto)
 	s.InstallGuards(ctx)
 	s.kubelet = s.RunKubelet(ctx, nodes...)
 	s.launch(t, kubetest.Compile(t))

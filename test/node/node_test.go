@@ -83,12 +83,13 @@ func TestANodeThatFallsSilent(t *testing.T) {
 	})
 }
 
-// open installs what config/ ships, grants what nodes need, and starts the operator.
+// open installs what config/ ships, with the ceiling raised to Auto, grants what nodes need, and starts the operator.
 func open(t *testing.T) *site {
 	t.Helper()
 	ctx := t.Context()
 	s := &site{Server: kubetest.Start(t)}
 	s.Install(ctx, "config", "rbac")
+	s.InstallDefaultPolicy(ctx, v1alpha1.ModeAuto)
 	s.InstallGuards(ctx)
 	nodes := build.Policy(home, "nodes", v1alpha1.ModeAuto).Verification(2*time.Second, 2*time.Minute).Obj()
 	nodes.Spec.Selectors.Kinds = []string{"Node"}
