@@ -24,6 +24,7 @@ type WorkflowRunSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`
 	Undoes string `json:"undoes,omitempty"`
 	// steps in order.
 	// +optional

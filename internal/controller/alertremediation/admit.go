@@ -25,7 +25,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	}
 	found, err := r.find(ctx, p.Obj)
 	if errors.Is(err, evidence.ErrNoTarget) {
-		set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget, "the alert names nothing that is in this cluster: "+err.Error())
+		set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget, "the alert names nothing that a remediation of this namespace may be about: "+err.Error())
 		return phase.Continue, nil
 	}
 	if err != nil {
