@@ -43,6 +43,8 @@ var (
 	server *kubetest.Server
 	// hostile and honest are the two tenants.
 	hostile, honest tenant
+	// alertmanager sends alerts to the operator.
+	alertmanager *kubetest.AlertSender
 )
 
 var _ = BeforeSuite(func(ctx SpecContext) {
@@ -98,12 +100,15 @@ func raiseCeiling(ctx context.Context) {
 // launch starts the program with the operator's own account, and waits until it is ready.
 func launch(ctx context.Context, program string) {
 	GinkgoHelper()
-	dir, health := GinkgoT().TempDir(), kubetest.FreeAddress(GinkgoTB())
+	dir, intake, health := GinkgoT().TempDir(), kubetest.FreeAddress(GinkgoTB()), kubetest.FreeAddress(GinkgoTB())
 	config, kubeconfig := filepath.Join(dir, "config.yaml"), filepath.Join(dir, "kubeconfig")
 	text := fmt.Sprintf("namespace: %s\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\n",
-		kubetest.OperatorNamespace, kubetest.FreeAddress(GinkgoTB()), health)
+		kubetest.OperatorNamespace, intake, health)
 	Expect(os.WriteFile(config, []byte(text), 0o600)).To(Succeed())
 	Expect(clientcmd.WriteToFile(kubeconfigOf(server.OperatorConfig(ctx)), kubeconfig)).To(Succeed())
+	var err error
+	alertmanager, err = kubetest.NewAlertSender(ctx, server.Client, intake, true)
+	Expect(err).NotTo(HaveOccurred())
 	operator, err := kubetest.Launch(program, kubeconfig, config, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func() { Expect(operator.Stop()).To(Succeed()) })
