@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -141,6 +142,33 @@ func kept(d time.Duration) func(string) client.Object {
 	})
 }
 
+// clusterScoped is what the schema says to a namespace in a reference to a Node and its like.
+const clusterScoped = "objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
+
+// node is a reference to a Node, in a namespace if one is given.
+func node(namespace string) v1alpha1.TargetReference {
+	return v1alpha1.TargetReference{ObjectReference: v1alpha1.ObjectReference{APIVersion: "v1", Kind: "Node", Namespace: namespace, Name: "worker-1"}, UID: "u"}
+}
+
+// about returns a remediation of what a reference names, in a namespace of its own name.
+func about(ref v1alpha1.ObjectReference) func(string) client.Object {
+	return func(ns string) client.Object { return build.Remediation(ns, "about").Target(ref).Obj() }
+}
+
+// ran returns a run whose target, or whose step's target, is a reference.
+func ran(target v1alpha1.TargetReference, ofStep bool) func(string) client.Object {
+	return func(ns string) client.Object {
+		r := run(ns)
+		r.Name = "ran"
+		if ofStep {
+			r.Spec.Steps[0].Action.Target = &target
+			return r
+		}
+		r.Spec.Target = target
+		return r
+	}
+}
+
 const longName = "a parameter's name has at most 63 characters, its value at most 1024"
 
 // rules has a row for every CEL rule of the CRDs, by path and message.
@@ -157,6 +185,9 @@ var rules = map[string]row{
 		func(ar *v1alpha1.AlertRemediation) { ar.Spec.Target = nil },
 		func(ar *v1alpha1.AlertRemediation) { ar.Spec.Suspend = true },
 	),
+	"AlertRemediation.spec.target: " + clusterScoped:           created(about(node("shop").ObjectReference), about(node("").ObjectReference)),
+	"WorkflowRun.spec.target: " + clusterScoped:                created(ran(node("shop"), false), ran(node(""), false)),
+	"WorkflowRun.spec.steps[].action.target: " + clusterScoped: created(ran(node("shop"), true), ran(node(""), true)),
 	"AlertRemediation.spec.alert.labels: the alert's labels have at most 6144 characters in all": created(
 		labelled(map[string]string{"pod": strings.Repeat("x", v1alpha1.MaxAlertText-2)}),
 		labelled(map[string]string{"pod": strings.Repeat("x", v1alpha1.MaxAlertText-3)}),
@@ -234,6 +265,20 @@ var rules = map[string]row{
 	),
 }
 
+// of changes the kind of a reference, and its namespace if one is given.
+func of(apiVersion, kind string, namespace ...string) func(*v1alpha1.ObjectReference) {
+	return func(ref *v1alpha1.ObjectReference) {
+		ref.APIVersion, ref.Kind = apiVersion, kind
+		if len(namespace) > 0 {
+			ref.Namespace = namespace[0]
+		}
+	}
+}
+
+func called(name string) func(*v1alpha1.ObjectReference) {
+	return func(ref *v1alpha1.ObjectReference) { ref.Name = name }
+}
+
 func remedied(value string) *v1alpha1.Diagnosis {
 	return &v1alpha1.Diagnosis{
 		Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseOOMKilled,
@@ -261,6 +306,30 @@ var _ = Describe("The schema", func() {
 			Expect(row.passes(ctx, ns)).To(Succeed())
 		})
 	}
+
+	DescribeTable("knows what can name no object", func(ctx SpecContext, breaks, passes func(*v1alpha1.ObjectReference)) {
+		ns := server.Namespace(ctx)
+		refers := func(change func(*v1alpha1.ObjectReference)) error {
+			ref := build.DeploymentTarget(ns, "web", "").ObjectReference
+			change(&ref)
+			return server.Client.Create(ctx, about(ref)(ns))
+		}
+		Expect(apierrors.IsInvalid(refers(breaks))).To(BeTrue())
+		Expect(refers(passes)).To(Succeed())
+	},
+		Entry("a Namespace in a namespace", of("v1", "Namespace"), of("v1", "Namespace", "")),
+		Entry("a PersistentVolume in a namespace", of("v1", "PersistentVolume"), of("v1", "PersistentVolume", "")),
+		Entry("a Node in a namespace, but not another group's kind of that name", of("v1", "Node"), of("example.test/v1", "Node")),
+		Entry("a name with a slash", called("web/scale"), called("web-scale")),
+		Entry("a name that leads up", called(".."), called("..web")),
+		Entry("a name that is this place", called("."), called(".web")),
+		Entry("an encoded slash in a name", called("web%2fscale"), called("web:2fscale")),
+		Entry("a subresource in the kind", of("v1", "Pod/eviction"), of("v1", "Pod")),
+		Entry("a dotted kind", of("v1", "Pod.v1"), of("v1", "Podv1")),
+		Entry("an internal version", of("apps/__internal", "Deployment"), of("apps/v1", "Deployment")),
+		Entry("a path for a version", of("apps/v1/namespaces", "Deployment"), of("apps/v1", "Deployment")),
+		Entry("a namespace that leads elsewhere", of("v1", "Pod", "../kube-system"), of("v1", "Pod", "kube-system")),
+	)
 
 	It("bounds every string, list and map", func() {
 		eachField(func(path string, schema apiextensionsv1.JSONSchemaProps) {

@@ -13,6 +13,7 @@ import (
 type WorkflowRunSpec struct {
 	// target the run acts on; one live run a target.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.namespace) || self.namespace == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
 	Target TargetReference `json:"target"`
 	// planDigest of the plan that was approved. Absent only in a run made by hand, which is bound to its first plan.
 	// +optional
@@ -23,6 +24,7 @@ type WorkflowRunSpec struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$`
 	Undoes string `json:"undoes,omitempty"`
 	// steps in order.
 	// +optional
@@ -73,6 +75,7 @@ type StepAction struct {
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// target of the action; absent: the run's.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.namespace) || self.namespace == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
 	Target *TargetReference `json:"target,omitempty"`
 }
 

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubernaut/kubernaut/internal/kubeclient"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
 
@@ -57,8 +58,14 @@ func decode(raw *unstructured.Unstructured, into any) error {
 func get(ctx context.Context, reader client.Reader, target action.Target, obj client.Object) (*unstructured.Unstructured, error) {
 	raw := &unstructured.Unstructured{}
 	raw.SetGroupVersionKind(target.GroupVersionKind())
-	if err := reader.Get(ctx, target.NamespacedName(), raw); err != nil {
+	err := reader.Get(ctx, target.NamespacedName(), raw)
+	switch {
+	case kubeclient.IsScopeError(err):
+		return nil, action.NotApplicable("%v", err)
+	case err != nil:
 		return nil, fmt.Errorf("reading %s: %w", target, err)
+	case raw.GetNamespace() != target.Namespace: // not every reader checks it
+		return nil, action.NotApplicable("%s is not in namespace %s", target, target.Namespace)
 	}
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(raw.Object, obj); err != nil {
 		return nil, fmt.Errorf("decoding %s: %w", target, err)

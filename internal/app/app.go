@@ -47,6 +47,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/httpd"
+	"github.com/kubernaut/kubernaut/internal/kubeclient"
 	"github.com/kubernaut/kubernaut/internal/leader"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/ledger"
@@ -105,13 +106,13 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		return err
 	}
 
-	live, clk := mgr.GetAPIReader(), clock.RealClock{}
+	live, clk := kubeclient.NewScopedReader(mgr.GetAPIReader(), mgr.GetRESTMapper(), scheme), clock.RealClock{}
 	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	seen := evidence.NewReader(live, scheme)
 	history := actions.NewHistory(seen)
-	resolver := evidence.NewResolver(seen)
+	resolver := evidence.NewResolver(seen).WithClusterScope(cfg.Namespace)
 	gatherer := patient{evidence.NewGatherer(seen, evidence.NewLogs(clients), clk), road}
-	desk := newDesk(cfg, user, mgr, tenants)
+	desk := newDesk(cfg, user, mgr.GetClient(), live, tenants)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -271,11 +272,10 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 
 // newDesk wires what the gates look at.
-func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate) *clearance.Desk {
-	live := mgr.GetAPIReader()
+func newDesk(cfg config.Config, user string, cached client.Client, live client.Reader, tenants *gate.Gate) *clearance.Desk {
 	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
-		Client: mgr.GetClient(),
+		Client: cached,
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
 		Guards: func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
@@ -285,7 +285,7 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 			state, err := guard.Look(ctx, reader, guards)
 			return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
 		},
-		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
+		Resolver: evidence.NewResolver(live).WithClusterScope(cfg.Namespace), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
 		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
 	}

@@ -78,6 +78,8 @@ var rules = []rule{
 
 	{rooms: "internal/admission", own: []string{"api/...", "pkg/..."}, foreign: impure,
 		because: "an error in, a word out"},
+	{rooms: "internal/kubeclient", own: []string{"api/...", "pkg/...", "internal/..."},
+		because: "how the API server is read does not depend on what for"},
 	{rooms: "internal/phase", own: []string{"api/...", "pkg/...", "internal/..."},
 		because: "it is generic"},
 	{rooms: "internal/evidence", own: []string{"internal/diagnose/...", "internal/actions"},

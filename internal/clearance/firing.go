@@ -178,7 +178,10 @@ func note(newest map[string]*v1alpha1.AlertRemediation, ar *v1alpha1.AlertRemedi
 	if ar.Spec.Alert.Name != alertName || ar.Status.Target == nil || ar.Status.Target.UID != target.UID {
 		return
 	}
-	if ar.Spec.Alert.Source != v1alpha1.SourceAlertmanager && ar.Finished() {
+	if ar.Spec.Alert.Source == v1alpha1.SourceManual {
+		return // what a user writes, with any fingerprint, does not keep an alert firing for others
+	}
+	if ar.Spec.Alert.Source == v1alpha1.SourceWatch && ar.Finished() {
 		return // nobody will ever say that it resolved
 	}
 	key := ar.Spec.Alert.Fingerprint

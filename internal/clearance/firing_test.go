@@ -215,18 +215,32 @@ var _ = Describe("Whether an alert fires for the target, by the webhook's word",
 		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertUnknown))
 	})
 
-	It("counts a person's remediation only until it has ended", func(ctx SpecContext) {
+	It("counts what a trigger saw only until its remediation has ended", func(ctx SpecContext) {
 		s := set(ctx)
 		resolve(ctx, s)
-		manual := build.Remediation(s.namespace, "by-hand").Admitted(build.TargetOf(s.web, build.DeploymentKind)).Obj()
-		server.Create(ctx, manual)
+		seen := heard(s, "seen", "seen", v1alpha1.AlertFiring)
+		seen.Spec.Alert.Source = v1alpha1.SourceWatch
+		server.Create(ctx, seen)
 		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertFiring))
-		manual.Status.Conditions = append(manual.Status.Conditions, metav1.Condition{
+		seen.Status.Conditions = append(seen.Status.Conditions, metav1.Condition{
 			Type: v1alpha1.Succeeded, Status: metav1.ConditionTrue, Reason: string(v1alpha1.OutcomeRemediated), LastTransitionTime: metav1.Now(),
 		})
-		Expect(server.Client.Status().Update(ctx, manual)).To(Succeed())
+		Expect(server.Client.Status().Update(ctx, seen)).To(Succeed())
 		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertResolved))
 	})
+
+	DescribeTable("is not kept firing by what a user writes", func(ctx SpecContext, fingerprint string) {
+		s := set(ctx)
+		resolve(ctx, s)
+		forged := heard(s, "by-hand", fingerprint, v1alpha1.AlertFiring)
+		forged.Spec.Alert.Source = v1alpha1.SourceManual
+		server.Create(ctx, forged)
+		Expect(state(ctx, s)).To(Equal(v1alpha1.AlertResolved))
+	},
+		Entry("without a fingerprint", ""),
+		Entry("with a fingerprint of its own", "f2"),
+		Entry("with the fingerprint of the alert that resolved", "f1"),
+	)
 
 	It("judges a person's remediation by its own word, whatever Alertmanager knows", func(ctx SpecContext) {
 		s := set(ctx)

@@ -16,6 +16,7 @@ import (
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/atonce"
 	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/kubeclient"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/policy"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -113,8 +114,13 @@ func object(ctx context.Context, live client.Reader, ref v1alpha1.ObjectReferenc
 	found := metav1.PartialObjectMetadata{}
 	found.SetGroupVersionKind(ref.GroupVersionKind())
 	err := live.Get(ctx, ref.NamespacedName(), &found)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case kubeclient.IsScopeError(err):
+		return policy.Fact[policy.Object]{Value: policy.Object{Ref: ref, Elsewhere: err.Error()}}
+	case apierrors.IsNotFound(err):
 		return policy.Fact[policy.Object]{Value: policy.Object{Ref: ref, Gone: true}}
+	case err == nil && found.Namespace != ref.Namespace: // not every reader checks it
+		return policy.Fact[policy.Object]{Value: policy.Object{Ref: ref, Elsewhere: fmt.Sprintf("%s is not in namespace %s", ref, ref.Namespace)}}
 	}
 	return policy.Fact[policy.Object]{Err: err, Value: policy.Object{
 		Ref: ref, UID: found.UID, Generation: found.Generation,
@@ -146,8 +152,8 @@ func (d *Desk) holder(ctx context.Context, c Case) policy.Fact[string] {
 // look is a right that is lacking, and no reason to wait.
 func (d *Desk) others(ctx context.Context, facts *policy.Facts) {
 	for _, target := range facts.Targets() {
-		if !lease.IsNode(target.ObjectReference) {
-			continue
+		if !lease.IsNode(target.ObjectReference) || target.Namespace != "" {
+			continue // out of scope; who is at work on a Node is not told to those who have no word about it
 		}
 		key := types.NamespacedName{Namespace: d.NodeLeases, Name: lease.NodeName(target.Name)}
 		holder, err := lease.NodeHeld(ctx, d.Live, key, d.Clock.Now())

@@ -8,7 +8,6 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -43,7 +42,7 @@ func (r *Resolver) first(ctx context.Context, namespace string, a v1alpha1.Alert
 	s := &search{Resolver: r, alert: a, traces: traces}
 	var reasons []string
 	for _, c := range alert.Candidates(a.Name, a.Labels) {
-		if c.Namespace != "" && c.Namespace != namespace {
+		if !r.mayBeAbout(namespace, c) {
 			continue
 		}
 		found, err := s.try(ctx, c)
@@ -60,6 +59,11 @@ func (r *Resolver) first(ctx context.Context, namespace string, a v1alpha1.Alert
 		return Found{}, fmt.Errorf("%s: %w", strings.Join(reasons, "; "), ErrNoTarget)
 	}
 	return Found{}, fmt.Errorf("the labels of alert %s name no object of namespace %s: %w", a.Name, namespace, ErrNoTarget)
+}
+
+// mayBeAbout reports whether an alert of a namespace may be about a candidate.
+func (r *Resolver) mayBeAbout(namespace string, c alert.Candidate) bool {
+	return c.Namespace == namespace || c.Namespace == "" && r.clusterScoped == namespace
 }
 
 // try returns what a candidate leads to. An object that exists ends the search, also
@@ -150,14 +154,7 @@ func (s *search) read(ctx context.Context, ref v1alpha1.ObjectReference, scraped
 	default:
 		return s.metadata(ctx, ref, "")
 	}
-	err := s.reader.Get(ctx, ref.NamespacedName(), obj)
-	if apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("%s does not exist: %w", ref, ErrNoTarget)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", ref, err)
-	}
-	return obj, nil
+	return obj, s.get(ctx, ref, obj)
 }
 
 // exporting judges a pod or a Service that the scrape may have named. A Service that

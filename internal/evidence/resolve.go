@@ -36,11 +36,20 @@ type Found struct {
 // Resolver finds what an alert is about.
 type Resolver struct {
 	reader client.Reader
+	// clusterScoped is the namespace whose alerts may be about objects without one; empty: no namespace's.
+	clusterScoped string
 }
 
 // NewResolver returns a resolver that reads with reader.
 func NewResolver(reader client.Reader) *Resolver {
 	return &Resolver{reader: reader}
+}
+
+// WithClusterScope returns a resolver that finds objects without a namespace for the
+// alerts of one namespace, the operator's. For an alert of any other one the resolver
+// does not even look: its words would tell whether a Node of that name exists.
+func (r *Resolver) WithClusterScope(namespace string) *Resolver {
+	return &Resolver{reader: r.reader, clusterScoped: namespace}
 }
 
 // Resolve finds the object in the namespace that the alert is about, and its owner
@@ -153,14 +162,34 @@ func (r *Resolver) climbFrom(ctx context.Context, ref v1alpha1.ObjectReference, 
 func (r *Resolver) metadata(ctx context.Context, ref v1alpha1.ObjectReference, uid types.UID) (*metav1.PartialObjectMetadata, error) {
 	obj := &metav1.PartialObjectMetadata{}
 	obj.SetGroupVersionKind(ref.GroupVersionKind())
-	err := r.reader.Get(ctx, ref.NamespacedName(), obj)
-	if apierrors.IsNotFound(err) || err == nil && uid != "" && obj.UID != uid {
-		return nil, fmt.Errorf("%s does not exist: %w", ref, ErrNoTarget)
+	if err := r.get(ctx, ref, obj); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", ref, err)
+	if uid != "" && obj.UID != uid {
+		return nil, missing(ref)
 	}
 	return obj, nil
+}
+
+// get reads what a reference names: in the namespace that it names, or nothing.
+func (r *Resolver) get(ctx context.Context, ref v1alpha1.ObjectReference, obj client.Object) error {
+	err := r.reader.Get(ctx, ref.NamespacedName(), obj)
+	switch {
+	case apierrors.IsNotFound(err):
+		return missing(ref)
+	case err != nil:
+		return fmt.Errorf("reading %s: %w", ref, err)
+	case obj.GetNamespace() != ref.Namespace: // a reader that drops the namespace of a cluster-scoped kind
+		return missing(ref)
+	}
+	return nil
+}
+
+func missing(ref v1alpha1.ObjectReference) error {
+	if ref.Namespace == "" {
+		return fmt.Errorf("%s does not exist: %w", ref, ErrNoTarget)
+	}
+	return fmt.Errorf("%s does not exist in namespace %s: %w", ref, ref.Namespace, ErrNoTarget)
 }
 
 // climbable are the owners that are followed.

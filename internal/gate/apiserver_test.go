@@ -21,6 +21,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/gate"
+	"github.com/kubernaut/kubernaut/internal/kubeclient"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
 	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 )
@@ -166,6 +167,57 @@ var _ = Describe("The tenant", func() {
 		Expect(open(ns).Apply(ctx, data)).To(Succeed())
 		Expect(look(ctx, data)).To(Equal(gate.SeenApplied))
 		Expect(open(ns).Apply(ctx, data)).To(MatchError(gate.ErrPrecondition), "a field that had to be absent is there")
+	})
+
+	It("sends nothing to an object whose scope is not what its reference says", func(ctx SpecContext) {
+		ns := server.Namespace(ctx)
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: ns}}
+		server.Create(ctx, node)
+		web := deployed(ctx, ns)
+		// As a cluster administrator may have bound them, which grant never does.
+		for _, user := range []string{kubetest.RemediatorUser(ns), kubetest.RemediatorUser(kubetest.OperatorNamespace)} {
+			server.GrantEverywhere(ctx, user, may("patch", "", "nodes"), may("patch", "apps", "deployments"), may("delete", "", "nodes"))
+		}
+		cordon := `[{"op":"add","path":"/spec/unschedulable","value":true}]`
+		target := build.TargetOf(node, corev1.SchemeGroupVersion.WithKind("Node"))
+		inside := func(namespace string) v1alpha1.TargetReference {
+			moved := target
+			moved.Namespace = namespace
+			return moved
+		}
+		nowhere := web
+		nowhere.Namespace = ""
+		for name, op := range map[string]struct {
+			opener string
+			op     v1alpha1.Operation
+		}{
+			"a Node in the tenant's namespace":              {ns, on(v1alpha1.VerbPatch, inside(ns), cordon)},
+			"the deletion of such a Node":                   {ns, on(v1alpha1.VerbDelete, inside(ns), "")},
+			"a Node in the operator's namespace":            {kubetest.OperatorNamespace, on(v1alpha1.VerbPatch, inside(kubetest.OperatorNamespace), cordon)},
+			"a Deployment in no namespace":                  {kubetest.OperatorNamespace, on(v1alpha1.VerbPatch, nowhere, toThree)},
+			"a Node in no namespace, as a tenant":           {ns, on(v1alpha1.VerbPatch, target, cordon)},
+			"a Deployment of the tenant's, as the operator": {kubetest.OperatorNamespace, on(v1alpha1.VerbPatch, web, toThree)},
+		} {
+			var rejected *gate.Rejected
+			Expect(errors.As(open(op.opener).DryRun(ctx, op.op), &rejected)).To(BeTrue(), name)
+			Expect(errors.As(open(op.opener).Apply(ctx, op.op), &rejected)).To(BeTrue(), name)
+		}
+		seen, err := gate.Look(ctx, server.Client, on(v1alpha1.VerbDelete, inside(ns), ""))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(seen.State).To(Equal(gate.SeenOther), seen.Says)
+		scoped := kubeclient.NewScopedReader(server.Client, server.Client.RESTMapper(), server.Scheme)
+		seen, err = gate.Look(ctx, scoped, on(v1alpha1.VerbDelete, inside(ns), ""))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(seen.State).To(Equal(gate.SeenOther), seen.Says)
+		for _, event := range server.Audit() {
+			if ref, as := event.ObjectRef, event.ImpersonatedUser; ref != nil && as != nil && ref.Resource == "nodes" && ref.Name == node.Name {
+				Expect(as.Username).NotTo(HaveSuffix(":"+kubetest.Remediator), "%s of the Node was sent", event.Verb)
+			}
+		}
+		Expect(replicas(ctx, web)).To(BeEquivalentTo(1))
+
+		Expect(open(kubetest.OperatorNamespace).Apply(ctx, on(v1alpha1.VerbPatch, target, cordon))).To(Succeed())
+		Expect(open(ns).Apply(ctx, on(v1alpha1.VerbPatch, web, toThree))).To(Succeed())
 	})
 
 	It("deletes and evicts the one incarnation that was meant, and creates once", func(ctx SpecContext) {

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/kubeclient"
 )
 
 // EffectDeadline bounds every request to the API server that is part of an
@@ -54,6 +55,7 @@ type Tenant struct {
 	namespace string
 	home      bool
 	client    client.Client
+	mapper    meta.RESTMapper
 }
 
 // Open returns the tenant of a namespace. Nothing is asked yet.
@@ -75,7 +77,7 @@ func (g *Gate) Open(namespace string) (*Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building a client of %s: %w", Account(namespace), err)
 	}
-	tenant := &Tenant{namespace: namespace, home: namespace == g.home, client: c}
+	tenant := &Tenant{namespace: namespace, home: namespace == g.home, client: c, mapper: g.mapper}
 	g.tenants[namespace] = tenant
 	return tenant, nil
 }
@@ -153,10 +155,23 @@ func (t *Tenant) reaches(namespace string) bool {
 	return namespace == t.namespace || t.home && namespace == ""
 }
 
+// inScope rejects an operation whose object has not the scope that its reference says:
+// the client would drop the namespace of a cluster-scoped kind.
+func (t *Tenant) inScope(op v1alpha1.Operation) error {
+	err := kubeclient.CheckScope(t.mapper, op.Object.GroupVersionKind(), op.Object.NamespacedName())
+	if kubeclient.IsScopeError(err) {
+		return reject(op, "%v", err)
+	}
+	return err
+}
+
 // need returns what the API server will be asked to authorize.
 func (t *Tenant) need(op v1alpha1.Operation) (authorizationv1.ResourceAttributes, error) {
+	if err := t.inScope(op); err != nil {
+		return authorizationv1.ResourceAttributes{}, err
+	}
 	gvk := op.Object.GroupVersionKind()
-	mapping, err := t.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	mapping, err := t.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return authorizationv1.ResourceAttributes{}, fmt.Errorf("finding the resource of %s: %w", op.Object, err)
 	}

@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -84,10 +86,16 @@ func TestPatchBody(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	tenant := &Tenant{namespace: "shop"}
+	kinds := meta.NewDefaultRESTMapper(nil)
+	kinds.Add(appsv1.SchemeGroupVersion.WithKind("Deployment"), meta.RESTScopeNamespace)
+	kinds.Add(corev1.SchemeGroupVersion.WithKind("Node"), meta.RESTScopeRoot)
+	tenant := &Tenant{namespace: "shop", mapper: kinds}
 	rows := map[string]func(*v1alpha1.Operation){
-		"another namespace":                 func(op *v1alpha1.Operation) { op.Object.Namespace = "other" },
-		"no namespace":                      func(op *v1alpha1.Operation) { op.Object.Namespace = "" },
+		"another namespace": func(op *v1alpha1.Operation) { op.Object.Namespace = "other" },
+		"no namespace":      func(op *v1alpha1.Operation) { op.Object.Namespace = "" },
+		"a Node that says it is in the namespace": func(op *v1alpha1.Operation) {
+			op.Object.APIVersion, op.Object.Kind = "v1", "Node"
+		},
 		"a patch of any incarnation":        func(op *v1alpha1.Operation) { op.Precondition.UID = "" },
 		"a patch of what must be absent":    func(op *v1alpha1.Operation) { op.Precondition.Absent = true },
 		"a patch of nothing":                func(op *v1alpha1.Operation) { op.Body = nil },

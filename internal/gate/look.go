@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/jsonpatch"
+	"github.com/kubernaut/kubernaut/internal/kubeclient"
 )
 
 // SeenState is what a look at an operation's object comes to.
@@ -46,11 +47,15 @@ type Seen struct {
 func Look(ctx context.Context, reader client.Reader, op v1alpha1.Operation) (Seen, error) {
 	obj := named(op.Object)
 	err := reader.Get(ctx, op.Object.NamespacedName(), obj)
-	if apierrors.IsNotFound(err) {
+	switch {
+	case kubeclient.IsScopeError(err): // nothing is gone that never was
+		return other("%v", err), nil
+	case apierrors.IsNotFound(err):
 		return judge(op, nil)
-	}
-	if err != nil {
+	case err != nil:
 		return Seen{}, fmt.Errorf("looking at %s: %w", op.Object, err)
+	case obj.GetNamespace() != op.Object.Namespace: // not every reader checks it
+		return other("%s is not in namespace %s", op.Object, op.Object.Namespace), nil
 	}
 	return judge(op, obj)
 }

@@ -92,6 +92,9 @@ func (t *Tenant) check(op v1alpha1.Operation) error {
 	if !t.reaches(op.Object.Namespace) {
 		return reject(op, "it is in namespace %.63q, and %s acts in its own only", op.Object.Namespace, t.Actor())
 	}
+	if err := t.inScope(op); err != nil {
+		return err
+	}
 	if err := checkPrecondition(op); err != nil {
 		return err
 	}

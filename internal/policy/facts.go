@@ -118,7 +118,9 @@ type Fact[T any] struct {
 type Object struct {
 	Ref v1alpha1.ObjectReference
 	// Gone: no such object exists.
-	Gone          bool
+	Gone bool
+	// Elsewhere says that the reference does not fit the scope of its kind, and why; empty: it does.
+	Elsewhere     string
 	UID           types.UID
 	Generation    int64
 	Labels        map[string]string

@@ -83,6 +83,7 @@ func changedMeanwhile(v view) []Refusal {
 		switch {
 		case object.Err != nil:
 			all = append(all, unreadable(marks(target.ObjectReference), object.Err)...)
+		case object.Value.Elsewhere != "": // out of scope
 		case object.Value.Gone:
 			all = append(all, ends(v1alpha1.ReasonChangedMeanwhile, "%s is gone; nothing is left to change.", described(target.ObjectReference))...)
 		case target.UID != "" && object.Value.UID != target.UID:

@@ -79,9 +79,13 @@ func (c Case) Touched() []v1alpha1.ObjectReference {
 func outOfScope(v view) []Refusal {
 	var all []Refusal
 	for _, ref := range v.Touched() {
-		if !v.reaches(ref.Namespace) {
+		elsewhere := v.object(ref).Value.Elsewhere
+		switch {
+		case !v.reaches(ref.Namespace):
 			all = append(all, ends(v1alpha1.ReasonOutOfScope,
 				"%s is not in namespace %s: nothing outside the namespace of the remediation is changed.", described(ref), v.Namespace())...)
+		case elsewhere != "":
+			all = append(all, ends(v1alpha1.ReasonOutOfScope, "%s.", cut(elsewhere, maxMessage/2))...)
 		}
 	}
 	for _, c := range v.chosen {

@@ -113,6 +113,16 @@ func onNode(f *Facts) {
 	f.Objects = []Fact[Object]{{Value: Object{Ref: server, UID: "node-1"}}}
 }
 
+// inNamespace makes it a case about a Node that says it is in a namespace.
+func inNamespace(f *Facts, namespace string) {
+	onNode(f)
+	f.Remediation.Namespace, f.Space.Value.Ref.Name = namespace, namespace
+	ref := server
+	ref.Namespace = namespace
+	f.Remediation.Status.Target.Namespace, f.Steps[0].Target.Namespace = namespace, namespace
+	f.Objects = []Fact[Object]{{Value: Object{Ref: ref, Elsewhere: "Node/node-1 is cluster-scoped and in no namespace"}}}
+}
+
 func reserved(run string, ago time.Duration) v1alpha1.Reservation {
 	return v1alpha1.Reservation{Run: run, TargetUID: "web-1", Action: "RolloutUndo", At: metav1.NewTime(noon.Add(-ago))}
 }
@@ -213,21 +223,32 @@ func pausedUntil(until time.Time) func(*Facts) {
 }
 
 var pause = map[string]row{
-	"holds for a pause request without an end":  {given: pausedUntil(time.Time{}), want: []string{"Paused Waits"}, says: "ann paused RemediationPolicy shop/auto until it is removed: release night"},
-	"holds until a pause request ends":          {given: pausedUntil(noon.Add(time.Second)), want: []string{"Paused Waits"}, says: "2026-03-01T12:00:01Z"},
-	"lets through once a pause request ended":   {given: pausedUntil(noon)},
-	"holds while the remediation is suspended":  {given: func(f *Facts) { f.Remediation.Spec.Suspend = true }, want: []string{"Paused Waits"}, says: "patch ar ar-1"},
-	"holds while the run is paused":             {given: func(f *Facts) { begins(f); f.Run.Spec.Paused = true }, want: []string{"Paused Waits"}, says: "patch wr ar-1-run-1"},
-	"holds while the object is annotated":       {given: func(f *Facts) { annotate(&f.Objects[0]) }, want: []string{"Paused Waits"}, says: "kubectl -n shop annotate Deployment/web kubernaut.io/pause-"},
-	"holds while the namespace is annotated":    {given: func(f *Facts) { annotate(&f.Space) }, want: []string{"Paused Waits"}, says: "kubectl annotate Namespace/shop kubernaut.io/pause-"},
-	"holds an undo too":                         {given: func(f *Facts) { f.Undo = true; annotate(&f.Space) }, want: []string{"Paused Waits"}},
-	"holds while the alert's object is paused":  {given: func(f *Facts) { alertAboutPod(f, Fact[Object]{}); annotate(&f.Objects[1]) }, want: []string{"Paused Waits"}, says: "Pod/web-x"},
-	"lets through where another policy pauses":  {given: otherPaused},
-	"holds while the object can't be read":      {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}, says: "Deployment/web in namespace shop"},
-	"holds while the namespace can't be read":   {given: func(f *Facts) { f.Space.Err = errDown }, want: []string{"Unreadable Waits"}, says: "Namespace/shop"},
-	"holds while the policies can't be read":    {given: func(f *Facts) { f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}, says: "RemediationPolicies of namespace shop"},
-	"holds while the alert's object can't be":   {given: func(f *Facts) { alertAboutPod(f, Fact[Object]{Err: errDown}) }, want: []string{"Unreadable Waits"}, says: "Pod/web-x"},
-	"lets an object through that nobody paused": {given: func(f *Facts) { f.Objects[0].Value.Annotations = map[string]string{"kubernaut.io/other": "x"} }},
+	"holds for a pause request without an end": {given: pausedUntil(time.Time{}), want: []string{"Paused Waits"}, says: "ann paused RemediationPolicy shop/auto until it is removed: release night"},
+	"holds until a pause request ends":         {given: pausedUntil(noon.Add(time.Second)), want: []string{"Paused Waits"}, says: "2026-03-01T12:00:01Z"},
+	"lets through once a pause request ended":  {given: pausedUntil(noon)},
+	"holds while the remediation is suspended": {given: func(f *Facts) { f.Remediation.Spec.Suspend = true }, want: []string{"Paused Waits"}, says: "patch ar ar-1"},
+	"holds while the run is paused":            {given: func(f *Facts) { begins(f); f.Run.Spec.Paused = true }, want: []string{"Paused Waits"}, says: "patch wr ar-1-run-1"},
+	"holds while the object is annotated":      {given: func(f *Facts) { annotate(&f.Objects[0]) }, want: []string{"Paused Waits"}, says: "kubectl -n shop annotate Deployment/web kubernaut.io/pause-"},
+	"holds while the namespace is annotated":   {given: func(f *Facts) { annotate(&f.Space) }, want: []string{"Paused Waits"}, says: "kubectl annotate Namespace/shop kubernaut.io/pause-"},
+	"holds an undo too":                        {given: func(f *Facts) { f.Undo = true; annotate(&f.Space) }, want: []string{"Paused Waits"}},
+	"holds while the alert's object is paused": {given: func(f *Facts) { alertAboutPod(f, Fact[Object]{}); annotate(&f.Objects[1]) }, want: []string{"Paused Waits"}, says: "Pod/web-x"},
+	"lets through where another policy pauses": {given: otherPaused},
+	"holds while the object can't be read":     {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}, says: "Deployment/web in namespace shop"},
+	"holds while the namespace can't be read":  {given: func(f *Facts) { f.Space.Err = errDown }, want: []string{"Unreadable Waits"}, says: "Namespace/shop"},
+	"refuses a Node that says it is in the tenant's namespace, and only for that": {given: func(f *Facts) {
+		inNamespace(f, "shop")
+	}, want: []string{"OutOfScope Ends"}, says: "Node/node-1 is cluster-scoped"},
+	"refuses a Node that says it is in the operator's namespace": {given: func(f *Facts) {
+		inNamespace(f, "kubernaut-system")
+	}, want: []string{"Protected Ends", "OutOfScope Ends"}},
+	"refuses a run that a person makes of such a Node": {given: func(f *Facts) {
+		inNamespace(f, "shop")
+		byHand(f)
+	}, want: []string{"OutOfScope Ends"}},
+	"lets through a Node from the operator's namespace": {given: onNode},
+	"holds while the policies can't be read":            {given: func(f *Facts) { f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}, says: "RemediationPolicies of namespace shop"},
+	"holds while the alert's object can't be":           {given: func(f *Facts) { alertAboutPod(f, Fact[Object]{Err: errDown}) }, want: []string{"Unreadable Waits"}, says: "Pod/web-x"},
+	"lets an object through that nobody paused":         {given: func(f *Facts) { f.Objects[0].Value.Annotations = map[string]string{"kubernaut.io/other": "x"} }},
 }
 
 func annotate(object *Fact[Object]) {

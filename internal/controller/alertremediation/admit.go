@@ -25,7 +25,7 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	}
 	found, err := r.find(ctx, p.Obj)
 	if errors.Is(err, evidence.ErrNoTarget) {
-		set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget, "the alert names nothing that is in this cluster: "+err.Error())
+		set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget, "the alert names nothing that a remediation of this namespace may be about: "+err.Error())
 		return phase.Continue, nil
 	}
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *Reconciler) firstOrEntered(ctx context.Context, ar *v1alpha1.AlertRemed
 	if first, err := r.first(ctx, ar, target); first != nil || err != nil {
 		return first, err
 	}
-	if !r.turnstile.enter(target.UID, ar.UID) {
+	if !r.turnstile.enter(standingOf(ar, target), ar.UID) {
 		r.turnedAway.Add(ar.UID, found)
 		return nil, errBusy
 	}
@@ -76,7 +76,7 @@ func (r *Reconciler) firstOrEntered(ctx context.Context, ar *v1alpha1.AlertRemed
 // has ended, and was saved or not.
 func (r *Reconciler) leave(p *pass) {
 	if target := p.Obj.Status.Target; target != nil && holds(p.Obj, v1alpha1.Admitted) && !holds(p.Before(), v1alpha1.Admitted) {
-		r.admitted.Add(target.UID, client.ObjectKeyFromObject(p.Obj))
+		r.admitted.Add(standingOf(p.Obj, *target), client.ObjectKeyFromObject(p.Obj))
 	}
 	r.turnstile.leave(p.Obj.UID)
 }
@@ -110,6 +110,22 @@ func (r *Reconciler) ownPlace(ar *v1alpha1.AlertRemediation, target v1alpha1.Tar
 	return fmt.Errorf("%s is not in namespace %s: %w", target, ar.Namespace, evidence.ErrNoTarget)
 }
 
+// standing is what two remediations have in common where one stands for the other: the
+// target, the namespace and who made them. Nothing that a user writes ends a remediation
+// of the operator's own as a duplicate, and nothing in one namespace ends a remediation
+// in another.
+type standing struct {
+	target     types.UID
+	namespace  string
+	byOperator bool
+}
+
+// standingOf returns the standing of a remediation of a target. Guard 4 lets nobody but
+// the operator create a remediation whose source is not Manual.
+func standingOf(ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) standing {
+	return standing{target: target.UID, namespace: ar.Namespace, byOperator: ar.Spec.Alert.Source != v1alpha1.SourceManual}
+}
+
 // targetUID is the field that remediations are found by, in the cache and in the API server.
 const targetUID = "status.target.uid"
 
@@ -119,7 +135,7 @@ const targetUID = "status.target.uid"
 // the cache would wait for the API server's own cache, up to a tenth of a second.)
 func (r *Reconciler) first(ctx context.Context, ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) (*v1alpha1.AlertRemediation, error) {
 	var list v1alpha1.AlertRemediationList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{targetUID: string(target.UID)}); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(ar.Namespace), client.MatchingFields{targetUID: string(target.UID)}); err != nil {
 		return nil, fmt.Errorf("listing the remediations of %s: %w", target, err)
 	}
 	names := map[types.NamespacedName]bool{}
@@ -128,7 +144,7 @@ func (r *Reconciler) first(ctx context.Context, ar *v1alpha1.AlertRemediation, t
 			names[client.ObjectKeyFromObject(&list.Items[i])] = true
 		}
 	}
-	if last, ok := r.admitted.Get(target.UID); ok {
+	if last, ok := r.admitted.Get(standingOf(ar, target)); ok {
 		names[last.(types.NamespacedName)] = true
 	}
 	var found []v1alpha1.AlertRemediation
@@ -158,12 +174,12 @@ func (r *Reconciler) firstFor(ar *v1alpha1.AlertRemediation, target v1alpha1.Tar
 	return first
 }
 
-// standsFor reports whether another remediation of the target makes this one a
-// duplicate: it lives, or it answers the same alert with words only, and gave its
+// standsFor reports whether another remediation of the target, of the same standing,
+// makes this one a duplicate: it lives, or it answers the same alert with words only, and gave its
 // answer a moment ago, when this one was there already. (Ten pods of a Deployment fail
 // together: the first alert may have its answer before the second is looked at.)
 func (r *Reconciler) standsFor(ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference, other *v1alpha1.AlertRemediation) bool {
-	if other.UID == ar.UID || !holds(other, v1alpha1.Admitted) || other.Status.Target == nil || other.Status.Target.UID != target.UID {
+	if other.UID == ar.UID || !holds(other, v1alpha1.Admitted) || other.Status.Target == nil || standingOf(other, *other.Status.Target) != standingOf(ar, target) {
 		return false
 	}
 	return !other.Finished() || answersToo(other, ar, r.Clock.Now())

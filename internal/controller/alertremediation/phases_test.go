@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,7 +53,7 @@ var _ = Describe("Admission", func() {
 
 	It("knows what an alert is about that had to ask again, though its pod is gone by then", func(ctx SpecContext) {
 		h := newHouse(ctx)
-		first, second := build.Remediation(h.ns, "first").Obj(), build.Remediation(h.ns, "second").FromAlertmanager("second").Obj()
+		first, second := build.Remediation(h.ns, "first").FromAlertmanager("first").Obj(), build.Remediation(h.ns, "second").FromAlertmanager("second").Obj()
 		server.Create(ctx, first, second)
 		h.during = func() {
 			h.during = nil
@@ -64,6 +65,64 @@ var _ = Describe("Admission", func() {
 		h.driven(ctx, second)
 		Expect(second.Status.Outcome).To(Equal(v1alpha1.OutcomeDuplicate))
 		Expect(second.Status.DuplicateOf).To(Equal("first"))
+	})
+
+	DescribeTable("ends a remediation as a duplicate only of one with the same standing", func(ctx SpecContext, first, second func(*house) build.RemediationBuilder, duplicate bool) {
+		h := newHouse(ctx)
+		one, other := first(h).Obj(), second(h).Obj()
+		server.Create(ctx, one, other)
+		h.driven(ctx, one)
+		Expect(one).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
+		h.driven(ctx, other)
+		if duplicate {
+			Expect(other.Status.DuplicateOf).To(Equal(one.Name))
+			return
+		}
+		Expect(other).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
+		Expect(other.Status.DuplicateOf).To(BeEmpty())
+	},
+		Entry("an alert's, of another alert's", alerted("one"), alerted("other"), true),
+		Entry("an alert's, of what a trigger saw", watched("one"), alerted("other"), true),
+		Entry("a user's, of another user's", written("one"), written("other"), true),
+		Entry("not an alert's, of a user's", written("one"), alerted("other"), false),
+		Entry("not an alert's, of a user's that is suspended", suspended("one"), alerted("other"), false),
+		Entry("not an alert's, of a user's with its fingerprint", impostor("one", "other"), alerted("other"), false),
+		Entry("not what a trigger saw, of a user's", written("one"), watched("other"), false),
+		Entry("not a user's, of an alert's: a user gets an answer of their own", alerted("one"), written("other"), false),
+	)
+
+	It("is not misled by what a user writes while the cache is behind", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.Client = behind{server.Client}
+		first, forged, second := alerted("first")(h).Obj(), written("forged")(h).Obj(), alerted("second")(h).Obj()
+		server.Create(ctx, first, forged, second)
+		h.driven(ctx, first)
+		h.driven(ctx, forged)
+		h.driven(ctx, second)
+		Expect(second.Status.DuplicateOf).To(Equal("first"))
+	})
+
+	It("lets the operator's own in while a user's is being admitted", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		forged, own := written("forged")(h).Obj(), alerted("own")(h).Obj()
+		server.Create(ctx, forged, own)
+		h.during = func() {
+			h.during = nil
+			h.driven(ctx, own)
+			Expect(own).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
+		}
+		h.driven(ctx, forged)
+		Expect(own.Status.Target).NotTo(BeNil())
+	})
+
+	It("ends no remediation of a namespace for one of the operator's namespace, which can't act there", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		server.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operator}})
+		elsewhere := build.Remediation(operator, "elsewhere").FromAlertmanager("e").Admitted(h.deploy).Obj()
+		own := alerted("own")(h).Obj()
+		server.Create(ctx, elsewhere, own)
+		h.driven(ctx, own)
+		Expect(own).To(kubetest.HaveCondition(v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound))
 	})
 
 	It("says by what it knows the workload of a pod that is gone", func(ctx SpecContext) {
@@ -515,7 +574,7 @@ var _ = Describe("An alert that comes later than what a trigger saw", func() {
 	},
 		Entry("still firing: a person, though the target is healthy", v1alpha1.SourceAlertmanager, v1alpha1.AlertFiring, v1alpha1.OutcomeEscalated),
 		Entry("unknown whether it fires: unknown is no success", v1alpha1.SourceAlertmanager, v1alpha1.AlertUnknown, v1alpha1.OutcomeEscalated),
-		Entry("written by hand, of which nobody can say that it resolved: health decides", v1alpha1.SourceManual, v1alpha1.AlertFiring, v1alpha1.OutcomeRemediated),
+		Entry("seen by a trigger, which sees it to the end itself: health decides", v1alpha1.SourceWatch, v1alpha1.AlertFiring, v1alpha1.OutcomeRemediated),
 	)
 
 	It("waits for the trouble that the trigger saw too", func(ctx SpecContext) {

@@ -83,7 +83,7 @@ type Reconciler struct {
 	turnstile *turnstile
 	// turnedAway holds what was found for each remediation that found the turnstile busy.
 	turnedAway *lru.Cache
-	// admitted holds the latest remediation of each target, for as long as the
+	// admitted holds the latest remediation of each standing, for as long as the
 	// cache may not show it.
 	admitted *lru.Cache
 }

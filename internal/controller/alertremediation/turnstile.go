@@ -10,23 +10,23 @@ import (
 // whether there is one until what it came to is saved. Two alerts of one target can't
 // both be the first.
 type turnstile struct {
-	mu       sync.Mutex
-	asking   map[types.UID]types.UID // remediation by target
-	targetOf map[types.UID]types.UID // target by remediation
+	mu     sync.Mutex
+	asking map[standing]types.UID // remediation by standing: a user's does not hold up the operator's own
+	by     map[types.UID]standing // standing by remediation
 }
 
 func newTurnstile() *turnstile {
-	return &turnstile{asking: map[types.UID]types.UID{}, targetOf: map[types.UID]types.UID{}}
+	return &turnstile{asking: map[standing]types.UID{}, by: map[types.UID]standing{}}
 }
 
 // enter reports whether the remediation may become the first: nobody else is about to.
-func (t *turnstile) enter(target, remediation types.UID) bool {
+func (t *turnstile) enter(s standing, remediation types.UID) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if _, busy := t.asking[target]; busy {
+	if _, busy := t.asking[s]; busy {
 		return false
 	}
-	t.asking[target], t.targetOf[remediation] = remediation, target
+	t.asking[s], t.by[remediation] = remediation, s
 	return true
 }
 
@@ -34,8 +34,8 @@ func (t *turnstile) enter(target, remediation types.UID) bool {
 func (t *turnstile) leave(remediation types.UID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if target, entered := t.targetOf[remediation]; entered {
-		delete(t.asking, target)
-		delete(t.targetOf, remediation)
+	if s, entered := t.by[remediation]; entered {
+		delete(t.asking, s)
+		delete(t.by, remediation)
 	}
 }

@@ -165,7 +165,7 @@ func (r *Reconciler) fires(ctx context.Context, alert string, target v1alpha1.Ta
 // laterAlerts is the worst of the alerts that ended as duplicates of a remediation.
 func (r *Reconciler) laterAlerts(ctx context.Context, ar *v1alpha1.AlertRemediation) v1alpha1.AlertState {
 	var list v1alpha1.AlertRemediationList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{targetUID: string(ar.Status.Target.UID)}); err != nil {
+	if err := r.Client.List(ctx, &list, client.InNamespace(ar.Namespace), client.MatchingFields{targetUID: string(ar.Status.Target.UID)}); err != nil {
 		return v1alpha1.AlertUnknown
 	}
 	worst := v1alpha1.AlertResolved

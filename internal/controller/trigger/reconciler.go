@@ -161,7 +161,7 @@ func (r *Reconciler) concerns(obj client.Object) bool {
 	case *v1alpha1.RemediationPolicy:
 		return len(o.Spec.Triggers) > 0
 	case *v1alpha1.AlertRemediation:
-		return o.Spec.Alert.Source == v1alpha1.SourceWatch && !o.Finished()
+		return o.Spec.Alert.Source == v1alpha1.SourceWatch && o.Spec.Target != nil && !o.Finished()
 	}
 	return len(signs(obj, r.Clock.Now())) > 0
 }
@@ -191,6 +191,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, s subject) (ctrl.Result, err
 func (r *Reconciler) follow(ctx context.Context, policy *v1alpha1.RemediationPolicy) (ctrl.Result, error) {
 	var soonest ctrl.Result
 	for _, kind := range shown(policy.Spec.Triggers) {
+		if kind == nodes && policy.Namespace != r.config.Namespace {
+			continue // nodes are in no namespace: only the operator's own policies are about them
+		}
 		if !r.watching[kind] {
 			if err := r.watch(kind); err != nil {
 				return ctrl.Result{}, fmt.Errorf("watching %ss: %w", kind, err)
