@@ -56,6 +56,7 @@ func (r *Reconciler) book(ctx context.Context, p *pass) (bool, error) {
 	step := p.Obj.Status.Plan.Steps[0]
 	err = r.Desk.Reserve(ctx, p.Obj.Status.Plan.Policy, v1alpha1.Reservation{
 		Run:       p.Obj.Namespace + "/" + plan.RunName(p.Obj.Name, n),
+		UID:       p.Obj.UID,
 		TargetUID: step.Target.UID,
 		Action:    step.Action,
 		At:        metav1.NewTime(r.Clock.Now()),

@@ -28,6 +28,7 @@ func (r *Reconciler) clear(ctx context.Context, c clearance.Case) error {
 	}
 	return r.Desk.Reserve(ctx, judgement.Policy, v1alpha1.Reservation{
 		Run:       c.Run.Namespace + "/" + c.Run.Name,
+		UID:       c.Run.UID,
 		TargetUID: c.Steps[0].Target.UID,
 		Action:    c.Steps[0].Action.Name,
 		At:        metav1.NewTime(r.Clock.Now()),
