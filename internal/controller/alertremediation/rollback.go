@@ -22,7 +22,13 @@ func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, erro
 		return phase.Continue, err
 	}
 	if p.Obj.Status.RunRef == run.Name {
+		if err := r.current(ctx, p.Obj); err != nil {
+			return phase.Continue, err
+		}
 		n, err := r.nextRun(ctx, p.Obj)
+		if no, refused := unmade(err); refused {
+			return r.withoutUndo(p, no, r.whyBack(p.Obj))
+		}
 		if err != nil {
 			return phase.Continue, err
 		}
