@@ -47,6 +47,12 @@ type TargetReference struct {
 	Generation int64 `json:"generation,omitempty"`
 }
 
+// Same reports whether two references name the same incarnation of the same
+// object. The generation says only when it was read.
+func (t TargetReference) Same(other TargetReference) bool {
+	return t.ObjectReference == other.ObjectReference && t.UID == other.UID
+}
+
 // GroupVersionKind returns the parsed type of the object. An apiVersion that
 // does not parse yields an empty group and version.
 func (r ObjectReference) GroupVersionKind() schema.GroupVersionKind {

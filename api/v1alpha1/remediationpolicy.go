@@ -260,6 +260,12 @@ type Reservation struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=320
 	Run string `json:"run"`
+	// uid of the object that the place was taken for: the AlertRemediation that makes the run, or a run made by hand.
+	// It tells the run from a later one of the same name. Absent in a place that an older version took.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	UID types.UID `json:"uid,omitempty"`
 	// targetUID of the object that is changed.
 	// +required
 	// +kubebuilder:validation:Type=string

@@ -13,6 +13,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -95,6 +96,17 @@ func cancelled(ns string) *v1alpha1.WorkflowRun {
 	return r
 }
 
+// aimedElsewhere is a run on two objects whose spec.target is another one: with
+// their uids, or with the uid of an object of another namespace.
+func aimedElsewhere(uid types.UID) func(string) client.Object {
+	return func(ns string) client.Object {
+		r := build.Run(ns, "elsewhere", build.DeploymentTarget(ns, "web", uid)).Step("a", "RolloutRestart", nil).Step("b", "RolloutRestart", nil).Obj()
+		r.Spec.Steps[0].Action.Target = new(build.DeploymentTarget(ns, "db", "v"))
+		r.Spec.Steps[1].Action.Target = new(build.DeploymentTarget(ns, "web", "u"))
+		return r
+	}
+}
+
 func labelled(labels map[string]string) func(string) client.Object {
 	return func(ns string) client.Object { return build.Remediation(ns, "labelled").Alert("A", labels).Obj() }
 }
@@ -173,6 +185,9 @@ const longName = "a parameter's name has at most 63 characters, its value at mos
 
 // rules has a row for every CEL rule of the CRDs, by path and message.
 var rules = map[string]row{
+	"WorkflowRun.spec: spec.target must be the target of one of the steps: name the object that the run changes": created(
+		aimedElsewhere("uid-of-another-namespace"), aimedElsewhere("u"),
+	),
 	"AlertRemediation.spec.alert: only an alert that is written by hand has no fingerprint": created(
 		func(ns string) client.Object { return build.Remediation(ns, "from").FromAlertmanager("").Obj() },
 		func(ns string) client.Object { return build.Remediation(ns, "from").FromAlertmanager("f00d").Obj() },

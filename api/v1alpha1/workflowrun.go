@@ -3,15 +3,17 @@ package v1alpha1
 import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // WorkflowRunSpec says what is to be done, step by step. Who does it is never a
 // field: it is always the ServiceAccount kubernaut-remediator of the namespace.
 // +kubebuilder:validation:XValidation:rule="has(self.undoes) != has(self.steps)",message="a run has either steps, or undoes: the run it takes back"
+// +kubebuilder:validation:XValidation:rule=`!has(self.steps) || self.steps.exists(s, !has(s.action.target) || [s.action.target.apiVersion, s.action.target.kind, s.action.target.name, s.action.target.?namespace.orValue(""), s.action.target.?uid.orValue("")] == [self.target.apiVersion, self.target.kind, self.target.name, self.target.?namespace.orValue(""), self.target.?uid.orValue("")])`,message="spec.target must be the target of one of the steps: name the object that the run changes"
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && has(self.planDigest) == has(oldSelf.planDigest) && (!has(self.planDigest) || self.planDigest == oldSelf.planDigest) && has(self.undoes) == has(oldSelf.undoes) && (!has(self.undoes) || self.undoes == oldSelf.undoes) && has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps) && has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || duration(self.timeout) == duration(oldSelf.timeout))",message="a run can't be changed but for paused and cancelled: create another one"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancelled) && oldSelf.cancelled) || (has(self.cancelled) && self.cancelled)",message="a cancelled run stays cancelled: create another one"
 type WorkflowRunSpec struct {
-	// target the run acts on; one live run a target.
+	// target the run acts on: that of one of its steps, or of the run it takes back; one live run a target.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.namespace) || self.namespace == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
 	Target TargetReference `json:"target"`
@@ -160,6 +162,19 @@ type StepStatus struct {
 	Operations []OperationStatus `json:"operations,omitempty"`
 }
 
+// RunOwner is the AlertRemediation that made a run.
+type RunOwner struct {
+	// name of the AlertRemediation; empty for a run made by hand.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+	// uid of the AlertRemediation; empty for a run made by hand.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=64
+	UID types.UID `json:"uid,omitempty"`
+}
+
 // WorkflowRunStatus is how far the run has come.
 type WorkflowRunStatus struct {
 	// observedGeneration of the spec this status is about.
@@ -172,6 +187,9 @@ type WorkflowRunStatus struct {
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+	// owner that the metadata named at the first reconcile. Later changes of the metadata have no effect.
+	// +optional
+	Owner *RunOwner `json:"owner,omitempty"`
 	// planDigest of the plan this run is bound to.
 	// +optional
 	// +kubebuilder:validation:MaxLength=74
@@ -237,6 +255,35 @@ type WorkflowRunList struct {
 func (r *WorkflowRun) Finished() bool {
 	succeeded := meta.FindStatusCondition(r.Status.Conditions, Succeeded)
 	return succeeded != nil && succeeded.Status != metav1.ConditionUnknown
+}
+
+// Remediation returns the AlertRemediation that made the run, or nil for a run
+// made by hand: as it is recorded, and before that as the metadata names it.
+func (r *WorkflowRun) Remediation() *RunOwner {
+	owner := r.Status.Owner
+	if owner == nil {
+		owner = r.controller()
+	}
+	if owner.UID == "" {
+		return nil
+	}
+	return owner
+}
+
+// RecordOwner records the owner that the metadata names, once.
+func (r *WorkflowRun) RecordOwner() {
+	if r.Status.Owner == nil {
+		r.Status.Owner = r.controller()
+	}
+}
+
+// controller is the AlertRemediation that the metadata names; empty where it names none.
+func (r *WorkflowRun) controller() *RunOwner {
+	owner := metav1.GetControllerOfNoCopy(r)
+	if owner == nil || owner.Kind != "AlertRemediation" || owner.APIVersion != GroupVersion.String() {
+		return &RunOwner{}
+	}
+	return &RunOwner{Name: owner.Name, UID: owner.UID}
 }
 
 // StepTarget returns the target of a step: its own, or else the run's.

@@ -205,7 +205,7 @@ var _ = Describe("A source that can't be read", func() {
 
 var _ = Describe("Reserving", func() {
 	reservation := func(n int, target string) v1alpha1.Reservation {
-		return v1alpha1.Reservation{Run: fmt.Sprintf("shop/run-%d", n), TargetUID: types.UID(target), Action: "RolloutUndo", At: metav1.Now()}
+		return v1alpha1.Reservation{Run: fmt.Sprintf("shop/run-%d", n), UID: types.UID(fmt.Sprintf("uid-%d", n)), TargetUID: types.UID(target), Action: "RolloutUndo", At: metav1.Now()}
 	}
 	places := func(ctx context.Context, s *scene) []v1alpha1.Reservation {
 		var p v1alpha1.RemediationPolicy

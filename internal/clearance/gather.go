@@ -136,7 +136,7 @@ func (d *Desk) holder(ctx context.Context, c Case) policy.Fact[string] {
 		self = lease.Identity(c.Run)
 	}
 	for _, target := range c.Targets() {
-		holder, busy, err := lease.Held(ctx, d.Live, d.Namespace, target.UID, self)
+		holder, busy, err := lease.Held(ctx, d.Live, d.Namespace, target.UID, self, d.Clock.Now())
 		if err != nil {
 			return policy.Fact[string]{Err: err}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -84,7 +83,7 @@ func set(ctx context.Context) *scene {
 		Open:      func(namespace string) (clearance.Tenant, error) { return doors.Open(namespace) },
 		Guards:    func(context.Context, client.Reader) (policy.Guards, error) { return policy.Guards{Epoch: "first"}, nil },
 		Resolver:  evidence.NewResolver(operator),
-		Clock:     clocktesting.NewFakePassiveClock(time.Now()),
+		Clock:     clocktesting.NewFakePassiveClock(kubetest.OperatorTime()),
 		Namespace: kubetest.OperatorNamespace,
 	}
 	return s

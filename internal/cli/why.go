@@ -146,7 +146,7 @@ func (c Cluster) facts(ctx context.Context, target v1alpha1.TargetReference, ope
 	err := c.List(ctx, &list, client.InNamespace(target.Namespace))
 	facts.Policies = policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: explained(err)}
 	facts.Default = c.defaultPolicy(ctx, operator)
-	holder, busy, err := lease.Held(ctx, c, operator.Namespace, target.UID, "")
+	holder, busy, err := lease.Held(ctx, c, operator.Namespace, target.UID, "", time.Now())
 	if !busy {
 		holder = "" // of a run that has ended, or is gone
 	}

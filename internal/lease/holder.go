@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,13 +35,15 @@ const (
 )
 
 // decide says what a lease means to a run. Who can't be told apart from a live
-// holder is one.
-func decide(h holder, self string, asking *v1alpha1.WorkflowRun) standing {
+// holder is one, until the deadline of the lease has passed.
+func decide(h holder, self string, asking *v1alpha1.WorkflowRun, overdue bool) standing {
 	switch {
 	case h.identity == "":
 		return stale
 	case h.identity == self:
 		return ours
+	case overdue:
+		return stale
 	case !h.signed:
 		return theirs
 	case h.run == nil:
@@ -64,18 +65,8 @@ func inherits(asking, held *v1alpha1.WorkflowRun) bool {
 	if asking == nil || asking.Namespace != held.Namespace {
 		return false
 	}
-	a, b := Remediation(asking), Remediation(held)
+	a, b := asking.Remediation(), held.Remediation()
 	return a != nil && b != nil && a.UID == b.UID
-}
-
-// Remediation returns the reference to the AlertRemediation that controls a run,
-// or nil for a run made by hand.
-func Remediation(run *v1alpha1.WorkflowRun) *metav1.OwnerReference {
-	owner := metav1.GetControllerOfNoCopy(run)
-	if owner == nil || owner.Kind != "AlertRemediation" || owner.APIVersion != v1alpha1.GroupVersion.String() {
-		return nil
-	}
-	return owner
 }
 
 // observe reads whoever signed a lease.
@@ -105,10 +96,10 @@ func find(ctx context.Context, reader client.Reader, identity string) (*v1alpha1
 	return run, true, nil
 }
 
-// Owner reads the AlertRemediation that controls a run; nil when it has none, or
-// that one is gone.
+// Owner reads the AlertRemediation that made a run; nil when none did, or that one
+// is gone.
 func Owner(ctx context.Context, reader client.Reader, run *v1alpha1.WorkflowRun) (*v1alpha1.AlertRemediation, error) {
-	owner := Remediation(run)
+	owner := run.Remediation()
 	if owner == nil {
 		return nil, nil
 	}

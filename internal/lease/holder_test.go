@@ -31,6 +31,16 @@ func of(remediation string) func(*v1alpha1.WorkflowRun) {
 	}
 }
 
+// recorded is the owner that the status holds; none: made by hand.
+func recorded(remediation string) func(*v1alpha1.WorkflowRun) {
+	return func(r *v1alpha1.WorkflowRun) {
+		r.Status.Owner = &v1alpha1.RunOwner{Name: remediation}
+		if remediation != "" {
+			r.Status.Owner.UID = types.UID("uid-" + remediation)
+		}
+	}
+}
+
 func foreign(r *v1alpha1.WorkflowRun) { r.OwnerReferences[0].Kind = "Tenant" }
 
 func undoing(name string) func(*v1alpha1.WorkflowRun) {
@@ -50,9 +60,10 @@ func TestDecide(t *testing.T) {
 		return holder{identity: Identity(r), signed: true, run: r, remediation: ar}
 	}
 	rows := map[string]struct {
-		holder holder
-		asking *v1alpha1.WorkflowRun
-		want   standing
+		holder  holder
+		asking  *v1alpha1.WorkflowRun
+		overdue bool
+		want    standing
 	}{
 		"a lease that names nobody is free":         {holder: holder{}, asking: run("b"), want: stale},
 		"a lease the run signed itself is ours":     {holder: held(run("b"), nil), asking: run("b"), want: ours},
@@ -89,6 +100,14 @@ func TestDecide(t *testing.T) {
 			asking: run("b", of("ar"), func(r *v1alpha1.WorkflowRun) { r.Namespace = "other" }), want: theirs,
 		},
 		"while planning, a live holder keeps it": {holder: held(run("a"), nil), want: theirs},
+		"after its deadline a finished run holds it no longer, whatever its remediation waits for": {
+			holder: held(run("a", ended, of("ar")), remediation(false)), asking: run("b"), overdue: true, want: stale,
+		},
+		"after its deadline a run that goes on holds it no longer": {holder: held(run("a"), nil), asking: run("b"), overdue: true, want: stale},
+		"after its deadline a signature of no run counts no more":  {holder: holder{identity: "somebody"}, asking: run("b"), overdue: true, want: stale},
+		"after its deadline it is still ours while no run took it": {holder: held(run("b"), nil), asking: run("b"), overdue: true, want: ours},
+		"what the metadata says later makes no remediation's run":  {holder: held(run("a", ended, recorded(""), of("ar")), remediation(false)), asking: run("b", recorded(""), of("ar")), want: theirs},
+		"what was recorded inherits, whatever the metadata says":   {holder: held(run("a", ended, recorded("ar")), remediation(false)), asking: run("b", recorded("ar"), of("x")), want: stale},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +115,7 @@ func TestDecide(t *testing.T) {
 			if row.asking != nil {
 				self = Identity(row.asking)
 			}
-			if got := decide(row.holder, self, row.asking); got != row.want {
+			if got := decide(row.holder, self, row.asking, row.overdue); got != row.want {
 				t.Errorf("standing is %d, want %d", got, row.want)
 			}
 		})

@@ -10,11 +10,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +30,15 @@ const prefix = "target-"
 // Name returns the name of the lease on a target.
 func Name(uid types.UID) string { return prefix + string(uid) }
 
+// ValidUID reports whether a lease can be named after a uid. One that the API
+// server has given to an object always passes.
+func ValidUID(uid types.UID) bool {
+	return uid != "" && len(validation.IsDNS1123Subdomain(Name(uid))) == 0
+}
+
+// errNoUID means that a reference names an object by what can't be a uid.
+var errNoUID = errors.New("the uid of the target is not one that an API server gives")
+
 // Identity returns how a run signs a lease: namespace/name/uid.
 func Identity(run *v1alpha1.WorkflowRun) string {
 	return run.Namespace + "/" + run.Name + "/" + string(run.UID)
@@ -35,7 +46,10 @@ func Identity(run *v1alpha1.WorkflowRun) string {
 
 // Held reports who holds the lease on a target, and whether that keeps self (the
 // identity of a run; empty while planning) from it. A stale lease keeps nobody.
-func Held(ctx context.Context, reader client.Reader, namespace string, uid types.UID, self string) (holder string, busy bool, err error) {
+func Held(ctx context.Context, reader client.Reader, namespace string, uid types.UID, self string, now time.Time) (holder string, busy bool, err error) {
+	if !ValidUID(uid) {
+		return "", true, fmt.Errorf("reading the lease on %.64q: %w", uid, errNoUID)
+	}
 	lease := &coordinationv1.Lease{}
 	err = reader.Get(ctx, client.ObjectKey{Namespace: namespace, Name: Name(uid)}, lease)
 	if apierrors.IsNotFound(err) {
@@ -53,7 +67,7 @@ func Held(ctx context.Context, reader client.Reader, namespace string, uid types
 	if err != nil {
 		return holder, true, err
 	}
-	return holder, decide(state, self, asking) == theirs, nil
+	return holder, decide(state, self, asking, overdue(lease, now)) == theirs, nil
 }
 
 // Keeper takes and gives back leases: those on targets in the operator's
@@ -73,23 +87,27 @@ func New(c client.Client, live client.Reader, clk clock.PassiveClock, namespace,
 	return &Keeper{client: c, live: live, clock: clk, namespace: namespace, nodes: nodes}
 }
 
-// Acquire makes the run hold the leases on these targets, sorted, so that no two
-// runs wait for each other. It returns the identity of the first other holder it
-// has to wait for, or nothing.
-func (k *Keeper) Acquire(ctx context.Context, run *v1alpha1.WorkflowRun, targets ...types.UID) (busy string, err error) {
+// Acquire makes the run hold the leases on these targets for a term, sorted, so
+// that no two runs wait for each other. It returns the identity of the first other
+// holder it has to wait for, or nothing. The deadline is in the lease, in the
+// operator's namespace: nothing that a user changes in the run's namespace moves it.
+func (k *Keeper) Acquire(ctx context.Context, run *v1alpha1.WorkflowRun, term time.Duration, targets ...types.UID) (busy string, err error) {
 	for _, uid := range slices.Compact(slices.Sorted(slices.Values(targets))) {
-		if busy, err = k.acquire(ctx, run, uid); busy != "" || err != nil {
+		if busy, err = k.acquire(ctx, run, term, uid); busy != "" || err != nil {
 			return busy, err
 		}
 	}
 	return "", nil
 }
 
-func (k *Keeper) acquire(ctx context.Context, run *v1alpha1.WorkflowRun, uid types.UID) (busy string, err error) {
+func (k *Keeper) acquire(ctx context.Context, run *v1alpha1.WorkflowRun, term time.Duration, uid types.UID) (busy string, err error) {
+	if !ValidUID(uid) {
+		return "", fmt.Errorf("taking the lease on %.64q: %w", uid, errNoUID)
+	}
 	lease := &coordinationv1.Lease{}
 	err = k.live.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: Name(uid)}, lease)
 	if apierrors.IsNotFound(err) {
-		return "", k.create(ctx, run, uid)
+		return "", k.create(ctx, run, term, uid)
 	}
 	if err != nil {
 		return "", fmt.Errorf("reading lease %s: %w", Name(uid), err)
@@ -99,28 +117,46 @@ func (k *Keeper) acquire(ctx context.Context, run *v1alpha1.WorkflowRun, uid typ
 	if err != nil {
 		return "", err
 	}
-	switch decide(state, Identity(run), run) {
-	case ours:
+	late := overdue(lease, k.clock.Now())
+	switch standing := decide(state, Identity(run), run, late); {
+	case standing == ours && !late:
 		return "", nil
-	case theirs:
+	case standing == theirs:
 		return holder, nil
 	}
-	return "", k.takeOver(ctx, run, lease)
+	return "", k.takeOver(ctx, run, term, lease)
+}
+
+// Lost returns who holds the lease on one of the targets that the run took before,
+// or nothing while the run holds them all. After its deadline another run may have
+// taken it over; a lease that was deleted is held by none.
+func (k *Keeper) Lost(ctx context.Context, run *v1alpha1.WorkflowRun, targets ...types.UID) (holder string, err error) {
+	for _, uid := range slices.Compact(slices.Sorted(slices.Values(targets))) {
+		lease := &coordinationv1.Lease{}
+		err := k.live.Get(ctx, client.ObjectKey{Namespace: k.namespace, Name: Name(uid)}, lease)
+		if apierrors.IsNotFound(err) {
+			return "no run", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("reading lease %s: %w", Name(uid), err)
+		}
+		if holder := ptr.Deref(lease.Spec.HolderIdentity, ""); holder != Identity(run) {
+			return "run " + holder, nil
+		}
+	}
+	return "", nil
 }
 
 // create fails where another run was faster; the next look tells whose it is.
-func (k *Keeper) create(ctx context.Context, run *v1alpha1.WorkflowRun, uid types.UID) error {
+func (k *Keeper) create(ctx context.Context, run *v1alpha1.WorkflowRun, term time.Duration, uid types.UID) error {
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: k.namespace,
 			Name:      Name(uid),
 			Labels:    map[string]string{"app.kubernetes.io/managed-by": "kubernaut"},
 		},
-		Spec: coordinationv1.LeaseSpec{
-			HolderIdentity: ptr.To(Identity(run)),
-			AcquireTime:    ptr.To(metav1.NewMicroTime(k.clock.Now())),
-		},
 	}
+	k.sign(lease, run, term)
 	if err := k.client.Create(ctx, lease); err != nil {
 		return fmt.Errorf("taking lease %s: %w", lease.Name, err)
 	}
@@ -129,14 +165,38 @@ func (k *Keeper) create(ctx context.Context, run *v1alpha1.WorkflowRun, uid type
 
 // takeOver replaces the holder of exactly the lease that was read: its
 // resourceVersion goes along, so of two that saw it stale only one succeeds.
-func (k *Keeper) takeOver(ctx context.Context, run *v1alpha1.WorkflowRun, lease *coordinationv1.Lease) error {
-	lease.Spec.HolderIdentity = ptr.To(Identity(run))
-	lease.Spec.AcquireTime = ptr.To(metav1.NewMicroTime(k.clock.Now()))
+func (k *Keeper) takeOver(ctx context.Context, run *v1alpha1.WorkflowRun, term time.Duration, lease *coordinationv1.Lease) error {
+	k.sign(lease, run, term)
 	lease.Spec.LeaseTransitions = ptr.To(ptr.Deref(lease.Spec.LeaseTransitions, 0) + 1)
 	if err := k.client.Update(ctx, lease); err != nil {
 		return fmt.Errorf("taking over lease %s: %w", lease.Name, err)
 	}
 	return nil
+}
+
+// sign makes a run the holder of a lease for a term from now on.
+func (k *Keeper) sign(lease *coordinationv1.Lease, run *v1alpha1.WorkflowRun, term time.Duration) {
+	lease.Spec.HolderIdentity = ptr.To(Identity(run))
+	lease.Spec.AcquireTime = ptr.To(metav1.NewMicroTime(k.clock.Now()))
+	lease.Spec.LeaseDurationSeconds = ptr.To(int32(min(term, LongestTerm) / time.Second)) //nolint:gosec // min: 49 h are 176400 s
+}
+
+// LongestTerm is how long a lease on a target can be held: the longest time-out of
+// a run, the longest deadline of a verdict, and an hour. A lease that an older
+// version wrote without its term has this one.
+const LongestTerm = 49 * time.Hour
+
+// overdue reports whether the deadline of a lease on a target has passed. Both times
+// are of the operator's clock.
+func overdue(lease *coordinationv1.Lease, now time.Time) bool {
+	if lease.Spec.AcquireTime == nil {
+		return false
+	}
+	term := LongestTerm
+	if seconds := lease.Spec.LeaseDurationSeconds; seconds != nil {
+		term = time.Duration(*seconds) * time.Second
+	}
+	return !now.Before(lease.Spec.AcquireTime.Add(term))
 }
 
 // Release gives back every lease the run holds. What another run took over stays.

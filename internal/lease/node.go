@@ -51,8 +51,11 @@ func NodesOf(targets ...v1alpha1.TargetReference) []v1alpha1.TargetReference {
 	return nodes
 }
 
-// IsNode reports whether a reference names a node.
-func IsNode(ref v1alpha1.ObjectReference) bool { return ref.APIVersion == "v1" && ref.Kind == "Node" }
+// IsNode reports whether a reference names a node. A node has no namespace: what
+// names one with a namespace names no object.
+func IsNode(ref v1alpha1.ObjectReference) bool {
+	return ref.APIVersion == "v1" && ref.Kind == "Node" && ref.Namespace == ""
+}
 
 // NodeHeld reports which other remediator holds the lease (namespace/name) on a
 // node. Our own runs keep each other off by the leases on their targets.
@@ -73,14 +76,18 @@ func NodeHeld(ctx context.Context, reader client.Reader, key client.ObjectKey, n
 	return holder, nil
 }
 
-// expired reports whether a lease was not renewed in time. Of one that does not
-// say so nobody can tell: it is in force.
+// otherClock is how much longer a lease on a node counts than it says: another
+// remediator wrote its renewTime by a clock that may be behind the operator's.
+const otherClock = time.Minute
+
+// expired reports whether a lease was not renewed in time. One without a renewTime
+// or a duration is in force.
 func expired(lease *coordinationv1.Lease, now time.Time) bool {
 	if lease.Spec.RenewTime == nil || lease.Spec.LeaseDurationSeconds == nil {
 		return false
 	}
 	term := time.Duration(*lease.Spec.LeaseDurationSeconds) * time.Second
-	return now.After(lease.Spec.RenewTime.Add(term))
+	return now.After(lease.Spec.RenewTime.Add(term + otherClock))
 }
 
 // AcquireNodes makes the run hold the leases on these nodes, or renews them. It
@@ -129,7 +136,7 @@ func (k *Keeper) nodeStanding(ctx context.Context, lease *coordinationv1.Lease, 
 	if err != nil {
 		return theirs, err
 	}
-	found := decide(state, Identity(run), run)
+	found := decide(state, Identity(run), run, false)
 	if state.identity != "" && state.run == nil {
 		found = theirs
 	}

@@ -167,13 +167,13 @@ func changed(ar *v1alpha1.AlertRemediation) v1alpha1.TargetReference {
 // Ours reports whether a run that exists under a decided name is the one we
 // would have made: same owner, same digest, same wish.
 func Ours(found, wanted *v1alpha1.WorkflowRun) error {
-	owner := metav1.GetControllerOf(found)
+	owner := found.Remediation()
 	switch {
 	case owner == nil || owner.UID != wanted.OwnerReferences[0].UID:
 		return fmt.Errorf("WorkflowRun %s exists and is not of this remediation", found.Name)
 	case found.Spec.PlanDigest != wanted.Spec.PlanDigest:
 		return fmt.Errorf("WorkflowRun %s exists for another plan", found.Name)
-	case found.Spec.Undoes != wanted.Spec.Undoes || found.Spec.Target.UID != wanted.Spec.Target.UID:
+	case found.Spec.Undoes != wanted.Spec.Undoes || !found.Spec.Target.Same(wanted.Spec.Target):
 		return fmt.Errorf("WorkflowRun %s exists for something else", found.Name)
 	}
 	return nil

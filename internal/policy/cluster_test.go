@@ -64,8 +64,8 @@ var clusterBudget = map[string]row{
 		f.Policies.Value[0].Spec.Limits.ClusterMaxPerHour = 4
 		f.Policies.Value[0].Status.ClusterRuns = clusterRuns("shop", 50, 0)
 	}},
-	"lets the run through that has its place":         {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)), clusterMade(four(0)...))},
-	"lets a plan through whose run has its place":     {given: both(remembers(reserved("shop/ar-1-run-1", 0)), clusterMade(four(0)...))},
+	"lets the run through that has its place":         {given: both(begins, remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)), clusterMade(four(0)...))},
+	"lets a plan through whose run has its place":     {given: both(remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)), clusterMade(four(0)...))},
 	"holds the run beside the one that has it":        {given: both(begins, remembers(otherTarget(reserved("shop/ar-1-run-2", 0))), clusterMade(four(0)...)), want: []string{"BudgetSpent Waits"}},
 	"lets an undo through":                            {given: both(func(f *Facts) { f.Undo = true }, clusterMade(four(0)...))},
 	"holds a run made by hand too":                    {given: both(byHand, clusterMade(four(0)...)), want: []string{"BudgetSpent Waits"}},

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -25,22 +24,32 @@ func coolingDown(v view) []Refusal {
 }
 
 // reserved reports whether a reservation is this case's own: that of its run, or
-// while planning, of a run of its remediation that was never made because we
-// died in between. One from before the remediation, or the person's run, was made
-// is that of another of its name: whoever deletes what has acted does not make
-// its target cool.
+// while planning, of a run of its remediation that was never made because the
+// operator stopped in between. The uid tells it from the reservation of an earlier
+// object of the same name: deleting what has acted does not end the cooldown of its
+// target. Times do not tell the two apart: creationTimestamp is of the API server's
+// clock, a reservation of the operator's.
 func (c Case) reserved(r v1alpha1.Reservation) bool {
-	switch {
-	case c.Remediation != nil && r.At.Before(&c.Remediation.CreationTimestamp):
+	if r.UID == "" || r.UID != c.reservesAs() {
 		return false
-	case c.Run != nil:
-		return r.Run == c.Run.Namespace+"/"+c.Run.Name && (c.Remediation != nil || !r.At.Before(&c.Run.CreationTimestamp))
-	case c.Remediation == nil:
-		return false
+	}
+	if c.Run != nil {
+		return r.Run == c.Run.Namespace+"/"+c.Run.Name
 	}
 	suffix, ok := strings.CutPrefix(r.Run, c.Remediation.Namespace+"/"+c.Remediation.Name+"-run-")
 	n, err := strconv.ParseInt(suffix, 10, 32)
 	return ok && err == nil && n > int64(c.Remediation.Status.Runs)
+}
+
+// reservesAs is the uid that the reservations of a case carry; empty: it has none.
+func (c Case) reservesAs() types.UID {
+	switch {
+	case c.Remediation != nil:
+		return c.Remediation.UID
+	case c.Run != nil:
+		return c.Run.UID
+	}
+	return ""
 }
 
 // places are the reservations of every policy that may have let somebody at a
@@ -115,13 +124,15 @@ func (v view) bound() string {
 // edited says who changed the wish of the diagnosed object since it was
 // diagnosed. A generation that did not move settles it; where it did, the object
 // knows who wrote what: being scaled, by an autoscaler or by hand, takes nothing
-// away from a diagnosis, and our own changes don't either.
+// away from a diagnosis, and our own changes don't either. What is compared are two
+// times of the API server's clock: the diagnosis is certainly later than the creation
+// of its remediation. When it was made is known by the operator's clock only.
 func (v view) edited(object Object) []Refusal {
 	diagnosed := v.diagnosed(object)
 	if diagnosed == nil || diagnosed.Generation == 0 || diagnosed.Generation == object.Generation {
 		return nil
 	}
-	since := v.admittedAt()
+	since := v.Remediation.CreationTimestamp.Time
 	for _, entry := range object.ManagedFields {
 		if strings.HasPrefix(entry.Manager, ours) || entry.Time == nil || entry.Time.Time.Before(since) || !beyondScale(entry) {
 			continue
@@ -143,14 +154,6 @@ func (v view) diagnosed(object Object) *v1alpha1.TargetReference {
 		return nil
 	}
 	return target
-}
-
-// admittedAt is the last moment of which it is certain that the diagnosis looked later.
-func (v view) admittedAt() time.Time {
-	if admitted := meta.FindStatusCondition(v.Remediation.Status.Conditions, v1alpha1.Admitted); admitted != nil {
-		return admitted.LastTransitionTime.Time
-	}
-	return v.Remediation.CreationTimestamp.Time
 }
 
 // beyondScale reports whether somebody owns more of the wish than how many there should be.

@@ -282,7 +282,7 @@ func TestDurations(t *testing.T) {
 }
 
 func TestReserve(t *testing.T) {
-	mine := reserved("shop/ar-1-run-1", 0)
+	mine := reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)
 	full := make([]v1alpha1.Reservation, 0, maxReservations)
 	for i := range maxReservations {
 		r := reserved("shop/other-"+string(rune('a'+i%26))+strings.Repeat("x", i/26), 2*time.Hour)
@@ -299,16 +299,19 @@ func TestReserve(t *testing.T) {
 		refused  string // part of the message
 	}{
 		"takes a place":                          {cooldown: time.Minute, want: []string{mine.Run}, taken: true},
-		"gives the same run its place only once": {there: []v1alpha1.Reservation{reserved(mine.Run, time.Minute)}, cooldown: time.Hour, want: []string{mine.Run}},
-		"another run of the same name has a place of its own, and the budget forgets neither": {there: []v1alpha1.Reservation{reserved(mine.Run, 2*time.Minute)}, cooldown: time.Minute, want: []string{mine.Run + "@1772366280", mine.Run}, taken: true},
-		"refuses within the cooldown":                {there: []v1alpha1.Reservation{reserved("shop/o", 59*time.Second)}, cooldown: time.Minute, refused: "was the target of shop/o (RolloutUndo)"},
-		"takes a place after the cooldown":           {there: []v1alpha1.Reservation{reserved("shop/o", time.Minute)}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},
-		"takes a place beside another target's":      {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 0))}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},
-		"forgets what is older than an hour":         {there: []v1alpha1.Reservation{reserved("shop/o", time.Hour)}, cooldown: time.Minute, want: []string{mine.Run}, taken: true},
-		"keeps longer what the cooldown needs":       {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 2*time.Hour))}, cooldown: 3 * time.Hour, want: []string{"shop/o", mine.Run}, taken: true},
-		"refuses rather than drop what still counts": {there: full, cooldown: 3 * time.Hour, refused: "no more fit"},
-		"refuses beyond the budget of the hour":      {there: many(20), cooldown: time.Minute, refused: "let 20 runs be made in namespace shop within an hour"},
-		"a place is free once one no longer counts":  {there: outdated, cooldown: 3 * time.Hour, want: append(runs(slices.Delete(slices.Clone(outdated), 17, 18)), mine.Run), taken: true},
+		"gives the same run its place only once": {there: []v1alpha1.Reservation{reservedBy(mine.UID, mine.Run, time.Minute)}, cooldown: time.Hour, want: []string{mine.Run}},
+		"a run that waited for longer than the cooldown takes its place anew, and is counted once": {there: []v1alpha1.Reservation{reservedBy(mine.UID, mine.Run, 2*time.Minute)}, cooldown: time.Minute, want: []string{mine.Run}, taken: true},
+		"another run of the same name, a moment later, waits for the cooldown":                     {there: []v1alpha1.Reservation{reservedBy("an-earlier-uid", mine.Run, time.Second)}, cooldown: time.Minute, refused: "was the target of shop/ar-1-run-1"},
+		"a place without a uid is of another run":                                                  {there: []v1alpha1.Reservation{reserved(mine.Run, time.Second)}, cooldown: time.Minute, refused: "was the target of shop/ar-1-run-1"},
+		"another run of the same name has a place of its own, and the budget forgets neither":      {there: []v1alpha1.Reservation{reservedBy("an-earlier-uid", mine.Run, 2*time.Minute)}, cooldown: time.Minute, want: []string{mine.Run + "@1772366280", mine.Run}, taken: true},
+		"refuses within the cooldown":                                                              {there: []v1alpha1.Reservation{reserved("shop/o", 59*time.Second)}, cooldown: time.Minute, refused: "was the target of shop/o (RolloutUndo)"},
+		"takes a place after the cooldown":                                                         {there: []v1alpha1.Reservation{reserved("shop/o", time.Minute)}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},
+		"takes a place beside another target's":                                                    {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 0))}, cooldown: time.Minute, want: []string{"shop/o", mine.Run}, taken: true},
+		"forgets what is older than an hour":                                                       {there: []v1alpha1.Reservation{reserved("shop/o", time.Hour)}, cooldown: time.Minute, want: []string{mine.Run}, taken: true},
+		"keeps longer what the cooldown needs":                                                     {there: []v1alpha1.Reservation{otherTarget(reserved("shop/o", 2*time.Hour))}, cooldown: 3 * time.Hour, want: []string{"shop/o", mine.Run}, taken: true},
+		"refuses rather than drop what still counts":                                               {there: full, cooldown: 3 * time.Hour, refused: "no more fit"},
+		"refuses beyond the budget of the hour":                                                    {there: many(20), cooldown: time.Minute, refused: "let 20 runs be made in namespace shop within an hour"},
+		"a place is free once one no longer counts":                                                {there: outdated, cooldown: 3 * time.Hour, want: append(runs(slices.Delete(slices.Clone(outdated), 17, 18)), mine.Run), taken: true},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

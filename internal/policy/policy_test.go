@@ -10,6 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/plan"
@@ -59,7 +60,7 @@ func sound() Facts {
 
 func remediation(target v1alpha1.TargetReference) *v1alpha1.AlertRemediation {
 	return &v1alpha1.AlertRemediation{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1", CreationTimestamp: metav1.NewTime(noon.Add(-time.Minute))},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1", UID: "ar-1-uid", CreationTimestamp: metav1.NewTime(noon.Add(-time.Minute))},
 		Spec:       v1alpha1.AlertRemediationSpec{Alert: v1alpha1.Alert{Name: "KubePodCrashLooping", Source: v1alpha1.SourceAlertmanager}},
 		Status: v1alpha1.AlertRemediationStatus{
 			Target:    &target,
@@ -100,7 +101,7 @@ func begins(f *Facts) {
 // byHand makes it the case of a run that a person made.
 func byHand(f *Facts) {
 	begins(f)
-	f.Remediation, f.Run.Name, f.Run.Spec.PlanDigest = nil, "by-hand", ""
+	f.Remediation, f.Run.Name, f.Run.UID, f.Run.Spec.PlanDigest = nil, "by-hand", "by-hand-uid", ""
 }
 
 // onNode makes it a change of a Node, from the operator's namespace.
@@ -113,8 +114,8 @@ func onNode(f *Facts) {
 	f.Objects = []Fact[Object]{{Value: Object{Ref: server, UID: "node-1"}}}
 }
 
-// inNamespace makes it a case about a Node that says it is in a namespace.
-func inNamespace(f *Facts, namespace string) {
+// nodeIn makes it a case about a Node that says it is in a namespace.
+func nodeIn(f *Facts, namespace string) {
 	onNode(f)
 	f.Remediation.Namespace, f.Space.Value.Ref.Name = namespace, namespace
 	ref := server
@@ -125,6 +126,25 @@ func inNamespace(f *Facts, namespace string) {
 
 func reserved(run string, ago time.Duration) v1alpha1.Reservation {
 	return v1alpha1.Reservation{Run: run, TargetUID: "web-1", Action: "RolloutUndo", At: metav1.NewTime(noon.Add(-ago))}
+}
+
+// reservedBy is the place that an object took for a run.
+func reservedBy(uid types.UID, run string, ago time.Duration) v1alpha1.Reservation {
+	r := reserved(run, ago)
+	r.UID = uid
+	return r
+}
+
+// skewed sets the API server's clock, which writes creationTimestamp, ahead of the operator's.
+func skewed(ahead time.Duration) func(*Facts) {
+	return func(f *Facts) {
+		if f.Remediation != nil {
+			f.Remediation.CreationTimestamp = metav1.NewTime(noon.Add(ahead))
+		}
+		if f.Run != nil {
+			f.Run.CreationTimestamp = metav1.NewTime(noon.Add(ahead))
+		}
+	}
 }
 
 func writtenBy(manager, subresource, fields string, at time.Time) metav1.ManagedFieldsEntry {
@@ -236,13 +256,13 @@ var pause = map[string]row{
 	"holds while the object can't be read":     {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}, says: "Deployment/web in namespace shop"},
 	"holds while the namespace can't be read":  {given: func(f *Facts) { f.Space.Err = errDown }, want: []string{"Unreadable Waits"}, says: "Namespace/shop"},
 	"refuses a Node that says it is in the tenant's namespace, and only for that": {given: func(f *Facts) {
-		inNamespace(f, "shop")
+		nodeIn(f, "shop")
 	}, want: []string{"OutOfScope Ends"}, says: "Node/node-1 is cluster-scoped"},
 	"refuses a Node that says it is in the operator's namespace": {given: func(f *Facts) {
-		inNamespace(f, "kubernaut-system")
+		nodeIn(f, "kubernaut-system")
 	}, want: []string{"Protected Ends", "OutOfScope Ends"}},
 	"refuses a run that a person makes of such a Node": {given: func(f *Facts) {
-		inNamespace(f, "shop")
+		nodeIn(f, "shop")
 		byHand(f)
 	}, want: []string{"OutOfScope Ends"}},
 	"lets through a Node from the operator's namespace": {given: onNode},
@@ -392,7 +412,7 @@ var budget = map[string]row{
 	"has twenty places where the policy says nothing": {given: remembers(many(20)...), want: []string{"BudgetSpent Waits"}, says: "let 20 runs be made"},
 	"has no more than twenty then":                    {given: remembers(many(19)...)},
 	"names when the next place will be free":          {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 10*time.Minute)), otherTarget(reserved("shop/ar-9-run-1", 20*time.Minute)))), want: []string{"BudgetSpent Waits"}, says: "free at 2026-03-01T12:50:00Z"},
-	"lets the run through that has the place":         {given: both(begins, spends(reserved("shop/ar-1-run-1", 0)))},
+	"lets the run through that has the place":         {given: both(begins, spends(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)))},
 	"holds a person's run too":                        {given: both(byHand, spends(otherTarget(reserved("shop/ar-0-run-1", 0)))), want: []string{"BudgetSpent Waits"}},
 	"lets an undo through":                            {given: both(func(f *Facts) { f.Undo = true }, spends(otherTarget(reserved("shop/ar-0-run-1", 0))))},
 }
@@ -430,19 +450,25 @@ var cooldown = map[string]row{
 	"lets a target through whose uid a reservation of another namespace names": {given: func(f *Facts) {
 		f.Default.Value.Status.Reservations = []v1alpha1.Reservation{reserved("mallory/by-hand", time.Minute), reserved("shop-2/ar-0-run-1", time.Minute)}
 	}},
-	"lets the run through that has the place":                                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0)))},
-	"holds a run beside the one that has the place":                                 {given: both(begins, remembers(reserved("shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
-	"lets a plan through whose run has a place but was never made":                  {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 0))},
-	"holds a second attempt of the same remediation":                                {given: both(remembers(reserved("shop/ar-1-run-1", 0)), func(f *Facts) { f.Remediation.Status.Runs = 1 }), want: []string{"Cooldown Waits"}},
-	"holds a remediation made anew, under the name of a deleted one that has acted": {given: remembers(reserved("shop/"+plan.RunName("ar-1", 1), 2*time.Minute)), want: []string{"Cooldown Waits"}},
-	"holds its run as well":                                                         {given: both(begins, remembers(reserved("shop/ar-1-run-1", 2*time.Minute))), want: []string{"Cooldown Waits"}},
-	"holds a person's run made anew, under the name of a deleted one that has acted": {given: both(byHand, remembers(reserved("shop/by-hand", 2*time.Minute)), func(f *Facts) {
-		f.Run.CreationTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+	"lets the run through that has the place":                                        {given: both(begins, remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)))},
+	"holds a run beside the one that has the place":                                  {given: both(begins, remembers(reservedBy("ar-1-uid", "shop/ar-1-run-2", 0))), want: []string{"Cooldown Waits"}},
+	"lets a plan through whose run has a place but was never made":                   {given: remembers(reservedBy("ar-1-uid", "shop/"+plan.RunName("ar-1", 1), 0))},
+	"holds a second attempt of the same remediation":                                 {given: both(remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)), func(f *Facts) { f.Remediation.Status.Runs = 1 }), want: []string{"Cooldown Waits"}},
+	"holds a remediation made anew, under the name of a deleted one that has acted":  {given: remembers(reservedBy("an-earlier-uid", "shop/"+plan.RunName("ar-1", 1), 2*time.Minute)), want: []string{"Cooldown Waits"}},
+	"holds its run as well":                                                          {given: both(begins, remembers(reservedBy("an-earlier-uid", "shop/ar-1-run-1", 2*time.Minute))), want: []string{"Cooldown Waits"}},
+	"holds a person's run made anew, under the name of a deleted one that has acted": {given: both(byHand, remembers(reservedBy("an-earlier-uid", "shop/by-hand", 2*time.Minute))), want: []string{"Cooldown Waits"}},
+	"lets a person's run through that has the place":                                 {given: both(byHand, remembers(reservedBy("by-hand-uid", "shop/by-hand", 2*time.Minute)))},
+	"holds where a place says not whose it is":                                       {given: both(begins, remembers(reserved("shop/ar-1-run-1", 0))), want: []string{"Cooldown Waits"}},
+	"holds where neither the place nor the case has a uid": {given: both(byHand, remembers(reserved("shop/by-hand", 0)), func(f *Facts) {
+		f.Run.UID = ""
 	}), want: []string{"Cooldown Waits"}},
-	"lets a person's run through that has the place": {given: both(byHand, remembers(reserved("shop/by-hand", 2*time.Minute)), func(f *Facts) {
-		f.Run.CreationTimestamp = metav1.NewTime(noon.Add(-3 * time.Minute))
-	})},
-	"holds where the name only begins like one of ours":             {given: remembers(reserved("shop/ar-1-run-1x", 0)), want: []string{"Cooldown Waits"}},
+	"knows the place of its run while the API server's clock is 5 s ahead":         {given: both(begins, remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)), skewed(5*time.Second))},
+	"knows the place of its run while the API server's clock is 5 s behind":        {given: both(begins, remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1", 0)), skewed(-5*time.Second))},
+	"knows the place of a person's run while the API server's clock is 5 s ahead":  {given: both(byHand, remembers(reservedBy("by-hand-uid", "shop/by-hand", 0)), skewed(5*time.Second))},
+	"knows the place of a person's run while the API server's clock is 5 s behind": {given: both(byHand, remembers(reservedBy("by-hand-uid", "shop/by-hand", 0)), skewed(-5*time.Second))},
+	"holds a remediation made anew while the API server's clock is 5 s behind": {
+		given: both(remembers(reservedBy("an-earlier-uid", "shop/ar-1-run-1", time.Second)), skewed(-5*time.Second)), want: []string{"Cooldown Waits"}},
+	"holds where the name only begins like one of ours":             {given: remembers(reservedBy("ar-1-uid", "shop/ar-1-run-1x", 0)), want: []string{"Cooldown Waits"}},
 	"holds a person's run too":                                      {given: both(byHand, remembers(reserved("shop/ar-0-run-1", 0))), want: []string{"Cooldown Waits"}},
 	"lets an undo through":                                          {given: both(remembers(reserved("shop/ar-0-run-1", 0)), func(f *Facts) { f.Undo = true })},
 	"holds while the policy with the reservations can't be read":    {given: func(f *Facts) { f.Policies.Err = errDown }, want: []string{"Unreadable Waits"}},
@@ -476,9 +502,13 @@ var changed = map[string]row{
 		writtenSince(f, writtenBy("kubectl-edit", "", wholeSpec, noon))
 		f.Remediation.Status.Diagnosis.Target = &v1alpha1.TargetReference{ObjectReference: server, UID: "node-1", Generation: 6}
 	}},
-	"counts from the moment the alert was admitted": {given: func(f *Facts) {
-		admitted(f, noon)
-		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon.Add(-time.Second)))
+	"counts from the creation of the remediation, a time of the same clock, whatever the operator's clock says of its admission": {given: func(f *Facts) {
+		admitted(f, noon.Add(5*time.Second))
+		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon.Add(time.Second)))
+	}, want: []string{"ChangedMeanwhile Ends"}},
+	"lets through what was written before the remediation, while the operator's clock is behind": {given: func(f *Facts) {
+		admitted(f, noon.Add(-65*time.Second))
+		writtenSince(f, writtenBy("kubectl", "", wholeSpec, noon.Add(-61*time.Second)))
 	}},
 	"holds while the object can't be read":                {given: func(f *Facts) { f.Objects[0].Err = errDown }, want: []string{"Unreadable Waits"}},
 	"lets an object through that nobody wrote but status": {given: func(f *Facts) { writtenSince(f, writtenBy("kubelet", "status", `{"f:status":{}}`, noon)) }},

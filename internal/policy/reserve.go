@@ -17,25 +17,25 @@ const (
 
 // Reserve returns the reservations of a policy with a place for one more run,
 // without those that no longer count; false when the run has its place already,
-// and keeps it as it is. A place that the cooldown is over of was another run's of
-// the same name. A *RefusedError says why there is none.
+// and keeps it as it is. A place of its own that is older than the cooldown is
+// taken anew, and counted once. A *RefusedError says why there is none.
 func Reserve(p *v1alpha1.RemediationPolicy, wanted v1alpha1.Reservation, now time.Time) ([]v1alpha1.Reservation, bool, error) {
 	taken, cool := p.Status.Reservations, now.Add(-Cooldown(p))
 	namespace := runNamespace(wanted.Run)
-	if slices.ContainsFunc(taken, func(r v1alpha1.Reservation) bool { return r.Run == wanted.Run && r.At.After(cool) }) {
+	own := func(r v1alpha1.Reservation) bool { return r.Run == wanted.Run && r.UID != "" && r.UID == wanted.UID }
+	if slices.ContainsFunc(taken, func(r v1alpha1.Reservation) bool { return own(r) && r.At.After(cool) }) {
 		return taken, false, nil
 	}
-	nobody := func(v1alpha1.Reservation) bool { return false }
-	if other, ok := recent(inNamespace(taken, namespace), wanted.TargetUID, nobody, cool); ok {
+	if other, ok := recent(inNamespace(taken, namespace), wanted.TargetUID, own, cool); ok {
 		return nil, false, &RefusedError{tooSoon(p, other, "The object with uid "+string(wanted.TargetUID))}
 	}
-	if free, ok := place(p, namespace, nobody, now); !ok {
+	if free, ok := place(p, namespace, own, now); !ok {
 		return nil, false, &RefusedError{overBudget(p, namespace, free)}
 	}
 	keep := max(Cooldown(p), keepReservations)
-	live := slices.DeleteFunc(slices.Clone(taken), func(r v1alpha1.Reservation) bool { return !now.Before(r.At.Add(keep)) })
+	live := slices.DeleteFunc(slices.Clone(taken), func(r v1alpha1.Reservation) bool { return own(r) || !now.Before(r.At.Add(keep)) })
 	for i := range live {
-		if live[i].Run == wanted.Run { // the budget still counts it
+		if live[i].Run == wanted.Run { // of an earlier object of the same name; the list has one entry per name
 			live[i].Run = fmt.Sprintf("%.300s@%d", live[i].Run, live[i].At.Unix())
 		}
 	}

@@ -25,7 +25,11 @@ func (r *Reconciler) execute(ctx context.Context, p *pass) (phase.Outcome, error
 		return phase.Continue, nil
 	}
 	if p.Obj.Status.RunRef == "" {
-		if held, err := r.book(ctx, p); held || err != nil {
+		held, err := r.book(ctx, p)
+		if no, refused := unmade(err); refused {
+			return r.withoutRun(p, no)
+		}
+		if held || err != nil {
 			return phase.Wait(phase.Rarely(gateRetry, undecidedFor(p.Obj, r.Clock.Now()))), err
 		}
 	}
@@ -56,6 +60,7 @@ func (r *Reconciler) book(ctx context.Context, p *pass) (bool, error) {
 	step := p.Obj.Status.Plan.Steps[0]
 	err = r.Desk.Reserve(ctx, p.Obj.Status.Plan.Policy, v1alpha1.Reservation{
 		Run:       p.Obj.Namespace + "/" + plan.RunName(p.Obj.Name, n),
+		UID:       p.Obj.UID,
 		TargetUID: step.Target.UID,
 		Action:    step.Action,
 		At:        metav1.NewTime(r.Clock.Now()),
@@ -91,23 +96,48 @@ func (r *Reconciler) current(ctx context.Context, ar *v1alpha1.AlertRemediation)
 	return nil
 }
 
-// nextRun returns the first number whose name is free or already ours. A name
-// that somebody else took is left to them.
+// maxNames is how many names are tried for one run: a user who may make runs in the
+// namespace could otherwise take every one of them.
+const maxNames = 8
+
+// errNamesTaken means that other runs have the names that one of ours could have.
+var errNamesTaken = errors.New("the names that its run could have are taken")
+
+// nextRun returns the first number whose name is free. The number is saved before a
+// run is made, so what exists under a later one was made by another user, whatever
+// owner it names; it is left alone, and never begins.
 func (r *Reconciler) nextRun(ctx context.Context, ar *v1alpha1.AlertRemediation) (int32, error) {
-	for n := ar.Status.Runs + 1; ; n++ {
-		var found v1alpha1.WorkflowRun
-		err := r.Live.Get(ctx, types.NamespacedName{Namespace: ar.Namespace, Name: plan.RunName(ar.Name, n)}, &found)
-		if apierrors.IsNotFound(err) {
-			return n, nil
-		}
+	var others []*v1alpha1.WorkflowRun
+	for n := ar.Status.Runs + 1; len(others) < maxNames; n++ {
+		run, _, err := r.numbered(ctx, ar, n)
 		if err != nil {
-			return 0, fmt.Errorf("reading WorkflowRun %s: %w", plan.RunName(ar.Name, n), err)
+			return 0, err
 		}
-		if owner := metav1.GetControllerOf(&found); owner != nil && owner.UID == ar.UID {
+		if run == nil {
+			for _, other := range others {
+				r.Events.Eventf(ar, other, "Warning", v1alpha1.ReasonNameTaken, "MakeRun", "WorkflowRun %s exists, and this remediation did not make it; it is left alone", other.Name)
+			}
 			return n, nil
 		}
-		r.Events.Eventf(ar, &found, "Warning", v1alpha1.ReasonNameTaken, "MakeRun", "WorkflowRun %s exists and is not of this remediation; it is left alone", found.Name)
+		others = append(others, run)
 	}
+	return 0, fmt.Errorf("%w: delete the WorkflowRuns %s to %s, which AlertRemediation %s did not make",
+		errNamesTaken, others[0].Name, others[len(others)-1].Name, ar.Name)
+}
+
+// numbered reads the run that has the n-th name, nil where there is none, and
+// whether the remediation made it.
+func (r *Reconciler) numbered(ctx context.Context, ar *v1alpha1.AlertRemediation, n int32) (run *v1alpha1.WorkflowRun, ours bool, err error) {
+	run = &v1alpha1.WorkflowRun{}
+	err = r.Live.Get(ctx, types.NamespacedName{Namespace: ar.Namespace, Name: plan.RunName(ar.Name, n)}, run)
+	if apierrors.IsNotFound(err) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reading WorkflowRun %s: %w", plan.RunName(ar.Name, n), err)
+	}
+	owner := run.Remediation()
+	return run, owner != nil && owner.UID == ar.UID, nil
 }
 
 // ensureRun makes the run, or finds the one that was made before. It returns nil

@@ -6,27 +6,21 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/phase"
-	"github.com/kubernaut/kubernaut/internal/plan"
 )
 
 // forward returns the latest run of a remediation that is no undo: the one whose
 // change is verified, and taken back if it does not help.
 func (r *Reconciler) forward(ctx context.Context, ar *v1alpha1.AlertRemediation) (*v1alpha1.WorkflowRun, error) {
-	var list v1alpha1.WorkflowRunList
-	if err := r.Live.List(ctx, &list, client.InNamespace(ar.Namespace)); err != nil {
-		return nil, fmt.Errorf("listing runs of %s: %w", ar.Name, err)
-	}
 	for n := ar.Status.Runs; n > 0; n-- {
-		for i := range list.Items {
-			run := &list.Items[i]
-			owner := metav1.GetControllerOf(run)
-			if run.Name == plan.RunName(ar.Name, n) && run.Spec.Undoes == "" && owner != nil && owner.UID == ar.UID {
-				return run, nil
-			}
+		run, ours, err := r.numbered(ctx, ar, n)
+		if err != nil {
+			return nil, err
+		}
+		if ours && run.Spec.Undoes == "" {
+			return run, nil
 		}
 	}
 	return nil, fmt.Errorf("finding the run of %s: %w", ar.Name, errRunDeleted)

@@ -70,7 +70,7 @@ type house struct {
 
 // newHouse builds it around a Deployment with one healthy and one bad revision.
 func newHouse(ctx context.Context) *house {
-	h := &house{ns: server.Namespace(ctx), clock: clocktesting.NewFakeClock(time.Now()), state: v1alpha1.AlertFiring, events: events.NewFakeRecorder(100)}
+	h := &house{ns: server.Namespace(ctx), clock: clocktesting.NewFakeClock(kubetest.OperatorTime()), state: v1alpha1.AlertFiring, events: events.NewFakeRecorder(100)}
 	dep := build.Deployment(h.ns, "shop").Obj()
 	server.Create(ctx, dep)
 	server.Create(ctx, build.Policy(h.ns, "auto", v1alpha1.ModeAuto).Verification(window, deadline).Obj())

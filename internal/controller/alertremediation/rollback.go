@@ -21,18 +21,7 @@ func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, erro
 	if err != nil {
 		return phase.Continue, err
 	}
-	if p.Obj.Status.RunRef == run.Name {
-		n, err := r.nextRun(ctx, p.Obj)
-		if err != nil {
-			return phase.Continue, err
-		}
-		wanted := plan.UndoRun(p.Obj, n, run)
-		p.Obj.Status.Runs, p.Obj.Status.RunRef = n, wanted.Name
-		if err := r.save(ctx, p); err != nil {
-			return phase.Continue, err
-		}
-	}
-	undo, err := r.ensureRun(ctx, p, plan.UndoRun(p.Obj, p.Obj.Status.Runs, run))
+	undo, err := r.ensureUndo(ctx, p, run)
 	if no, refused := unmade(err); refused {
 		return r.withoutUndo(p, no, r.whyBack(p.Obj))
 	}
@@ -45,6 +34,25 @@ func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, erro
 	}
 	ended := meta.FindStatusCondition(undo.Status.Conditions, v1alpha1.Succeeded)
 	return finish(p.Obj, back.stuck, "%s %s and could not be taken back: %s", run.Name, back.why, ended.Message)
+}
+
+// ensureUndo makes the run that takes another back, under a number of its own, or
+// finds the one that was made before.
+func (r *Reconciler) ensureUndo(ctx context.Context, p *pass, undone *v1alpha1.WorkflowRun) (*v1alpha1.WorkflowRun, error) {
+	if p.Obj.Status.RunRef == undone.Name {
+		if err := r.current(ctx, p.Obj); err != nil {
+			return nil, err
+		}
+		n, err := r.nextRun(ctx, p.Obj)
+		if err != nil {
+			return nil, err
+		}
+		p.Obj.Status.Runs, p.Obj.Status.RunRef = n, plan.RunName(p.Obj.Name, n)
+		if err := r.save(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	return r.ensureRun(ctx, p, plan.UndoRun(p.Obj, p.Obj.Status.Runs, undone))
 }
 
 // backing is why a change is taken back, and what that comes to where it is done

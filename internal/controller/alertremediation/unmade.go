@@ -1,6 +1,7 @@
 package alertremediation
 
 import (
+	"errors"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -18,8 +19,12 @@ const (
 	unmadePatience = 10 * time.Minute
 )
 
-// unmade returns why the API server refuses a run; false for what is no refusal.
+// unmade returns why the API server refuses a run, or why it can have no name;
+// false for what is no refusal.
 func unmade(err error) (v1alpha1.Refusal, bool) {
+	if errors.Is(err, errNamesTaken) {
+		return v1alpha1.Refusal{Reason: v1alpha1.ReasonNameTaken, Message: err.Error()}, true
+	}
 	if err == nil || !admission.Refuses(err) {
 		return v1alpha1.Refusal{}, false
 	}

@@ -21,10 +21,10 @@ func (r *Reconciler) begin(ctx context.Context, p *pass) (phase.Outcome, error) 
 	}
 	bound, err := r.bind(ctx, p.Obj)
 	if err == nil {
-		err = r.clear(ctx, bound.Case)
+		err = r.clear(ctx, &bound)
 	}
 	if err == nil {
-		err = r.acquire(ctx, p.Obj, bound.steps)
+		err = r.acquire(ctx, p.Obj, bound.steps, bound.verdict)
 	}
 	var refused *policy.RefusedError
 	switch {

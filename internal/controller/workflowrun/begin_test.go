@@ -60,6 +60,18 @@ var _ = Describe("Beginning a run", func() {
 			server.Create(ctx, run)
 			return run
 		}, v1alpha1.ReasonInvalidParameters, "uid"),
+		Entry("a target with a uid that no API server gives", func(ctx context.Context, s *scene) *v1alpha1.WorkflowRun {
+			target := s.target()
+			target.UID = "../victim"
+			run := build.Run(s.namespace, "mine", target).Step("a", "SetImage", map[string]string{"image": good}).Obj()
+			server.Create(ctx, run)
+			return run
+		}, v1alpha1.ReasonInvalidParameters, "is not the uid of Deployment/web"),
+		Entry("a run that names a remediation which did not make it", func(ctx context.Context, s *scene) *v1alpha1.WorkflowRun {
+			run := s.owned(ctx, "ar-1-run-1")
+			s.refers(ctx, "ar-1-run-2")
+			return run
+		}, v1alpha1.ReasonCancelled, "did not make this run"),
 		Entry("a remediation's run that names no approved plan", func(ctx context.Context, s *scene) *v1alpha1.WorkflowRun {
 			return s.owned(ctx, "ar-1-run-1", func(r *v1alpha1.WorkflowRun) { r.Spec.PlanDigest = "" })
 		}, v1alpha1.ReasonInvalidParameters, "planDigest"),
@@ -170,21 +182,6 @@ var _ = Describe("Beginning a run", func() {
 		Expect(server.Client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: "auto"}, &p)).To(Succeed())
 		Expect(p.Status.Reservations).To(HaveLen(1))
 		Expect(p.Status.Reservations[0].Run).To(Equal(s.namespace + "/mine"))
-
-		next := s.byHand(ctx, "again", bad)
-		s.driven(ctx, next)
-		Expect(next).To(succeeded(metav1.ConditionUnknown, v1alpha1.ReasonCooldown))
-	})
-
-	It("takes it for what the run changes, whatever the run calls its target", func(ctx SpecContext) {
-		s := set(ctx)
-		other := build.Deployment(s.namespace, "other").Obj()
-		server.Create(ctx, other)
-		run := build.Run(s.namespace, "mine", build.TargetOf(other, build.DeploymentKind)).Step("a", "SetImage", map[string]string{"image": good}).Obj()
-		run.Spec.Steps[0].Action.Target = new(s.target())
-		server.Create(ctx, run)
-		s.driven(ctx, run)
-		Expect(run).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
 
 		next := s.byHand(ctx, "again", bad)
 		s.driven(ctx, next)

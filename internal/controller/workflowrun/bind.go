@@ -2,6 +2,8 @@ package workflowrun
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/clearance"
@@ -13,6 +15,8 @@ import (
 type binding struct {
 	clearance.Case
 	steps []plan.Step
+	// verdict is how long after the change it falls, as the policy is now.
+	verdict time.Duration
 }
 
 // bind plans the run and binds it to the digest of that plan. That the plan is
@@ -58,23 +62,43 @@ func entitled(run *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) error {
 		return ends(v1alpha1.ReasonCancelled, "%s", abandoned(run, ar))
 	case ar != nil && ar.Finished():
 		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s has ended", ar.Name)
+	case ar != nil && ar.Status.RunRef != run.Name:
+		return ends(v1alpha1.ReasonCancelled, "AlertRemediation %s did not make this run (its status.runRef is %q); make a run of your own, without an owner", ar.Name, ar.Status.RunRef)
 	case ar != nil && run.Spec.PlanDigest == "" && run.Spec.Undoes == "":
 		return ends(v1alpha1.ReasonInvalidParameters, "a run of an AlertRemediation names the digest of the plan that was approved: make another one, with spec.planDigest")
 	}
+	return aimed(run)
+}
+
+// aimed refuses a run whose references can't be the objects it changes. The schema
+// has the same rule, but an older one may be installed.
+func aimed(run *v1alpha1.WorkflowRun) error {
 	for _, target := range targets(run) {
-		if target.UID == "" {
+		switch {
+		case target.UID == "":
 			return ends(v1alpha1.ReasonInvalidParameters, "a run is about one incarnation of each target: make another one, with the uid of spec.target and of every step's target")
+		case !lease.ValidUID(target.UID):
+			return ends(v1alpha1.ReasonInvalidParameters, "%q is not the uid of %s: make another run, with the metadata.uid that the API server shows", target.UID, target)
 		}
+	}
+	if run.Spec.Undoes == "" && !actsOn(run, run.Spec.Target) {
+		return ends(v1alpha1.ReasonInvalidParameters,
+			"spec.target %s is the target of no step: the run would hold the lease on an object that it does not change; make another one, whose spec.target is the target of one of its steps", run.Spec.Target)
 	}
 	return nil
 }
 
+// actsOn reports whether a step of a run has this target.
+func actsOn(run *v1alpha1.WorkflowRun, target v1alpha1.TargetReference) bool {
+	return slices.ContainsFunc(run.Spec.Steps, func(step v1alpha1.Step) bool { return run.StepTarget(step).Same(target) })
+}
+
 // abandoned says that a run's remediation is gone, or nothing. A run that was
 // made for a remediation names the plan that was approved, and can't be changed
-// in that: whoever takes its owner away does not make it one of a person, which
-// nobody has to approve.
+// in that: removing its owner before the first reconcile does not make it a run by
+// hand, which needs no approval.
 func abandoned(run *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) string {
-	owner := lease.Remediation(run)
+	owner := run.Remediation()
 	switch {
 	case ar != nil:
 		return ""

@@ -73,6 +73,9 @@ func (r *Reconciler) takeBack(ctx context.Context, p *pass, t task) (phase.Outco
 	if err := r.clearUndo(ctx, p.Obj); err != nil {
 		return phase.Continue, err
 	}
+	if err := r.keepLeases(ctx, p.Obj); err != nil {
+		return phase.Continue, err
+	}
 	return phase.Continue, r.undo(ctx, p, t, undo)
 }
 

@@ -140,6 +140,7 @@ var _ = Describe("A run on a node", Ordered, func() {
 			owner := build.Run("", "", target).OwnedBy(s.ar).Obj()
 			run.OwnerReferences, run.Spec.PlanDigest = owner.OwnerReferences, digest
 		}
+		s.refers(ctx, "forward-"+s.node.Name)
 		run := s.cordon(ctx, "forward", owned)
 		again := s.driven(ctx, run)
 		Expect(run).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
@@ -154,6 +155,7 @@ var _ = Describe("A run on a node", Ordered, func() {
 		Expect(s.lease(ctx).Spec.RenewTime.After(renewed.Time)).To(BeTrue())
 
 		undo := build.Run(s.namespace, "undo-"+s.node.Name, target).Undoes(run.Name).OwnedBy(s.ar).Obj()
+		s.refers(ctx, undo.Name)
 		server.Create(ctx, undo)
 		s.driven(ctx, undo)
 		Expect(undo).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))

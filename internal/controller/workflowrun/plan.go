@@ -7,7 +7,6 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/clearance"
-	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
@@ -47,14 +46,14 @@ func (r *Reconciler) planStep(ctx context.Context, run *v1alpha1.WorkflowRun, wa
 func (r *Reconciler) world(run *v1alpha1.WorkflowRun, step string) action.World {
 	return action.World{
 		Objects: r.Live, History: r.History, Stamp: stamp(run, step),
-		Now: r.Clock.Now(), ByHand: lease.Remediation(run) == nil,
+		Now: r.Clock.Now(), ByHand: run.Remediation() == nil,
 	}
 }
 
 // stamp names a step's effect as remediation/number/step, the same as when the
 // remediation's plan was made; a run made by hand stands for itself.
 func stamp(run *v1alpha1.WorkflowRun, step string) string {
-	if owner := lease.Remediation(run); owner != nil {
+	if owner := run.Remediation(); owner != nil {
 		number := strings.TrimPrefix(run.Name, owner.Name+"-run-")
 		return owner.Name + "/" + number + "/" + step
 	}

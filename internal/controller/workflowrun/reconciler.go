@@ -14,6 +14,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -77,6 +78,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, run *v1alpha1.WorkflowRun) (
 		return phase.Result(phase.Continue, err)
 	}
 	pass := phase.Begin(r.Client, run)
+	if controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) {
+		run.RecordOwner() // a change of the metadata after the first reconcile has no effect
+	}
 	outcome, err := phase.Run(ctx, pass, r.release, r.cancel, r.begin, r.carryOut, r.finish)
 	run.Status.ObservedGeneration = run.Generation
 	if saved := pass.Save(ctx); saved != nil {
@@ -99,7 +103,7 @@ func (r *Reconciler) runsOf(ctx context.Context, ar client.Object) []reconcile.R
 	}
 	var requests []reconcile.Request
 	for i := range list.Items {
-		if owner := lease.Remediation(&list.Items[i]); owner != nil && owner.UID == ar.GetUID() {
+		if owner := list.Items[i].Remediation(); owner != nil && owner.UID == ar.GetUID() {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -78,7 +77,7 @@ type scene struct {
 
 // set makes a scene in which nothing keeps a run back.
 func set(ctx context.Context) *scene {
-	s := &scene{namespace: server.Namespace(ctx), clock: clocktesting.NewFakeClock(time.Now()), image: &setImage{arrived: action.Progress{Done: true}}}
+	s := &scene{namespace: server.Namespace(ctx), clock: clocktesting.NewFakeClock(kubetest.OperatorTime()), image: &setImage{arrived: action.Progress{Done: true}}}
 	s.web = build.Deployment(s.namespace, "web").Image(bad).Obj()
 	server.Create(ctx, s.web, build.Policy(s.namespace, "auto", v1alpha1.ModeAuto).Obj())
 	target := s.target()
@@ -143,8 +142,17 @@ func (s *scene) owned(ctx context.Context, name string, edits ...func(*v1alpha1.
 	for _, edit := range edits {
 		edit(run)
 	}
+	s.refers(ctx, name)
 	server.Create(ctx, run)
 	return run
+}
+
+// refers lets the remediation say which run it makes, as it does before it makes it.
+func (s *scene) refers(ctx context.Context, run string) {
+	writer := server.As(kubetest.OperatorUser, "system:masters")
+	Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(s.ar), s.ar)).To(Succeed())
+	s.ar.Status.RunRef, s.ar.Status.Runs = run, s.ar.Status.Runs+1
+	Expect(writer.Status().Update(ctx, s.ar)).To(Succeed())
 }
 
 // twoSteps makes the remediation's run of two operations, the second of which
@@ -175,6 +183,9 @@ func (s *scene) undoing(ctx context.Context, name, undone string, edits ...func(
 	run := build.Run(s.namespace, name, s.target()).Undoes(undone).OwnedBy(s.ar).Obj()
 	for _, edit := range edits {
 		edit(run)
+	}
+	if run.OwnerReferences != nil {
+		s.refers(ctx, name)
 	}
 	server.Create(ctx, run)
 	return run

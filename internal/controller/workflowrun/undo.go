@@ -11,7 +11,6 @@ import (
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/gate"
-	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/pkg/action"
@@ -83,10 +82,12 @@ func undoable(run, undone *v1alpha1.WorkflowRun) string {
 	if undone == nil {
 		return fmt.Sprintf("WorkflowRun %s is gone, and with it what would take it back", run.Spec.Undoes)
 	}
-	asking, made := lease.Remediation(run), lease.Remediation(undone)
+	asking, made := run.Remediation(), undone.Remediation()
 	switch {
-	case undone.Spec.Target.UID != run.Spec.Target.UID:
-		return fmt.Sprintf("WorkflowRun %s is about another target", undone.Name)
+	case !undone.Spec.Target.Same(run.Spec.Target):
+		return fmt.Sprintf("WorkflowRun %s is about another target: make a run with exactly its spec.target", undone.Name)
+	case undone.Spec.Undoes == "" && !actsOn(undone, undone.Spec.Target):
+		return fmt.Sprintf("WorkflowRun %s changed another object than its spec.target; take its operations back by hand", undone.Name)
 	case asking != nil && (made == nil || made.UID != asking.UID):
 		return fmt.Sprintf("WorkflowRun %s is not of the same AlertRemediation", undone.Name)
 	case !undone.Finished():

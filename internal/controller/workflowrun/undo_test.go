@@ -13,6 +13,7 @@ func TestUndoable(t *testing.T) {
 	undo := &v1alpha1.Operation{}
 	finished := func(edits ...func(*v1alpha1.WorkflowRun)) *v1alpha1.WorkflowRun {
 		run := ownedRun("ar-1-run-1", "ar-1")
+		run.Spec.Steps = []v1alpha1.Step{{Name: "remedy"}}
 		run.Status.Steps = []v1alpha1.StepStatus{step("remedy", v1alpha1.StepSucceeded, done)}
 		run.Status.Steps[0].Operations[0].Undo = undo
 		run.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Succeeded, Status: metav1.ConditionTrue}}
@@ -31,10 +32,24 @@ func TestUndoable(t *testing.T) {
 		undone *v1alpha1.WorkflowRun
 		says   string
 	}{
-		"a remediation takes its own run back":        {ownedRun("ar-1-run-2", "ar-1"), finished(), ""},
-		"a person takes a remediation's run back":     {byHand(), finished(), ""},
-		"a run that is gone":                          {byHand(), nil, "is gone"},
-		"a run about another target":                  {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Spec.Target.UID = "v" }), "another target"},
+		"a remediation takes its own run back":      {ownedRun("ar-1-run-2", "ar-1"), finished(), ""},
+		"a person takes a remediation's run back":   {byHand(), finished(), ""},
+		"a run that is gone":                        {byHand(), nil, "is gone"},
+		"a run about another target":                {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Spec.Target.UID = "v" }), "another target"},
+		"a run about a target of another name":      {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Spec.Target.Name = "db" }), "another target"},
+		"a run about a target of another kind":      {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Spec.Target.Kind = "Node" }), "another target"},
+		"a run about a target of another namespace": {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Spec.Target.Namespace = "other" }), "another target"},
+		"a run about a target read at another time": {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Spec.Target.Generation = 7 }), ""},
+		"a run that changed another object than it named": {byHand(), finished(func(r *v1alpha1.WorkflowRun) {
+			r.Spec.Steps[0].Action.Target = &v1alpha1.TargetReference{UID: "v"}
+		}), "changed another object"},
+		"a run that was moved to the remediation later": {ownedRun("ar-1-run-2", "ar-1"), finished(func(r *v1alpha1.WorkflowRun) {
+			r.Status.Owner = &v1alpha1.RunOwner{}
+		}), "not of the same AlertRemediation"},
+		"a run that was taken from the remediation later": {ownedRun("ar-1-run-2", "ar-1"), finished(func(r *v1alpha1.WorkflowRun) {
+			r.RecordOwner()
+			r.OwnerReferences = nil
+		}), ""},
 		"a run of another remediation":                {ownedRun("ar-2-run-1", "ar-2"), finished(), "not of the same AlertRemediation"},
 		"a run made by hand is not the remediation's": {ownedRun("ar-2-run-1", "ar-2"), finished(func(r *v1alpha1.WorkflowRun) { r.OwnerReferences = nil }), "not of the same AlertRemediation"},
 		"a run that has not ended":                    {byHand(), finished(func(r *v1alpha1.WorkflowRun) { r.Status.Conditions = nil }), "spec.cancelled"},
