@@ -161,6 +161,12 @@ func unplannable(reason string) bool {
 	return reason == v1alpha1.ReasonNotApplicable || reason == v1alpha1.ReasonUnknownAction || reason == v1alpha1.ReasonInvalidParameters
 }
 
+// limited reports whether a run waited for something that could not be read, until its deadline.
+func limited(reason string) bool {
+	_, ok := policy.Help(reason)
+	return ok
+}
+
 // ending is what a finished run means for its remediation; no outcome: go on and verify.
 type ending struct {
 	status          metav1.ConditionStatus
@@ -188,7 +194,9 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		// Something is in place: whether it helps is for the verification to say.
 	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
 		end.outcome = v1alpha1.OutcomeResolvedItself
-	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed || unplannable(succeeded.Reason):
+	case succeeded.Reason == v1alpha1.ReasonDeadlineExceeded:
+		end.outcome = v1alpha1.OutcomeExpired
+	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed || unplannable(succeeded.Reason), limited(succeeded.Reason):
 		end.outcome = v1alpha1.OutcomeEscalated
 	default:
 		end.outcome = v1alpha1.OutcomeRefused

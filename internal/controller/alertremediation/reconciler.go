@@ -131,9 +131,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediatio
 	if errors.Is(err, errBusy) {
 		return phase.Result(phase.Wait(wait.Jitter(admissionRetry, 0.5)), nil) // nothing is known yet that could be saved
 	}
+	outcome, err = r.expire(ar, outcome, err)
 	saved := r.save(ctx, pass)
-	r.announce(pass)                                 // events: only what was saved
-	return phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
+	r.announce(pass)                                         // events: only what was saved
+	result, err := phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
+	return r.comeBack(ar, result, err)
 }
 
 // pass is one reconcile of one remediation.
