@@ -192,16 +192,23 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeEscalated
 	case len(applied(run)) > 0:
 		// Something is in place: whether it helps is for the verification to say.
-	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
-		end.outcome = v1alpha1.OutcomeResolvedItself
-	case succeeded.Reason == v1alpha1.ReasonDeadlineExceeded:
-		end.outcome = v1alpha1.OutcomeExpired
-	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed || unplannable(succeeded.Reason), limited(succeeded.Reason):
-		end.outcome = v1alpha1.OutcomeEscalated
 	default:
-		end.outcome = v1alpha1.OutcomeRefused
+		end.outcome = withoutChange(succeeded.Reason)
 	}
 	return end
+}
+
+// withoutChange is what a run that changed nothing means, by the reason it ended with.
+func withoutChange(reason string) v1alpha1.Outcome {
+	switch {
+	case reason == v1alpha1.ReasonAlertResolved:
+		return v1alpha1.OutcomeResolvedItself
+	case reason == v1alpha1.ReasonDeadlineExceeded:
+		return v1alpha1.OutcomeExpired
+	case reason == v1alpha1.ReasonStepFailed || reason == v1alpha1.ReasonPreconditionFailed || unplannable(reason), limited(reason):
+		return v1alpha1.OutcomeEscalated
+	}
+	return v1alpha1.OutcomeRefused
 }
 
 // leftPods reports whether a run that changed something ended before every pod that
