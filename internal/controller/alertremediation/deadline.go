@@ -13,9 +13,10 @@ import (
 	"github.com/kubernaut/kubernaut/internal/policy"
 )
 
-// A remediation that has not begun ends after longestWait, whatever holds it up, and
-// a day after the longest approval.deadline that a policy may set while a person may
-// still approve its plan. Both are times of the operator's own clock.
+// A remediation that has not begun ends after longestWait, whatever holds it up. While
+// a person may still approve its plan it has a day more than the longest
+// approval.deadline of a policy: a plan that changes is asked about anew, each time
+// with a new deadline. Both are counted by the operator's own clock.
 const (
 	longestWait       = 24 * time.Hour
 	longestUnapproved = longestWait + 168*time.Hour
