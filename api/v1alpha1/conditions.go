@@ -41,7 +41,7 @@ const (
 	OutcomeRefused Outcome = "Refused"
 	// OutcomeRejected: a person said no.
 	OutcomeRejected Outcome = "Rejected"
-	// OutcomeExpired: nobody answered in time. Silence is never approval.
+	// OutcomeExpired: nobody answered in time, and silence is never approval; or what held the plan back did so for a day.
 	OutcomeExpired Outcome = "Expired"
 	// OutcomeEscalated: a person is needed.
 	OutcomeEscalated Outcome = "Escalated"
@@ -110,6 +110,10 @@ const (
 	ReasonGuardMissing = "GuardMissing"
 	// ReasonUnreadable: what a gate needs could not be read; it is tried again.
 	ReasonUnreadable = "Unreadable"
+	// ReasonUnknownKind: what is needed is of a kind that no API of the cluster serves; it is tried again for some minutes.
+	ReasonUnknownKind = "UnknownKind"
+	// ReasonReadForbidden: the operator may not read what is needed; it is tried again for some minutes.
+	ReasonReadForbidden = "ReadForbidden"
 )
 
 // Reasons of the other conditions.

@@ -132,18 +132,19 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
 		}).SetupWithManager(ctx, mgr),
-		diagnoses.SetupWithManager(mgr, controller.Options{
-			MaxConcurrentReconciles: cfg.Diagnosis.Concurrency, ReconciliationTimeout: cfg.Diagnosis.Timeout.Duration, RateLimiter: phase.Backoff[ctrl.Request](),
-		}),
+		diagnoses.SetupWithManager(mgr, cfg.Diagnosis.Concurrency, cfg.Diagnosis.Timeout.Duration),
 		workflowrun.New(workflowrun.Needs{
 			Client: mgr.GetClient(), Live: live, Clock: clk, Desk: desk, Gate: tenants,
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace, cfg.Nodes.LeaseNamespace), Catalog: catalog, History: history, Events: recorder,
-		}, metrics.Registry).SetupWithManager(mgr, controller.Options{MaxConcurrentReconciles: cfg.Remediation.Concurrency, RateLimiter: phase.Backoff[ctrl.Request]()}),
+		}, metrics.Registry).SetupWithManager(mgr, cfg.Remediation.Concurrency),
 		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Events: recorder},
 			trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster}).SetupWithManager(mgr),
 		ledger.New(os.Stdout, clk, metrics.Registry).SetupWithManager(mgr),
 		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
-		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr, controller.Options{RateLimiter: phase.Backoff[ctrl.Request]()}),
+		// The requests of retention are namespaces.
+		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr, controller.Options{
+			RateLimiter: phase.Backoff(func(request ctrl.Request) string { return request.Name }),
+		}),
 		shipDefaultPolicy(mgr, recorder, cfg.Namespace),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 	)

@@ -123,7 +123,7 @@ func (p *printer) judged(facts policy.Facts, operator Operator) {
 // said is a gate's word; that something could not be read is about the rights of
 // whoever asks, not about the operator's.
 func said(r v1alpha1.Refusal) string {
-	if r.Reason != v1alpha1.ReasonUnreadable {
+	if _, limited := policy.Help(r.Reason); !limited && r.Reason != v1alpha1.ReasonUnreadable {
 		return r.Reason + ": " + r.Message
 	}
 	return "not known: " + strings.Replace(strings.TrimPrefix(r.Message, "Could not read "), "; nothing is done until it can be. What went wrong: ", ", since ", 1)

@@ -124,7 +124,7 @@ type LeaderElection struct {
 // Diagnosis is the work of finding causes.
 type Diagnosis struct {
 	// Concurrency is how many causes are looked for at once, beside the first looks
-	// that remediations begin with.
+	// that remediations begin with; at most a quarter of them for one namespace.
 	Concurrency int `json:"concurrency"`
 	// Timeout of one diagnosis; a first look has ten seconds.
 	Timeout Duration `json:"timeout"`
@@ -132,7 +132,8 @@ type Diagnosis struct {
 
 // Remediation is the work of taking alerts from admission to an end.
 type Remediation struct {
-	// Concurrency is how many remediations, and how many runs, are driven at once.
+	// Concurrency is how many remediations, and how many runs, are driven at once; at
+	// most a quarter of them in one namespace.
 	Concurrency int `json:"concurrency"`
 }
 

@@ -3,6 +3,10 @@ package policy
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 )
@@ -22,9 +26,49 @@ func ends(reason, format string, args ...any) []Refusal {
 	return []Refusal{refusal(Ends, reason, format, args...)}
 }
 
+// untilRead stands between what could not be read and why.
+const untilRead = "; nothing is done until it can be. What went wrong: "
+
 // unreadable is what every gate says that can't see what it needs.
 func unreadable(what string, err error) []Refusal {
-	return waits(v1alpha1.ReasonUnreadable, "Could not read %s; nothing is done until it can be. What went wrong: %s", what, cut(err.Error(), maxMessage/2))
+	return waits(unreadableReason(err), "Could not read %s"+untilRead+"%s", what, cut(err.Error(), maxMessage/2))
+}
+
+// Unreadable is the refusal of a caller that can't read what it needs.
+func Unreadable(what string, err error) Refusal { return unreadable(what, err)[0] }
+
+func unreadableReason(err error) string {
+	switch {
+	case meta.IsNoMatchError(err):
+		return v1alpha1.ReasonUnknownKind
+	case apierrors.IsForbidden(err):
+		return v1alpha1.ReasonReadForbidden
+	}
+	return v1alpha1.ReasonUnreadable
+}
+
+// UnreadableDeadline is how long a kind that is not known, or a right to read, is
+// waited for: an API server that has just started knows neither yet. After that only
+// a person can help.
+const UnreadableDeadline = 10 * time.Minute
+
+// Help returns what a person can do about a reason that is waited for until
+// UnreadableDeadline; false for every other reason.
+func Help(reason string) (string, bool) {
+	switch reason {
+	case v1alpha1.ReasonUnknownKind:
+		return "The kinds that the cluster serves: kubectl api-resources", true
+	case v1alpha1.ReasonReadForbidden:
+		return "What the operator may read: kubectl describe clusterrole kubernaut", true
+	}
+	return "", false
+}
+
+// GaveUp says that what Help is about was waited for until UnreadableDeadline.
+func GaveUp(no v1alpha1.Refusal) string {
+	help, _ := Help(no.Reason)
+	tried := strings.Replace(cut(no.Message, maxMessage*3/4), untilRead, ": ", 1)
+	return fmt.Sprintf("%s (tried for %s); nothing was changed. %s", tried, UnreadableDeadline, help)
 }
 
 // described names an object so that a person finds it.

@@ -28,6 +28,9 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 		set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget, "the alert names nothing that a remediation of this namespace may be about: "+err.Error())
 		return phase.Continue, nil
 	}
+	if no, ok := unread("the target of alert "+p.Obj.Spec.Alert.Name, err); ok {
+		return r.holdUnread(p.Obj, v1alpha1.Admitted, no)
+	}
 	if err != nil {
 		return phase.Continue, fmt.Errorf("finding the target of alert %s: %w", p.Obj.Spec.Alert.Name, err)
 	}

@@ -28,6 +28,9 @@ func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error
 	if notYet, ok := tooEarly(err); ok {
 		return r.approveLater(ctx, p, notYet)
 	}
+	if no, ok := unread("what the remedy changes", err); ok {
+		return r.holdUnread(p.Obj, v1alpha1.Approved, no)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}
@@ -59,6 +62,9 @@ func nothingLeft(ar *v1alpha1.AlertRemediation, refused []v1alpha1.Refusal) (pha
 // answer decides about the plan that is shown, by what the gates just said to it.
 func (r *Reconciler) answer(ctx context.Context, p *pass, made proposal) (phase.Outcome, error) {
 	ruling := rule(p.Obj, made.judgement, r.Clock.Now())
+	if _, limited := policy.Help(ruling.reason); limited {
+		return r.holdUnread(p.Obj, v1alpha1.Approved, v1alpha1.Refusal{Reason: ruling.reason, Message: ruling.message})
+	}
 	if ruling.wait > 0 {
 		set(p.Obj, v1alpha1.Approved, metav1.ConditionUnknown, ruling.reason, ruling.message)
 		return phase.Wait(ruling.wait), nil

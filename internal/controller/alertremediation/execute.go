@@ -191,6 +191,12 @@ func unplannable(reason string) bool {
 	return reason == v1alpha1.ReasonNotApplicable || reason == v1alpha1.ReasonUnknownAction || reason == v1alpha1.ReasonInvalidParameters
 }
 
+// limited reports whether a run waited for something that could not be read, until its deadline.
+func limited(reason string) bool {
+	_, ok := policy.Help(reason)
+	return ok
+}
+
 // ending is what a finished run means for its remediation; no outcome: go on and verify.
 type ending struct {
 	status          metav1.ConditionStatus
@@ -216,14 +222,23 @@ func endOf(run *v1alpha1.WorkflowRun) ending {
 		end.outcome = v1alpha1.OutcomeEscalated
 	case len(applied(run)) > 0:
 		// Something is in place: whether it helps is for the verification to say.
-	case succeeded.Reason == v1alpha1.ReasonAlertResolved:
-		end.outcome = v1alpha1.OutcomeResolvedItself
-	case succeeded.Reason == v1alpha1.ReasonStepFailed || succeeded.Reason == v1alpha1.ReasonPreconditionFailed || unplannable(succeeded.Reason):
-		end.outcome = v1alpha1.OutcomeEscalated
 	default:
-		end.outcome = v1alpha1.OutcomeRefused
+		end.outcome = withoutChange(succeeded.Reason)
 	}
 	return end
+}
+
+// withoutChange is what a run that changed nothing means, by the reason it ended with.
+func withoutChange(reason string) v1alpha1.Outcome {
+	switch {
+	case reason == v1alpha1.ReasonAlertResolved:
+		return v1alpha1.OutcomeResolvedItself
+	case reason == v1alpha1.ReasonDeadlineExceeded:
+		return v1alpha1.OutcomeExpired
+	case reason == v1alpha1.ReasonStepFailed || reason == v1alpha1.ReasonPreconditionFailed || unplannable(reason), limited(reason):
+		return v1alpha1.OutcomeEscalated
+	}
+	return v1alpha1.OutcomeRefused
 }
 
 // leftPods reports whether a run that changed something ended before every pod that

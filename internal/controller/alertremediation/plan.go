@@ -29,6 +29,9 @@ func (r *Reconciler) plan(ctx context.Context, p *pass) (phase.Outcome, error) {
 	if notYet, ok := tooEarly(err); ok {
 		return r.planLater(ctx, p, notYet)
 	}
+	if no, ok := unread("what the remedy changes", err); ok {
+		return r.holdUnread(p.Obj, v1alpha1.Planned, no)
+	}
 	if err != nil {
 		return phase.Continue, err
 	}

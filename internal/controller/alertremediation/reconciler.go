@@ -16,7 +16,6 @@ import (
 	"k8s.io/utils/lru"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/clearance"
@@ -108,11 +107,13 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.AlertRemediation{}, targetUID, index); err != nil {
 		return fmt.Errorf("indexing remediations by target: %w", err)
 	}
+	options := phase.Workers(r.config.Concurrency, phase.Namespace)
+	options.ReconciliationTimeout = passDeadline
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("alertremediation").
 		For(&v1alpha1.AlertRemediation{}).
 		Owns(&v1alpha1.WorkflowRun{}).
-		WithOptions(controller.Options{MaxConcurrentReconciles: r.config.Concurrency, ReconciliationTimeout: passDeadline, RateLimiter: phase.Backoff[ctrl.Request]()}).
+		WithOptions(options).
 		Complete(phase.Reconciler(mgr.GetClient(), r.Live, r))
 }
 
@@ -130,9 +131,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediatio
 	if errors.Is(err, errBusy) {
 		return phase.Result(phase.Wait(wait.Jitter(admissionRetry, 0.5)), nil) // nothing is known yet that could be saved
 	}
+	outcome, err = r.expire(ar, outcome, err)
 	saved := r.save(ctx, pass)
-	r.announce(pass)                                 // events: only what was saved
-	return phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
+	r.announce(pass)                                         // events: only what was saved
+	result, err := phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon
+	return r.comeBack(ar, result, err)
 }
 
 // pass is one reconcile of one remediation.

@@ -151,6 +151,8 @@ func TestEndOf(t *testing.T) {
 			ops: []v1alpha1.OperationStatus{done, evicted(v1alpha1.OperationApplied), evicted(v1alpha1.OperationSkipped)}},
 		"a step that failed before any change is for a person":       {status: metav1.ConditionFalse, reason: v1alpha1.ReasonStepFailed, outcome: v1alpha1.OutcomeEscalated},
 		"a gate's no before any change is a refusal":                 {status: metav1.ConditionFalse, reason: v1alpha1.ReasonForbidden, outcome: v1alpha1.OutcomeRefused},
+		"what could not be read in time is for a person":             {status: metav1.ConditionFalse, reason: v1alpha1.ReasonReadForbidden, outcome: v1alpha1.OutcomeEscalated},
+		"what was held back for a day has expired":                   {status: metav1.ConditionFalse, reason: v1alpha1.ReasonDeadlineExceeded, outcome: v1alpha1.OutcomeExpired},
 		"another world than was planned for is a refusal":            {status: metav1.ConditionFalse, reason: v1alpha1.ReasonChangedMeanwhile, outcome: v1alpha1.OutcomeRefused},
 		"an action's own no before any change is for a person":       {status: metav1.ConditionFalse, reason: v1alpha1.ReasonNotApplicable, outcome: v1alpha1.OutcomeEscalated},
 		"so are parameters that no longer fit":                       {status: metav1.ConditionFalse, reason: v1alpha1.ReasonInvalidParameters, outcome: v1alpha1.OutcomeEscalated},

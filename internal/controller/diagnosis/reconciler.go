@@ -19,12 +19,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/pkg/analysis"
 )
 
@@ -66,9 +66,11 @@ func New(c client.Client, clk clock.PassiveClock, g gatherer, ch chain) *Reconci
 	return &Reconciler{client: c, clock: clk, gatherer: g, chain: ch, due: lru.New(maxDue)}
 }
 
-// SetupWithManager registers the reconciler; the options carry its concurrency
-// and its deadline.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+// SetupWithManager registers the reconciler, with so many workers and a deadline for
+// each diagnosis.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int, deadline time.Duration) error {
+	options := phase.Workers(workers, phase.Namespace)
+	options.ReconciliationTimeout = deadline
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("diagnosis").
 		For(&v1alpha1.AlertRemediation{}, builder.WithPredicates(newlyAsked)).

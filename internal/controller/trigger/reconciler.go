@@ -104,9 +104,9 @@ func New(needs Needs, config Config) *Reconciler {
 // SetupWithManager registers the reconciler. What may show signs is watched from
 // the first policy on that asks for it.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	c, err := controller.NewTyped("trigger", mgr, controller.TypedOptions[subject]{
-		Reconciler: r, MaxConcurrentReconciles: 1, RateLimiter: phase.Backoff[subject](),
-	})
+	options := phase.Workers(1, func(s subject) string { return s.Namespace })
+	options.Reconciler = r
+	c, err := controller.NewTyped("trigger", mgr, options)
 	if err != nil {
 		return fmt.Errorf("building the controller: %w", err)
 	}

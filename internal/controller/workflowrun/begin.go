@@ -31,19 +31,23 @@ func (r *Reconciler) begin(ctx context.Context, p *pass) (phase.Outcome, error) 
 	case errors.As(err, &refused):
 		return r.refuse(p, refused.Refusal), nil
 	case err != nil:
-		return phase.Continue, err
+		return r.unread(p, err)
 	}
 	return phase.Continue, r.record(p.Obj, bound.steps)
 }
 
-// refuse records a no before anything was touched: a wait is asked again,
-// anything else ends the run with nothing changed.
+// refuse records a no before anything was touched: a wait is asked again until its
+// deadline, anything else ends the run with nothing changed.
 func (r *Reconciler) refuse(p *pass, refused policy.Refusal) phase.Outcome {
+	why := refused.Refusal
 	if refused.Kind == policy.Waits {
-		hold(p.Obj, refused.Refusal)
-		return r.later(p.Obj)
+		var late bool
+		if why, late = r.tooLate(p.Obj, refused.Refusal); !late {
+			r.holdUnbegun(p.Obj, refused.Refusal)
+			return r.later(p.Obj)
+		}
 	}
-	end(p.Obj, r.Clock.Now(), refused.Refusal)
+	end(p.Obj, r.Clock.Now(), why)
 	return phase.Finish()
 }
 

@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -136,6 +138,52 @@ var _ = Describe("Beginning a run", func() {
 		s.driven(ctx, run)
 		Expect(run).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
 		Expect(s.running(ctx)).To(Equal(good))
+	})
+
+	DescribeTable("waits for what can't be read until a person helps, and ends then", func(ctx SpecContext, reason, command string, read func(ctx context.Context, s *scene) error) {
+		s := set(ctx)
+		run, neighbour := s.byHand(ctx, "mine", good), s.byHand(ctx, "theirs", good)
+		s.image.early = read(ctx, s)
+		s.driven(ctx, run)
+		s.driven(ctx, neighbour)
+		Expect(run).To(succeeded(metav1.ConditionUnknown, reason))
+		Expect(neighbour).To(succeeded(metav1.ConditionUnknown, reason))
+
+		s.clock.Step(9 * time.Minute)
+		Expect(s.driven(ctx, run).RequeueAfter).To(BeNumerically("<=", 30*time.Second))
+		Expect(run).To(succeeded(metav1.ConditionUnknown, reason))
+		s.clock.Step(2 * time.Minute)
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionFalse, reason))
+		Expect(run.Status.Conditions[0].Message).To(HaveSuffix(command))
+		Expect(s.effects()).To(BeZero())
+
+		s.image.early = nil // in time for the other, which was not looked at since
+		s.driven(ctx, neighbour)
+		Expect(neighbour).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
+	},
+		Entry("a kind that no API serves", v1alpha1.ReasonUnknownKind, "kubectl api-resources", func(ctx context.Context, s *scene) error {
+			widget := &unstructured.Unstructured{}
+			widget.SetGroupVersionKind(schema.GroupVersionKind{Group: "example.test", Version: "v1", Kind: "Widget"})
+			return s.process.Live.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: "w"}, widget)
+		}),
+		Entry("a kind that the operator may not read", v1alpha1.ReasonReadForbidden, "kubectl describe clusterrole kubernaut", func(ctx context.Context, s *scene) error {
+			return s.process.Live.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: "password"}, &corev1.Secret{})
+		}),
+	)
+
+	It("does not begin a day after it was made", func(ctx SpecContext) {
+		s := set(ctx)
+		run := s.byHand(ctx, "mine", good)
+		change(ctx, run, func(r *v1alpha1.WorkflowRun) { r.Spec.Paused = true })
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionUnknown, v1alpha1.ReasonPaused))
+		s.clock.Step(24*time.Hour + time.Minute)
+		s.driven(ctx, run)
+		Expect(run).To(succeeded(metav1.ConditionFalse, v1alpha1.ReasonDeadlineExceeded))
+		Expect(run.Status.Conditions[0].Message).To(ContainSubstring("Paused: "))
+		Expect(run.Finalizers).To(BeEmpty())
+		Expect(s.effects()).To(BeZero())
 	})
 
 	It("ends without a change when the target has become well", func(ctx SpecContext) {

@@ -13,7 +13,6 @@ import (
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -60,12 +59,12 @@ func New(needs Needs, reg prometheus.Registerer) *Reconciler {
 
 // SetupWithManager registers the reconciler. A run follows its remediation too:
 // a suspension and an approval hold or free it, and the verdict frees its lease.
-func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, options controller.Options) error {
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, workers int) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("workflowrun").
 		For(&v1alpha1.WorkflowRun{}).
 		Watches(&v1alpha1.AlertRemediation{}, handler.EnqueueRequestsFromMapFunc(r.runsOf)).
-		WithOptions(options).
+		WithOptions(phase.Workers(workers, phase.Namespace)).
 		Complete(phase.Reconciler(mgr.GetClient(), r.Live, r))
 }
 
