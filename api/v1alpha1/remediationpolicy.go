@@ -190,8 +190,9 @@ type PolicyTrigger struct {
 }
 
 // PolicyRetention says how long, and how many, AlertRemediations and WorkflowRuns
-// that have ended stay. One whose alert still fires is the memory that it was
-// dealt with: it stays four times as long, however many there are.
+// that have ended stay. One whose alert still fires records that the alert was
+// remediated: it stays four times as long, and up to half of the objects that stay
+// are the youngest of these.
 type PolicyRetention struct {
 	// keep is how long they stay after their end.
 	// +optional
@@ -200,7 +201,7 @@ type PolicyRetention struct {
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1h') && duration(self) <= duration('8760h')",message="retention.keep is between 1h and 8760h"
 	Keep *metav1.Duration `json:"keep,omitempty"`
-	// most is how many of them stay, the youngest.
+	// most is how many of them stay, the youngest. All of them count.
 	// +optional
 	// +kubebuilder:default=500
 	// +kubebuilder:validation:Minimum=10

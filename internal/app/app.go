@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,7 +23,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -256,17 +254,11 @@ func newScheme() (*runtime.Scheme, error) {
 }
 
 func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
-	cached := trigger.Cached()
-	// The one Secret.
-	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
 	return ctrl.Options{
 		Scheme:                 scheme,
 		Metrics:                metricsserver.Options{BindAddress: cfg.Metrics.Address},
 		HealthProbeBindAddress: cfg.Health.Address,
-		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
-			ByObject:         cached,
-		},
+		Cache:                  cacheOptions(cfg),
 	}
 }
 

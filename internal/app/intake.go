@@ -37,7 +37,10 @@ func newIntake(ctx context.Context, cfg config.Config, mgr ctrl.Manager, user st
 		newDoor(cfg.Intake, mgr),
 		groups(cfg),
 		clock.RealClock{},
-		intake.Settings{Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore},
+		intake.Settings{
+			Namespace: cfg.Namespace, Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Ignore: cfg.Intake.Ignore,
+			MaxPerNamespace: cfg.Intake.MaxPerNamespace,
+		},
 		metrics.Registry,
 	)
 	mux := http.NewServeMux()

@@ -135,13 +135,15 @@ func (g Grant) write(w io.Writer, granted []action.Spec) error {
 
 const namespaceHeader = "# Lets Kubernaut heal namespace %s, level %s: %s.\n" +
 	"# It acts there as the ServiceAccount %s and with no other rights.\n" +
-	"# Whoever may edit the namespace may act as that account too, as with every ServiceAccount of theirs.\n"
+	"# Whoever may edit the namespace may act as that account too, as with every ServiceAccount of theirs.\n" +
+	quotaHeader
 
 func (g Grant) objects(rules []rbacv1.PolicyRule) []any {
 	return append([]any{
 		g.account(),
 		role(g.Namespace, v1alpha1.RemediatorAccount, rules),
 		binding(g.Namespace, v1alpha1.RemediatorAccount, g.remediator()),
+		g.quota(),
 	}, g.actAs()...)
 }
 

@@ -24,7 +24,8 @@ const (
 const nodeHeader = "# Lets Kubernaut heal nodes, from its own namespace %s, level %s: %s.\n" +
 	"# It acts as the ServiceAccount %s there, which is bound cluster-wide: nodes have no namespace.\n" +
 	"# Whoever may edit that namespace may act as that account too: give it to nobody who may not patch nodes.\n" +
-	"# The namespace of the leases must be there: it is shared with other remediators of nodes.\n"
+	"# The namespace of the leases must be there: it is shared with other remediators of nodes.\n" +
+	quotaHeader
 
 func (g Grant) validateNode() error {
 	if err := g.Operator.validate(); err != nil {
@@ -59,7 +60,7 @@ func (g Grant) nodeObjects(rules []rbacv1.PolicyRule) []any {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: nodeRemediator},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: g.Namespace, Name: v1alpha1.RemediatorAccount}},
 	}
-	objects := append([]any{g.account(), clusterRole, clusterBinding}, g.actAs()...)
+	objects := append([]any{g.account(), clusterRole, clusterBinding, g.quota()}, g.actAs()...)
 	return append(objects,
 		role(g.NodeLeases, nodeLeases, leases("get", "create", "update", "delete")),
 		binding(g.NodeLeases, nodeLeases, g.Operator.subject()),

@@ -153,8 +153,8 @@ func ours(role rbacv1.RoleRef) bool {
 var shippedRoles = []string{"kubernaut-viewer", "kubernaut-operator", "kubernaut-approver", "kubernaut-admin", alertSender}
 
 func grantsOf(namespace string) string {
-	return fmt.Sprintf("kubectl -n %[1]s delete --ignore-not-found rolebinding/%[2]s rolebinding/%[3]s role/%[2]s role/%[3]s serviceaccount/%[2]s",
-		namespace, v1alpha1.RemediatorAccount, impersonates)
+	return fmt.Sprintf("kubectl -n %[1]s delete --ignore-not-found rolebinding/%[2]s rolebinding/%[3]s role/%[2]s role/%[3]s serviceaccount/%[2]s resourcequota/%[4]s",
+		namespace, v1alpha1.RemediatorAccount, impersonates, objectQuota)
 }
 
 // clear deletes the objects of a list, and frees those that nobody frees in time:

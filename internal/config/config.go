@@ -65,6 +65,9 @@ type Intake struct {
 	Audience string `json:"audience"`
 	// Signature lets Grafana sign its messages instead of sending a token.
 	Signature Signature `json:"signature"`
+	// MaxPerNamespace is how many AlertRemediations a namespace may hold for an alert
+	// to add another one.
+	MaxPerNamespace int `json:"maxPerNamespace"`
 }
 
 // TLS is where the intake's certificate is.
@@ -157,7 +160,8 @@ func Default() Config {
 			Address: ":9094", Ignore: []string{"Watchdog", "InfoInhibitor"},
 			TLS:            TLS{SecretName: "kubernaut-intake-tls"}, //nolint:gosec // its name
 			Authentication: AuthenticationToken, Audience: "kubernaut",
-			Signature: Signature{Header: "X-Grafana-Alerting-Signature", TimestampHeader: "X-Grafana-Alerting-Timestamp"},
+			Signature:       Signature{Header: "X-Grafana-Alerting-Signature", TimestampHeader: "X-Grafana-Alerting-Timestamp"},
+			MaxPerNamespace: 1500,
 		},
 		Metrics:     Endpoint{Address: ":8080"},
 		Health:      Endpoint{Address: ":8081"},

@@ -102,6 +102,10 @@ func TestLoadFaults(t *testing.T) {
 			file: "namespace: shop\nintake: {authentication: none}", says: []string{`intake.authentication: "none" is neither Token nor None`}},
 		"tokens that are meant for anybody": {
 			file: "namespace: shop\nintake: {audience: ''}", says: []string{"intake.audience: "}},
+		"no room for any alert": {
+			file: "namespace: shop\nintake: {maxPerNamespace: 0}", says: []string{"intake.maxPerNamespace: 0 is not between 1 and 100000"}},
+		"room for more alerts than memory": {
+			file: "namespace: shop\nintake: {maxPerNamespace: 1000000}", says: []string{"intake.maxPerNamespace: 1000000 is not between"}},
 		"names that no certificate has": {
 			file: "namespace: shop\nintake: {tls: {secretName: A, service: a.b, names: [a.example.test, '*']}}",
 			says: []string{`intake.tls.secretName: "A"`, `intake.tls.service: "a.b"`, `intake.tls.names[1]: "*"`}},

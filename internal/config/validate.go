@@ -55,6 +55,7 @@ func (f *faults) intake(in Intake) {
 	}
 	known := in.Authentication == AuthenticationToken || in.Authentication == AuthenticationNone
 	f.check(known, "intake.authentication", "%q is neither Token nor None", in.Authentication)
+	f.check(in.MaxPerNamespace >= 1 && in.MaxPerNamespace <= 100_000, "intake.maxPerNamespace", "%d is not between 1 and 100000", in.MaxPerNamespace)
 	f.check(in.Audience != "", "intake.audience", "a token for no audience in particular would be one for the API server")
 	f.check(in.Signature.SecretFile == "" || headerForm.MatchString(in.Signature.Header), "intake.signature.header", "%q is no name of a header", in.Signature.Header)
 	f.check(in.Signature.TimestampHeader == "" || headerForm.MatchString(in.Signature.TimestampHeader),

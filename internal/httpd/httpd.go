@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"golang.org/x/net/netutil"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
@@ -26,8 +25,9 @@ const (
 	// idleTimeout is short: nobody comes in on the place of somebody who is silent.
 	idleTimeout = 20 * time.Second
 	maxHeader   = 32 << 10
-	// maxConnections at once; whoever comes after that waits for one to end.
-	maxConnections = 512
+	// maxConnections at once, and of one peer address; see limiter.
+	maxConnections     = 512
+	maxConnectionsEach = 128
 	// drainTimeout is shorter than the kubelet's patience at the end (30 s).
 	drainTimeout = 20 * time.Second
 )
@@ -92,7 +92,7 @@ func (s *Server) Start(ctx context.Context) error {
 		<-linger.C
 		drained <- drain(ctx, srv)
 	})
-	if err := serve(srv, netutil.LimitListener(listener, maxConnections)); !errors.Is(err, http.ErrServerClosed) {
+	if err := serve(srv, newLimiter(listener, maxConnections, maxConnectionsEach)); !errors.Is(err, http.ErrServerClosed) {
 		stop()
 		return fmt.Errorf("serving %s: %w", s.options.Name, err)
 	}
@@ -120,6 +120,7 @@ func (s *Server) server(ctx context.Context) *http.Server {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ConnContext:       withConn,
 		ErrorLog:          quiet(ctx),
 		Protocols:         new(http.Protocols),
 	}
@@ -133,14 +134,20 @@ func (s *Server) server(ctx context.Context) *http.Server {
 // parting closes the connection of whoever is refused: strangers must not keep
 // others from coming in.
 func parting(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(closing{w}, r) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(closing{w, r.Context()}, r) })
 }
 
-type closing struct{ http.ResponseWriter }
+type closing struct {
+	http.ResponseWriter
+	ctx context.Context //nolint:containedctx // of the request that is answered
+}
 
 func (c closing) WriteHeader(status int) {
-	if status >= 400 && status < 500 {
+	switch {
+	case status >= 400 && status < 500:
 		c.Header().Set("Connection", "close")
+	case status < 300:
+		markServed(c.ctx)
 	}
 	c.ResponseWriter.WriteHeader(status)
 }

@@ -43,6 +43,9 @@ type Settings struct {
 	ClusterLabel string
 	// Ignore names alerts that say nothing about a workload.
 	Ignore []string
+	// MaxPerNamespace is how many AlertRemediations a namespace may hold for another
+	// one to be added; 0: any number.
+	MaxPerNamespace int
 }
 
 // Cluster is what intake needs of the API server.
@@ -153,6 +156,8 @@ func (h *Handler) take(ctx context.Context, who sender, message alert.Message) (
 		return t, &httpFault{status: http.StatusServiceUnavailable, says: "not every alert could be stored; send them again", counts: answerRetry}
 	case len(message.Items) > 0 && t.refused(reasonNotAllowed) == len(message.Items):
 		return t, &httpFault{status: http.StatusForbidden, says: fmt.Sprintf(saysMayNot, redact.Line(who.caller.Name(), maxName)), counts: answerDenied}
+	case t.lacksRoom(len(message.Items)):
+		return t, &httpFault{status: http.StatusTooManyRequests, says: t.saysNoRoom(h.settings.MaxPerNamespace), counts: answerFull}
 	}
 	return t, nil
 }

@@ -7,6 +7,7 @@ const (
 	answerTaken    = "taken"
 	answerRefused  = "refused"  // not of the form it must have
 	answerDenied   = "denied"   // its sender is unknown, or may not
+	answerFull     = "full"     // a namespace has no room for what it brings
 	answerOverload = "overload" // to be sent again: there was no room
 	answerRetry    = "retry"    // to be sent again: something failed
 )
@@ -40,7 +41,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 	}
 	reg.MustRegister(m.messages, m.alerts, m.rejected, m.truncated, m.unfetched)
-	for _, a := range []string{answerTaken, answerRefused, answerDenied, answerOverload, answerRetry} {
+	for _, a := range []string{answerTaken, answerRefused, answerDenied, answerFull, answerOverload, answerRetry} {
 		m.messages.WithLabelValues(a)
 	}
 	for _, r := range results {

@@ -39,6 +39,8 @@ var results = []result{created, repeated, resolved, ignored, foreign, unknown, r
 type rejection struct {
 	Index  int    `json:"index"`
 	Reason reason `json:"reason"`
+	// namespace that has no room; empty for the other reasons.
+	namespace string
 }
 
 // tally is what became of a message.
@@ -127,6 +129,9 @@ type reception struct {
 
 	waits   sync.Once
 	release func()
+
+	mu   sync.Mutex
+	held map[string]int // remediations by namespace, with those that this message added
 }
 
 // wait has others leave the road to the API server until the sender is answered.
@@ -143,7 +148,7 @@ func (t *tally) add(index int, got result, err error) {
 	var no *refusal
 	switch {
 	case errors.As(err, &no):
-		t.rejected = append(t.rejected, rejection{Index: index, Reason: no.reason})
+		t.rejected = append(t.rejected, rejection{Index: index, Reason: no.reason, namespace: no.namespace})
 		got = rejected
 	case err != nil:
 		got = failed
@@ -180,7 +185,7 @@ func (r *reception) one(ctx context.Context, item alert.Item) (result, error) {
 	if known || err != nil {
 		return repeated, err
 	}
-	return r.create(ctx, f, f.remediation(a, r.groupKey))
+	return r.add(ctx, f, a)
 }
 
 func (h *Handler) count(t tally) {
@@ -212,6 +217,9 @@ func (h *Handler) announce(ctx context.Context, message alert.Message, t tally) 
 		logger.Info("alerts rejected", "reason", why, "alerts", count[why], "first", which)
 		h.warn(string(why), "%d alerts of a message were rejected, the first is %s: %s", count[why], which, why.says())
 	}
+	for _, namespace := range t.fullNamespaces() {
+		h.warnIn(namespace, string(reasonNamespaceFull), "%s", fmt.Sprintf(saysFull, namespace, h.settings.MaxPerNamespace))
+	}
 }
 
 // nameOf says which alert it is, by what a user finds it by in Alertmanager.
@@ -228,7 +236,12 @@ func nameOf(item alert.Item, index int) string {
 
 // warn leaves an event on the operator's namespace, in it.
 func (h *Handler) warn(why, format string, args ...any) {
-	ns := &corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: h.settings.Namespace, Name: h.settings.Namespace}
+	h.warnIn(h.settings.Namespace, why, format, args...)
+}
+
+// warnIn leaves an event on a namespace, in it.
+func (h *Handler) warnIn(namespace, why, format string, args ...any) {
+	ns := &corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: namespace, Name: namespace}
 	h.cluster.Events.Eventf(ns, nil, corev1.EventTypeWarning, why, "ReceiveAlerts", "%s", fmt.Sprintf(format, args...))
 }
 

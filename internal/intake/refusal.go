@@ -29,6 +29,8 @@ const (
 	reasonNamespaceTerminating reason = "NamespaceTerminating"
 	// OverQuota: its namespace may hold no more remediations.
 	reasonOverQuota reason = "OverQuota"
+	// NamespaceFull: its namespace holds as many remediations as the webhook adds to.
+	reasonNamespaceFull reason = "NamespaceFull"
 	// NameTaken: an object of the decided name exists, and we did not make it.
 	reasonNameTaken reason = "NameTaken"
 	// NotAllowed: its sender may not post alerts about its namespace.
@@ -41,7 +43,7 @@ const (
 
 var reasons = []reason{
 	reasonUnparsable, reasonTooLarge, reasonNameless, reasonUnfitName, reasonNamespaceGone,
-	reasonNamespaceTerminating, reasonOverQuota, reasonNameTaken, reasonNotAllowed, reasonForbidden, reasonInvalid,
+	reasonNamespaceTerminating, reasonOverQuota, reasonNamespaceFull, reasonNameTaken, reasonNotAllowed, reasonForbidden, reasonInvalid,
 }
 
 // says is the sentence for people.
@@ -54,6 +56,7 @@ func (r reason) says() string {
 		reasonNamespaceGone:        "they name a namespace that does not exist",
 		reasonNamespaceTerminating: "they name a namespace that is being deleted",
 		reasonOverQuota:            "the quota of their namespace holds no more AlertRemediations",
+		reasonNamespaceFull:        "their namespace already holds as many AlertRemediations as intake.maxPerNamespace allows",
 		reasonNameTaken:            "an AlertRemediation of their name exists that was not made for them",
 		reasonNotAllowed:           "their sender may not create alertremediations in their namespace",
 		reasonForbidden:            "an admission policy does not let the operator store them: are the guards as shipped?",
@@ -63,8 +66,9 @@ func (r reason) says() string {
 
 // refusal is an error that no other try mends.
 type refusal struct {
-	reason reason
-	cause  error
+	reason    reason
+	cause     error
+	namespace string // that has no room; empty for the other reasons
 }
 
 func (r *refusal) Error() string {
@@ -80,18 +84,18 @@ func (r *refusal) Unwrap() error { return r.cause }
 func refusalOf(err error) *refusal {
 	switch {
 	case errors.Is(err, alert.ErrNameless):
-		return &refusal{reasonNameless, err}
+		return &refusal{reason: reasonNameless, cause: err}
 	case errors.Is(err, alert.ErrBounds):
-		return &refusal{reasonTooLarge, err}
+		return &refusal{reason: reasonTooLarge, cause: err}
 	}
-	return &refusal{reasonUnparsable, err}
+	return &refusal{reason: reasonUnparsable, cause: err}
 }
 
 // judged returns an error of the API server as a refusal if trying again is of
 // no use, and as it is otherwise.
 func judged(err error) error {
 	if why := permanent(err); why != "" {
-		return &refusal{why, err}
+		return &refusal{reason: why, cause: err}
 	}
 	return err
 }

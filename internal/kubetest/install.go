@@ -80,6 +80,9 @@ func (s *Server) Apply(ctx context.Context, manifests []byte) {
 		if err := s.Client.Apply(ctx, apply, client.FieldOwner("kubetest"), client.ForceOwnership); err != nil {
 			s.tb.Fatalf("applying %s %s: %v", obj.GetKind(), obj.GetName(), err)
 		}
+		if obj.GetKind() == "ResourceQuota" {
+			s.CountQuotas(ctx, obj.GetNamespace())
+		}
 	}
 }
 

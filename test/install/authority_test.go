@@ -46,6 +46,7 @@ func grant(ctx context.Context, namespace string, level action.Level) {
 	wanted := cli.Grant{Namespace: namespace, Level: level, Operator: cli.Operator{Namespace: kubetest.OperatorNamespace, Account: kubetest.OperatorAccount}}
 	Expect(wanted.Print(&manifests)).To(Succeed())
 	server.Kubectl(ctx, manifests.Bytes(), "apply", "-f", "-")
+	server.CountQuotas(ctx, namespace)
 	server.AwaitRight(ctx, namespace, kubetest.OperatorUser, rbacv1.PolicyRule{
 		APIGroups: []string{""}, Resources: []string{"serviceaccounts"}, ResourceNames: []string{kubetest.Remediator}, Verbs: []string{"impersonate"},
 	})
@@ -156,6 +157,7 @@ var _ = Describe("kubectl kubernaut grant", func() {
 		Expect(cli.Grant{Namespace: kubetest.OperatorNamespace, Level: action.LevelNode, NodeLeases: "medik8s-leases",
 			Operator: cli.Operator{Namespace: kubetest.OperatorNamespace, Account: kubetest.OperatorAccount}}.Print(&manifests)).To(Succeed())
 		server.Kubectl(ctx, manifests.Bytes(), "apply", "-f", "-")
+		server.CountQuotas(ctx, kubetest.OperatorNamespace)
 		server.AwaitRight(ctx, "", kubetest.RemediatorUser(kubetest.OperatorNamespace), rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch"}})
 		server.AwaitRight(ctx, "kube-node-lease", kubetest.OperatorUser, rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, Verbs: []string{"get"}})
 

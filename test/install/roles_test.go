@@ -46,6 +46,7 @@ var operatorMay = []string{
 	"update kubernaut.io/workflowruns/finalizers",
 	"get list watch kubernaut.io/remediationpolicies",
 	"get update patch kubernaut.io/remediationpolicies/status",
+	"get apiextensions.k8s.io/customresourcedefinitions=workflowruns.kubernaut.io", // is it being deleted?
 	"create patch events.k8s.io/events",
 	"create authentication.k8s.io/tokenreviews",
 	"create authorization.k8s.io/subjectaccessreviews",

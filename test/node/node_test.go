@@ -100,6 +100,7 @@ func open(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.Kubectl(ctx, grant.Bytes(), "apply", "-f", "-")
+	s.CountQuotas(ctx, home)
 	s.launch(t)
 	return s
 }

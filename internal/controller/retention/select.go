@@ -53,27 +53,42 @@ func endOf(conditions []metav1.Condition) time.Time {
 }
 
 // outdated returns what has to go, and when the next one will have to; zero: none
-// will. It is pure.
+// will. It is pure. Every object counts, also one whose alert still fires: the alerts
+// of a receiver with send_resolved: false fire for ever.
 func outdated(youngestFirst []ended, keep time.Duration, most int, now time.Time) (gone []client.Object, next time.Duration) {
+	ordered := preferred(youngestFirst, most/2)
 	kept := 0
-	for _, e := range youngestFirst {
+	for _, e := range ordered {
 		stays := keep
 		if e.firing {
 			stays *= longer
 		}
 		left := e.at.Add(stays).Sub(now)
-		if left <= 0 || !e.firing && kept >= most {
+		if left <= 0 || kept >= most {
 			gone = append(gone, e.obj)
 			continue
 		}
-		if !e.firing {
-			kept++
-		}
+		kept++
 		if next == 0 || left < next {
 			next = left
 		}
 	}
 	return gone, next
+}
+
+// preferred moves so many of the youngest whose alert still fires to the front:
+// without its remediation, the next delivery of such an alert would be remediated once
+// more. It is not all of them, so that alerts that never end leave places to the rest.
+func preferred(youngestFirst []ended, places int) []ended {
+	var first, rest []ended
+	for _, e := range youngestFirst {
+		if e.firing && len(first) < places {
+			first = append(first, e)
+			continue
+		}
+		rest = append(rest, e)
+	}
+	return append(first, rest...)
 }
 
 // wanted returns the retention of a namespace: of its first policy, by name, that

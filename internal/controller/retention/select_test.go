@@ -31,10 +31,10 @@ func living(ar *v1alpha1.AlertRemediation)  { ar.Status.Conditions[0].Status = m
 func byWatch(ar *v1alpha1.AlertRemediation) { ar.Spec.Alert.Source = v1alpha1.SourceWatch }
 func going(ar *v1alpha1.AlertRemediation)   { ar.DeletionTimestamp = new(metav1.NewTime(now)) }
 
-func many(n int) []v1alpha1.AlertRemediation {
+func many(n int, change ...func(*v1alpha1.AlertRemediation)) []v1alpha1.AlertRemediation {
 	var all []v1alpha1.AlertRemediation
 	for i := range n {
-		all = append(all, remediation(fmt.Sprintf("n%d", i), time.Duration(i)*time.Minute))
+		all = append(all, remediation(fmt.Sprintf("n%d", i), time.Duration(i)*time.Minute, change...))
 	}
 	slices.Reverse(all) // in no order that would help
 	return all
@@ -45,6 +45,8 @@ func TestOutdated(t *testing.T) {
 	owned.Status.Conditions = remediation("", 30*day).Status.Conditions
 	byHand := v1alpha1.WorkflowRun{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"}}
 	byHand.Status.Conditions = owned.Status.Conditions
+	lately := v1alpha1.WorkflowRun{ObjectMeta: metav1.ObjectMeta{Name: "lately"}}
+	lately.Status.Conditions = remediation("", -time.Minute).Status.Conditions
 	rows := map[string]struct {
 		remediations []v1alpha1.AlertRemediation
 		runs         []v1alpha1.WorkflowRun
@@ -60,8 +62,19 @@ func TestOutdated(t *testing.T) {
 		"nobody sends again what a trigger saw":                 {remediations: []v1alpha1.AlertRemediation{remediation("a", 8*day, firing, byWatch)}, gone: []string{"a"}},
 		"a run goes with its remediation, one by hand alone":    {runs: []v1alpha1.WorkflowRun{owned, byHand}, gone: []string{"by-hand"}},
 		"of many the youngest stay":                             {remediations: many(12), gone: []string{"n10", "n11"}, next: 7*day - 9*time.Minute},
-		"what still fires takes nobody's place": {
-			remediations: append(many(10), remediation("f", 0, firing)), next: 7*day - 9*time.Minute},
+		"what still fires counts, and keeps its place before what does not": {
+			remediations: append(many(10), remediation("f", 6*day, firing)), gone: []string{"n9"}, next: 7*day - 8*time.Minute},
+		"alerts that are never said to be over leave no more than others": {
+			remediations: many(12, firing), gone: []string{"n10", "n11"}, next: 28*day - 9*time.Minute},
+		"alerts that are never said to be over leave places to what ended later": {
+			remediations: append(many(10, firing), remediation("a", -time.Minute)), runs: []v1alpha1.WorkflowRun{lately},
+			gone: []string{"n8", "n9"}, next: 7*day + time.Minute},
+		"no more than half of the places are kept for what fires": {
+			remediations: append(many(10), remediation("f1", day, firing), remediation("f2", day, firing), remediation("f3", day, firing),
+				remediation("f4", day, firing), remediation("f5", day, firing), remediation("f6", day, firing)),
+			gone: []string{"f6", "n5", "n6", "n7", "n8", "n9"}, next: 7*day - 4*time.Minute},
+		"what fires and has not ended counts for nothing": {
+			remediations: append(many(10), remediation("a", 0, firing, living)), next: 7*day - 9*time.Minute},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

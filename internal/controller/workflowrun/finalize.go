@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -22,7 +24,7 @@ const patience = 10 * time.Minute
 
 // finalize lets a deleted run go once it is known what it did and its leases are
 // given back. Nothing new begins and nothing is undone: that is what cancelling
-// is for. It never holds up a namespace.
+// is for. It never holds up a namespace, or the deletion of its own kind.
 func (r *Reconciler) finalize(ctx context.Context, run *v1alpha1.WorkflowRun) (phase.Outcome, error) {
 	if !controllerutil.ContainsFinalizer(run, v1alpha1.RunFinalizer) {
 		return phase.Finish(), nil
@@ -59,10 +61,21 @@ func (r *Reconciler) letGo(ctx context.Context, run *v1alpha1.WorkflowRun) error
 
 // overdue reports whether a deleted run must go whatever is still open.
 func (r *Reconciler) overdue(ctx context.Context, run *v1alpha1.WorkflowRun) bool {
-	if !r.Clock.Now().Before(run.DeletionTimestamp.Add(patience)) {
-		return true
-	}
-	var ns corev1.Namespace
-	err := r.Live.Get(ctx, types.NamespacedName{Name: run.Namespace}, &ns)
-	return apierrors.IsNotFound(err) || err == nil && !ns.DeletionTimestamp.IsZero()
+	return !r.Clock.Now().Before(run.DeletionTimestamp.Add(patience)) ||
+		r.goes(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"), run.Namespace) || r.goes(ctx, definitions, runDefinition)
+}
+
+// runDefinition is the CustomResourceDefinition of runs: while it is being deleted,
+// it waits for every run, and no new one can be created.
+const runDefinition = "workflowruns.kubernaut.io"
+
+var definitions = schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"}
+
+// goes reports whether a cluster-scoped object is being deleted or is gone. If it
+// can't be read, the run's own patience decides.
+func (r *Reconciler) goes(ctx context.Context, kind schema.GroupVersionKind, name string) bool {
+	found := &metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(kind)
+	err := r.Live.Get(ctx, types.NamespacedName{Name: name}, found)
+	return apierrors.IsNotFound(err) || err == nil && !found.DeletionTimestamp.IsZero()
 }

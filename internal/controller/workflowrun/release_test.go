@@ -108,4 +108,45 @@ var _ = Describe("Deleting a run", func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(apierrors.IsNotFound(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run))).To(BeTrue())
 	})
+
+	It("never holds up the deletion of its CustomResourceDefinition", Serial, func(ctx SpecContext) {
+		s := set(ctx)
+		run := s.owned(ctx, "ar-1-run-1")
+		s.image.arrived = action.Progress{Message: "1 of 2 pods"}
+		s.driven(ctx, run)
+		Expect(run.Status.Steps[0].State).To(Equal(v1alpha1.StepRunning), "it is under way, and holds its lease")
+		s.restart(deaf("/leases"))
+		DeferCleanup(restoreDefinitions)
+		for _, name := range []string{"alertremediations.kubernaut.io", "workflowruns.kubernaut.io"} {
+			server.Kubectl(ctx, nil, "delete", "crd", name, "--wait=false")
+		}
+		Eventually(ctx, func(g Gomega) { // the API server deletes the runs in the background
+			g.Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run)).To(Succeed())
+			g.Expect(run.DeletionTimestamp).NotTo(BeNil())
+		}).WithTimeout(time.Minute).Should(Succeed())
+		_, err := s.process.Reconcile(ctx, run.DeepCopy())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(apierrors.IsNotFound(server.Client.Get(ctx, client.ObjectKeyFromObject(run), run))).To(BeTrue(), "the finalizer is gone")
+		Expect(s.told()).To(ContainElement(HavePrefix("Warning LetGo")))
+		Expect(s.running(ctx)).To(Equal(good), "nothing is undone")
+	})
 })
+
+// restoreDefinitions waits until the definitions of remediations and runs are gone
+// with all that other specs left of them, and creates them anew.
+func restoreDefinitions(ctx SpecContext) {
+	Eventually(ctx, func(g Gomega) {
+		var runs v1alpha1.WorkflowRunList
+		if err := server.Client.List(ctx, &runs); !apierrors.IsNotFound(err) {
+			g.Expect(err).NotTo(HaveOccurred())
+		}
+		for i := range runs.Items {
+			runs.Items[i].Finalizers = nil
+			g.Expect(client.IgnoreNotFound(server.Client.Update(ctx, &runs.Items[i]))).To(Succeed())
+		}
+		g.Expect(string(server.Kubectl(ctx, nil, "get", "crd", "-o", "name"))).NotTo(Or(ContainSubstring("alertremediations"), ContainSubstring("workflowruns")))
+	}).WithTimeout(time.Minute).Should(Succeed())
+	server.Install(ctx, "config", "crd")
+	server.Kubectl(ctx, nil, "wait", "--for=condition=Established", "--timeout=60s", "crd/alertremediations.kubernaut.io", "crd/workflowruns.kubernaut.io")
+	Eventually(ctx, func() error { return server.Client.List(ctx, &v1alpha1.WorkflowRunList{}) }).WithTimeout(time.Minute).Should(Succeed())
+}
