@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -126,7 +127,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 
 	err = errors.Join(
 		alertremediation.New(alertremediation.Needs{
-			Client: mgr.GetClient(), Live: seen, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk,
+			Client: mgr.GetClient(), Live: seen, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk, Changes: desk,
 			Catalog: catalog, History: history, Events: recorder,
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
@@ -255,6 +256,10 @@ func newScheme() (*runtime.Scheme, error) {
 
 func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 	cached := trigger.Cached()
+	for kind, options := range cached {
+		options.Transform = leanOr(options.Transform) // the kind's metadata is cached beside it
+		cached[kind] = options
+	}
 	// The one Secret.
 	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
 	return ctrl.Options{
@@ -262,9 +267,20 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 		Metrics:                metricsserver.Options{BindAddress: cfg.Metrics.Address},
 		HealthProbeBindAddress: cfg.Health.Address,
 		Cache: cache.Options{
-			DefaultTransform: cache.TransformStripManagedFields(),
+			DefaultTransform: leanOr(cache.TransformStripManagedFields()),
 			ByObject:         cached,
 		},
+	}
+}
+
+// leanOr strips what the operator does not read of cached metadata; whole objects
+// are left to another function.
+func leanOr(whole toolscache.TransformFunc) toolscache.TransformFunc {
+	return func(obj any) (any, error) {
+		if metadata, ok := obj.(*metav1.PartialObjectMetadata); ok {
+			return clearance.LeanMetadata(metadata), nil
+		}
+		return whole(obj)
 	}
 }
 

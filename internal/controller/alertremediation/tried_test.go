@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -208,6 +209,7 @@ var _ = Describe("A change that did not help", func() {
 				ar.Status.Outcome, ar.Status.RunRef = v1alpha1.OutcomeRolledBack, "old-run-2"
 			}).Obj()
 		server.Create(ctx, old)
+		h.clock.Step(10 * time.Minute) // by then it is planned again though nothing changed that is looked at
 		h.driven(ctx, waiting)
 		Expect(waiting).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonIneffective))
 		Expect(waiting.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))
