@@ -17,12 +17,12 @@ func TestRecentAsksOnceForAWhile(t *testing.T) {
 		asks  int
 		want  error // of the second answer
 	}{
-		"an answer is kept":                                {after: time.Minute - 1, may: true, asks: 1},
-		"an old answer is asked for again":                 {after: time.Minute, may: true, asks: 2},
-		"but not where others have the turn":               {after: time.Hour, asks: 1},
-		"a failure is kept for a moment":                   {after: failureKept - 1, fails: true, may: true, asks: 1, want: away},
-		"and asked about again soon, without a turn":       {after: failureKept, fails: true, asks: 2},
-		"a clock that was set back keeps nothing":          {after: -time.Second, may: true, asks: 2},
+		"an answer is kept":                          {after: time.Minute - 1, may: true, asks: 1},
+		"an old answer is asked for again":           {after: time.Minute, may: true, asks: 2},
+		"but not where others have the turn":         {after: time.Hour, asks: 1},
+		"a failure is kept for a moment":             {after: failureKept - 1, fails: true, may: true, asks: 1, want: away},
+		"and asked about again soon, without a turn": {after: failureKept, fails: true, asks: 2},
+		"a clock that was set back keeps nothing":    {after: -time.Second, may: true, asks: 2},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
