@@ -112,3 +112,17 @@ var _ = Describe("A plan that waits", func() {
 		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeExpired))
 	})
 })
+
+var _ = Describe("A plan that a gate holds back", func() {
+	It("says what it waits for, and not that a person is asked", func(ctx SpecContext) {
+		h := newHouse(ctx)
+		h.judgement.Refusals = no(policy.Waits, v1alpha1.ReasonCooldown)
+		ar := h.driven(ctx, h.diagnosed(ctx, "cooling"))
+		Expect(ar.Status.Plan.Mode).To(Equal(v1alpha1.ModeAuto))
+		Expect(ar).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionUnknown, v1alpha1.ReasonCooldown))
+		Expect(ar.Status.Phase).To(Equal(v1alpha1.PhaseWaiting))
+		h.judgement.Refusals = nil
+		h.driven(ctx, ar)
+		Expect(ar.Status.Phase).To(Equal(v1alpha1.PhaseExecuting))
+	})
+})
