@@ -142,6 +142,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediatio
 	if errors.Is(err, errBusy) {
 		return phase.Result(phase.Wait(wait.Jitter(admissionRetry, 0.5)), nil) // nothing is known yet that could be saved
 	}
+	r.escalateOnce(ctx, pass.Obj)
 	saved := r.save(ctx, pass)
 	r.announce(pass)                                 // events: only what was saved
 	return phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon

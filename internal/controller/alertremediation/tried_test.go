@@ -158,7 +158,10 @@ var _ = Describe("A change that did not help", func() {
 		h := newHouse(ctx)
 		h.takenBack(ctx, h.remedied(ctx, "first", "Pause"))
 		refused(h.driven(ctx, h.remedied(ctx, "second", "Pause")), "first-run-1", "taken back")
-		refused(h.driven(ctx, h.remedied(ctx, "third", "Pause")), "first-run-1")
+		third := h.driven(ctx, h.remedied(ctx, "third", "Pause"))
+		Expect(third.Status.Outcome).To(Equal(v1alpha1.OutcomeDuplicate), "a person was called by the second")
+		Expect(third.Status.DuplicateOf).To(Equal("second"))
+		Expect(why(third)).To(ContainSubstring("first-run-1"))
 	})
 
 	It("is not looked for in the remediations of other objects", func(ctx SpecContext) {
