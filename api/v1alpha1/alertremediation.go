@@ -250,7 +250,7 @@ type AlertStatus struct {
 }
 
 // Phase sums the conditions up in one word.
-// +kubebuilder:validation:Enum=Pending;Diagnosing;Planning;AwaitingApproval;Executing;Verifying;Done
+// +kubebuilder:validation:Enum=Pending;Diagnosing;Planning;Waiting;AwaitingApproval;Executing;Verifying;Done
 type Phase string
 
 const (
@@ -260,7 +260,9 @@ const (
 	PhaseDiagnosing Phase = "Diagnosing"
 	// PhasePlanning: the cause is known, the plan is being made.
 	PhasePlanning Phase = "Planning"
-	// PhaseAwaitingApproval: a gate or a person holds the plan back.
+	// PhaseWaiting: a gate holds the plan back; the reason of the condition Approved names it.
+	PhaseWaiting Phase = "Waiting"
+	// PhaseAwaitingApproval: the plan waits for a person's answer.
 	PhaseAwaitingApproval Phase = "AwaitingApproval"
 	// PhaseExecuting: a WorkflowRun carries the plan out.
 	PhaseExecuting Phase = "Executing"
@@ -330,6 +332,7 @@ const (
 // +kubebuilder:printcolumn:name="Alert",type=string,JSONPath=`.spec.alert.name`
 // +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.status.target.name`
 // +kubebuilder:printcolumn:name="Phase",type=string,JSONPath=`.status.phase`
+// +kubebuilder:printcolumn:name="Approval",type=string,JSONPath=`.status.conditions[?(@.type=="Approved")].reason`
 // +kubebuilder:printcolumn:name="Cause",type=string,JSONPath=`.status.diagnosis.cause`
 // +kubebuilder:printcolumn:name="Action",type=string,JSONPath=`.status.plan.steps[0].action`
 // +kubebuilder:printcolumn:name="Outcome",type=string,JSONPath=`.status.outcome`

@@ -3,9 +3,11 @@ package app
 import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/clearance"
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/controller/trigger"
 )
@@ -15,12 +17,16 @@ import (
 // each one takes: text that the operator never reads is not kept.
 func cacheOptions(cfg config.Config) cache.Options {
 	cached := trigger.Cached()
+	for kind, options := range cached {
+		options.Transform = leanOr(options.Transform) // the kind's metadata is cached beside it
+		cached[kind] = options
+	}
 	cached[&v1alpha1.AlertRemediation{}] = cache.ByObject{Transform: trimRemediation}
 	cached[&v1alpha1.WorkflowRun{}] = cache.ByObject{Transform: trimMeta}
 	cached[&v1alpha1.RemediationPolicy{}] = cache.ByObject{Transform: trimMeta}
 	// The one Secret.
 	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
-	return cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: cached}
+	return cache.Options{DefaultTransform: leanOr(cache.TransformStripManagedFields()), ByObject: cached}
 }
 
 // trimRemediation drops the text of the alert's annotations. The rest of the spec
@@ -42,4 +48,15 @@ func trimMeta(obj any) (any, error) {
 		object.SetManagedFields(nil)
 	}
 	return obj, nil
+}
+
+// leanOr strips what the operator does not read of cached metadata; whole objects
+// are left to another function.
+func leanOr(whole toolscache.TransformFunc) toolscache.TransformFunc {
+	return func(obj any) (any, error) {
+		if metadata, ok := obj.(*metav1.PartialObjectMetadata); ok {
+			return clearance.LeanMetadata(metadata), nil
+		}
+		return whole(obj)
+	}
 }

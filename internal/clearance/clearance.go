@@ -33,6 +33,8 @@ type Tenant interface {
 	Review(ctx context.Context, ops ...v1alpha1.Operation) error
 	// DryRun returns a *gate.Rejected where the API server does not accept the operation.
 	DryRun(ctx context.Context, op v1alpha1.Operation) error
+	// Rights returns a digest that differs once the account's rights have changed.
+	Rights(ctx context.Context) (string, error)
 }
 
 // Alertmanager knows which alerts fire.
@@ -81,11 +83,19 @@ type Deps struct {
 type Desk struct {
 	Deps
 	shared client.Reader // as live, for what every case wants to know
+
+	// What Fingerprint reads for all waiting plans together.
+	recentStop   *recent[bool]
+	recentGuards *recent[policy.Guards]
+	rights       *recentRights
 }
 
 // New returns a desk.
 func New(deps Deps) *Desk {
-	return &Desk{Deps: deps, shared: sharedread.New(deps.Live)}
+	return &Desk{
+		Deps: deps, shared: sharedread.New(deps.Live),
+		recentStop: &recent[bool]{keep: stopKept}, recentGuards: &recent[policy.Guards]{keep: guardsKept}, rights: newRecentRights(),
+	}
 }
 
 // patience is how long gathering the facts of one case may take: a source that

@@ -316,6 +316,7 @@ type mute struct{ review, dryRun error }
 
 func (m mute) Review(context.Context, ...v1alpha1.Operation) error { return m.review }
 func (m mute) DryRun(context.Context, v1alpha1.Operation) error    { return m.dryRun }
+func (m mute) Rights(context.Context) (string, error)              { return "", m.review }
 
 // accepting lets every operation through.
 func accepting(string) (clearance.Tenant, error) { return mute{}, nil }

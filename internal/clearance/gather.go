@@ -94,14 +94,22 @@ func (d *Desk) emergencyStop(ctx context.Context) policy.Fact[bool] {
 // policies reads live, too: a policy that was applied before the alert came counts,
 // and so does one that was made stricter a moment ago.
 func (d *Desk) policies(ctx context.Context, namespace string) policy.Fact[[]v1alpha1.RemediationPolicy] {
+	return policiesIn(ctx, d.shared, namespace)
+}
+
+func policiesIn(ctx context.Context, reader client.Reader, namespace string) policy.Fact[[]v1alpha1.RemediationPolicy] {
 	var list v1alpha1.RemediationPolicyList
-	err := d.shared.List(ctx, &list, client.InNamespace(namespace))
+	err := reader.List(ctx, &list, client.InNamespace(namespace))
 	return policy.Fact[[]v1alpha1.RemediationPolicy]{Value: list.Items, Err: err}
 }
 
 func (d *Desk) defaultPolicy(ctx context.Context) policy.Fact[*v1alpha1.RemediationPolicy] {
+	return d.defaultIn(ctx, d.shared)
+}
+
+func (d *Desk) defaultIn(ctx context.Context, reader client.Reader) policy.Fact[*v1alpha1.RemediationPolicy] {
 	var found v1alpha1.RemediationPolicy
-	err := d.shared.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.DefaultPolicyName}, &found)
+	err := reader.Get(ctx, types.NamespacedName{Namespace: d.Namespace, Name: v1alpha1.DefaultPolicyName}, &found)
 	if apierrors.IsNotFound(err) {
 		return policy.Fact[*v1alpha1.RemediationPolicy]{}
 	}

@@ -84,7 +84,7 @@ func (p *printer) alert(alert v1alpha1.Alert) {
 // next says what whoever reads can do about a remediation that waits for them.
 func (p *printer) next(ar *v1alpha1.AlertRemediation) {
 	plan := ar.Status.Plan
-	if ar.Finished() || ar.Status.Phase != v1alpha1.PhaseAwaitingApproval || plan == nil || plan.Mode != v1alpha1.ModeApprove || ar.Spec.Approval != nil {
+	if !asksPerson(ar) || plan == nil || plan.Mode != v1alpha1.ModeApprove || ar.Spec.Approval != nil {
 		return
 	}
 	before := ""

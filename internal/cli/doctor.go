@@ -324,7 +324,7 @@ func alerts(all []v1alpha1.AlertRemediation, now time.Time) []finding {
 	waiting := 0
 	for i := range all {
 		ar := &all[i]
-		if ar.Status.Phase == v1alpha1.PhaseAwaitingApproval && !ar.Finished() {
+		if asksPerson(ar) {
 			waiting++
 		}
 		if ar.Spec.Alert.Source != v1alpha1.SourceAlertmanager {

@@ -213,14 +213,29 @@ func urgency(ar v1alpha1.AlertRemediation) int {
 	switch {
 	case ar.Finished():
 		return 2
-	case ar.Status.Phase == v1alpha1.PhaseAwaitingApproval:
+	case asksPerson(&ar):
 		return 0
 	}
 	return 1
 }
 
-// state is how it ended, or else what it is doing.
+// asksPerson reports whether a plan waits for a person's answer. A gate may hold it
+// back besides.
+func asksPerson(ar *v1alpha1.AlertRemediation) bool {
+	switch plan := ar.Status.Plan; {
+	case ar.Finished():
+		return false
+	case ar.Status.Phase == v1alpha1.PhaseWaiting:
+		return plan != nil && plan.Mode == v1alpha1.ModeApprove && ar.Spec.Approval == nil
+	}
+	return ar.Status.Phase == v1alpha1.PhaseAwaitingApproval
+}
+
+// state is how it ended, or else what it is doing, or what gate it waits for.
 func state(ar *v1alpha1.AlertRemediation) string {
+	if approved := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Approved); approved != nil && !ar.Finished() && ar.Status.Phase == v1alpha1.PhaseWaiting {
+		return approved.Reason
+	}
 	return cmp.Or(string(ar.Status.Outcome), string(ar.Status.Phase), string(v1alpha1.PhasePending))
 }
 

@@ -38,19 +38,34 @@ func TestTheTablePutsWhatWaitsForAPersonFirst(t *testing.T) {
 			ar.Status.Diagnosis = &v1alpha1.Diagnosis{Cause: v1alpha1.CauseOOMKilled}
 			ar.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Approved, Status: metav1.ConditionUnknown, Message: "waits for a person"}}
 		}),
+		item("cooling", func(ar *v1alpha1.AlertRemediation) { heldBack(ar, v1alpha1.ModeAuto, v1alpha1.ReasonCooldown, nil) }),
+		item("paused", func(ar *v1alpha1.AlertRemediation) { heldBack(ar, v1alpha1.ModeApprove, v1alpha1.ReasonPaused, nil) }),
+		item("answered", func(ar *v1alpha1.AlertRemediation) {
+			heldBack(ar, v1alpha1.ModeApprove, v1alpha1.ReasonPaused, &v1alpha1.Approval{Decision: v1alpha1.DecisionApproved})
+		}),
 	}
 	var got bytes.Buffer
 	if err := (table{items: items, everywhere: true, now: now}).print(Screen{Writer: &got}); err != nil {
 		t.Fatal(err)
 	}
-	want := `NAMESPACE  NAME     ALERT                TARGET  IS                CAUSE      ACTION  AGE  WHY
-shop       waiting  KubePodCrashLooping  -       AwaitingApproval  OOMKilled  -       60m  waits for a person
-shop       new      KubePodCrashLooping  -       Pending           -          -       60m  -
-shop       ended    KubePodCrashLooping  -       Remediated        -          -       60m  the target is well
+	want := `NAMESPACE  NAME      ALERT                TARGET  IS                CAUSE      ACTION  AGE  WHY
+shop       waiting   KubePodCrashLooping  -       AwaitingApproval  OOMKilled  -       60m  waits for a person
+shop       paused    KubePodCrashLooping  -       Paused            -          -       60m  until then
+shop       new       KubePodCrashLooping  -       Pending           -          -       60m  -
+shop       cooling   KubePodCrashLooping  -       Cooldown          -          -       60m  until then
+shop       answered  KubePodCrashLooping  -       Paused            -          -       60m  until then
+shop       ended     KubePodCrashLooping  -       Remediated        -          -       60m  the target is well
 `
 	if got.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got.String(), want)
 	}
+}
+
+// heldBack makes a gate hold the plan of a remediation back.
+func heldBack(ar *v1alpha1.AlertRemediation, mode v1alpha1.Mode, reason string, answer *v1alpha1.Approval) {
+	ar.Spec.Approval = answer
+	ar.Status.Phase, ar.Status.Plan = v1alpha1.PhaseWaiting, &v1alpha1.PlanStatus{Mode: mode}
+	ar.Status.Conditions = []metav1.Condition{{Type: v1alpha1.Approved, Status: metav1.ConditionUnknown, Reason: reason, Message: "until then"}}
 }
 
 func TestNothingFromOutsideReachesATerminalRaw(t *testing.T) {
@@ -234,14 +249,17 @@ func TestTheDoctorKnowsWhenAlertmanagerWasHeardOf(t *testing.T) {
 			ar.Status.Phase = v1alpha1.PhaseAwaitingApproval
 		}).Obj()
 	}
+	cooling := *build.Remediation("shop", "c").Obj()
+	heldBack(&cooling, v1alpha1.ModeAuto, v1alpha1.ReasonCooldown, nil)
 	rows := map[string]struct {
 		all  []v1alpha1.AlertRemediation
 		want []string
 	}{
-		"never":                         {nil, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
-		"only of what a person wrote":   {[]v1alpha1.AlertRemediation{*build.Remediation("shop", "b").Obj()}, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
-		"at the last delivery":          {[]v1alpha1.AlertRemediation{heard(now.Add(-5 * time.Minute))}, []string{"Alertmanager was last heard of 5m ago", "plans that wait for somebody: 1"}},
-		"at the first, when it was one": {[]v1alpha1.AlertRemediation{heard(time.Time{})}, []string{"Alertmanager was last heard of 60m ago", "plans that wait for somebody: 1"}},
+		"a cooldown asks nothing of a person": {[]v1alpha1.AlertRemediation{cooling}, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
+		"never":                               {nil, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
+		"only of what a person wrote":         {[]v1alpha1.AlertRemediation{*build.Remediation("shop", "b").Obj()}, []string{"Alertmanager has sent nothing yet, or nothing of it is kept"}},
+		"at the last delivery":                {[]v1alpha1.AlertRemediation{heard(now.Add(-5 * time.Minute))}, []string{"Alertmanager was last heard of 5m ago", "plans that wait for somebody: 1"}},
+		"at the first, when it was one":       {[]v1alpha1.AlertRemediation{heard(time.Time{})}, []string{"Alertmanager was last heard of 60m ago", "plans that wait for somebody: 1"}},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

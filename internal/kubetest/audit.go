@@ -38,14 +38,31 @@ rules:
 - level: None
 `
 
-const auditPolicyFile, statusPolicyFile = "audit-policy.yaml", "audit-statuses.yaml"
+// requestPolicy records that a request came, and nothing of what it carried; a watch
+// is recorded twice, when it is answered and when it ends, with one audit ID.
+const requestPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: None
+  users: ["system:apiserver"]
+- level: Metadata
+`
+
+const auditPolicyFile, statusPolicyFile, requestPolicyFile = "audit-policy.yaml", "audit-statuses.yaml", "audit-requests.yaml"
 
 // AuditStatuses keeps nothing in the audit log but requests to write statuses of
 // our kinds: where it is measured what writes cost, the log of all would be measured too.
-func AuditStatuses(plane *envtest.ControlPlane) {
+func AuditStatuses(plane *envtest.ControlPlane) { audit(plane, statusPolicyFile) }
+
+// AuditRequests keeps in the audit log that each request came, reads and watches
+// included: where requests are counted.
+func AuditRequests(plane *envtest.ControlPlane) { audit(plane, requestPolicyFile) }
+
+func audit(plane *envtest.ControlPlane, policy string) {
 	flags := plane.GetAPIServer().Configure()
 	dir := filepath.Dir(flags.Get("audit-policy-file").Get(nil)[0])
-	flags.Set("audit-policy-file", filepath.Join(dir, statusPolicyFile))
+	flags.Set("audit-policy-file", filepath.Join(dir, policy))
 }
 
 // logWrites makes the API server keep an audit log. Mode blocking: a write is
@@ -55,6 +72,7 @@ func (s *Server) logWrites(env *envtest.Environment, dir string) error {
 	err := errors.Join(
 		os.WriteFile(policy, []byte(auditPolicy), 0o600),
 		os.WriteFile(filepath.Join(dir, statusPolicyFile), []byte(statusPolicy), 0o600),
+		os.WriteFile(filepath.Join(dir, requestPolicyFile), []byte(requestPolicy), 0o600),
 	)
 	if err != nil {
 		return fmt.Errorf("writing the audit policies: %w", err)

@@ -132,7 +132,7 @@ func (l *living) Collect(to chan<- prometheus.Metric) {
 	}
 	counts := map[v1alpha1.Phase]int{
 		v1alpha1.PhasePending: 0, v1alpha1.PhaseDiagnosing: 0, v1alpha1.PhasePlanning: 0,
-		v1alpha1.PhaseAwaitingApproval: 0, v1alpha1.PhaseExecuting: 0, v1alpha1.PhaseVerifying: 0,
+		v1alpha1.PhaseWaiting: 0, v1alpha1.PhaseAwaitingApproval: 0, v1alpha1.PhaseExecuting: 0, v1alpha1.PhaseVerifying: 0,
 	}
 	for i := range list.Items {
 		phase := list.Items[i].Status.Phase

@@ -18,6 +18,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
@@ -35,9 +36,15 @@ type site struct {
 // open installs what config/ ships, with the ceiling raised to Auto, and starts the operator; it is ready when it answers.
 func open(b *testing.B) *site {
 	b.Helper()
+	return openAudited(b, kubetest.AuditStatuses)
+}
+
+// openAudited opens a site whose API server keeps another audit log.
+func openAudited(b *testing.B, audit func(*envtest.ControlPlane)) *site {
+	b.Helper()
 	ctrl.SetLogger(logr.Discard()) // with none at all the client logs a stack
 	ctx := b.Context()
-	s := &site{Server: kubetest.Start(b, kubetest.AuditStatuses)}
+	s := &site{Server: kubetest.Start(b, audit)}
 	s.Install(ctx, "config", "rbac")
 	s.InstallDefaultPolicy(ctx, v1alpha1.ModeAuto)
 	s.InstallGuards(ctx)

@@ -14,12 +14,30 @@ import (
 )
 
 // approve ensures that every gate lets exactly this plan through, and a person
-// too where the policy asks one. The plan is made anew from the live objects at
-// every look, so that what is approved is what is there.
+// too where the policy asks one. The plan is made again from the live objects before
+// anything is approved, so that what is approved is what is there. While it waits and
+// nothing changed that it depends on, it is not made again.
 func (r *Reconciler) approve(ctx context.Context, p *pass) (phase.Outcome, error) {
 	if settled(p.Obj, v1alpha1.Approved) {
 		return phase.Continue, nil
 	}
+	now := r.Clock.Now()
+	fingerprint, err := r.Changes.Fingerprint(ctx, p.Obj) // before the plan is made: what changes meanwhile shows the next time
+	if err == nil {
+		if wait := r.unchanged(p.Obj, fingerprint, now); wait > 0 {
+			return phase.Wait(wait), nil
+		}
+	}
+	r.planned.Remove(p.Obj.UID)
+	outcome, failed := r.approveAnew(ctx, p)
+	if err == nil && failed == nil {
+		r.planned.Add(p.Obj.UID, madePlan{fingerprint: fingerprint, at: now})
+	}
+	return outcome, failed
+}
+
+// approveAnew makes the plan and asks the gates about it.
+func (r *Reconciler) approveAnew(ctx context.Context, p *pass) (phase.Outcome, error) {
 	made, err := r.propose(ctx, p.Obj)
 	if refused, ok := refusal(err); ok {
 		mark(p.Obj, refused.refused)

@@ -50,6 +50,12 @@ type desk interface {
 	AlertState(ctx context.Context, alert string, target v1alpha1.TargetReference) (v1alpha1.AlertState, string, error)
 }
 
+// fingerprinter tells when a waiting plan must be made again.
+type fingerprinter interface {
+	// Fingerprint differs once something changed that a waiting plan depends on.
+	Fingerprint(ctx context.Context, ar *v1alpha1.AlertRemediation) (string, error)
+}
+
 // Config is what the reconciler is told about its surroundings.
 type Config struct {
 	// Namespace of the operator.
@@ -69,6 +75,7 @@ type Needs struct {
 	Diagnosis diagnosis
 	Gatherer  gatherer
 	Desk      desk
+	Changes   fingerprinter
 	Catalog   action.Catalog
 	History   action.History
 	Events    events.EventRecorder
@@ -85,11 +92,16 @@ type Reconciler struct {
 	// admitted holds the latest remediation of each standing, for as long as the
 	// cache may not show it.
 	admitted *lru.Cache
+	// planned holds when each waiting plan was made last, and what it depends on.
+	planned *lru.Cache
 }
 
 // New returns a reconciler.
 func New(needs Needs, config Config) *Reconciler {
-	return &Reconciler{Needs: needs, config: config, turnstile: newTurnstile(), turnedAway: lru.New(maxRemembered), admitted: lru.New(maxRemembered)}
+	return &Reconciler{
+		Needs: needs, config: config, turnstile: newTurnstile(),
+		turnedAway: lru.New(maxRemembered), admitted: lru.New(maxRemembered), planned: lru.New(maxWaiting),
+	}
 }
 
 // maxRemembered is many more remediations than are admitted while a cache falls
@@ -132,6 +144,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, ar *v1alpha1.AlertRemediatio
 		return phase.Result(phase.Wait(wait.Jitter(admissionRetry, 0.5)), nil) // nothing is known yet that could be saved
 	}
 	outcome, err = r.expire(ar, outcome, err)
+	r.escalateOnce(ctx, pass.Obj)
 	saved := r.save(ctx, pass)
 	r.announce(pass)                                         // events: only what was saved
 	result, err := phase.Result(outcome, cmp.Or(err, saved)) // what broke first; a stale save alone is retried soon

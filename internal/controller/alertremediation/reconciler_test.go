@@ -53,6 +53,9 @@ type house struct {
 	clock     *clocktesting.FakeClock
 	deploy    v1alpha1.TargetReference
 	judgement policy.Judgement
+	judged    int    // how often the gates were asked, and so a plan made
+	depends   string // what a waiting plan depends on
+	unclear   error  // whether that changed
 	state     v1alpha1.AlertState
 	others    map[string]v1alpha1.AlertState // of the alerts, by name, for which state is not the answer
 	health    v1alpha1.Health
@@ -80,9 +83,14 @@ func newHouse(ctx context.Context) *house {
 	Expect(err).NotTo(HaveOccurred())
 	h.Reconciler = alertremediation.New(alertremediation.Needs{
 		Client: server.Client, Live: server.Client, Clock: h.clock,
-		Resolver: h, Diagnosis: h, Gatherer: h, Desk: h, Catalog: catalog, Events: h.events,
+		Resolver: h, Diagnosis: h, Gatherer: h, Desk: h, Changes: h, Catalog: catalog, Events: h.events,
 	}, alertremediation.Config{Namespace: operator, Identity: "test"})
 	return h
+}
+
+// restarted puts a reconciler that remembers nothing in the place of this one.
+func (h *house) restarted() {
+	h.Reconciler = alertremediation.New(h.Needs, alertremediation.Config{Namespace: operator, Identity: "test"})
 }
 
 func (h *house) Trace(context.Context, string, v1alpha1.Alert) (evidence.Found, error) {
@@ -115,7 +123,14 @@ func (h *house) Look(_ context.Context, ar *v1alpha1.AlertRemediation) error {
 }
 
 func (h *house) Judge(context.Context, clearance.Case) (policy.Judgement, error) {
+	h.judged++
 	return h.judgement, nil
+}
+
+// Fingerprint differs once the object's spec changes, or what the gates say; or if
+// the test says so, nothing but that.
+func (h *house) Fingerprint(_ context.Context, ar *v1alpha1.AlertRemediation) (string, error) {
+	return fmt.Sprint(ar.Generation, cmp.Or(h.depends, fmt.Sprint(h.judgement))), h.unclear
 }
 
 func (h *house) Reserve(context.Context, string, v1alpha1.Reservation) error {

@@ -73,13 +73,22 @@ func phaseOf(ar *v1alpha1.AlertRemediation) v1alpha1.Phase {
 	case holds(ar, v1alpha1.Approved):
 		return v1alpha1.PhaseExecuting
 	case settled(ar, v1alpha1.Planned):
-		return v1alpha1.PhaseAwaitingApproval
+		return waitingPhase(ar)
 	case settled(ar, v1alpha1.Diagnosed):
 		return v1alpha1.PhasePlanning
 	case settled(ar, v1alpha1.Admitted):
 		return v1alpha1.PhaseDiagnosing
 	}
 	return v1alpha1.PhasePending
+}
+
+// waitingPhase tells a plan that a gate holds back from one that waits for a person's
+// answer: in mode Auto no answer is asked for.
+func waitingPhase(ar *v1alpha1.AlertRemediation) v1alpha1.Phase {
+	if approved := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Approved); approved != nil && approved.Reason != v1alpha1.ReasonAwaitingApproval {
+		return v1alpha1.PhaseWaiting
+	}
+	return v1alpha1.PhaseAwaitingApproval
 }
 
 // cut shortens a message without breaking a character.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -157,7 +158,10 @@ var _ = Describe("A change that did not help", func() {
 		h := newHouse(ctx)
 		h.takenBack(ctx, h.remedied(ctx, "first", "Pause"))
 		refused(h.driven(ctx, h.remedied(ctx, "second", "Pause")), "first-run-1", "taken back")
-		refused(h.driven(ctx, h.remedied(ctx, "third", "Pause")), "first-run-1")
+		third := h.driven(ctx, h.remedied(ctx, "third", "Pause"))
+		Expect(third.Status.Outcome).To(Equal(v1alpha1.OutcomeDuplicate), "a person was called by the second")
+		Expect(third.Status.DuplicateOf).To(Equal("second"))
+		Expect(why(third)).To(ContainSubstring("first-run-1"))
 	})
 
 	It("is not looked for in the remediations of other objects", func(ctx SpecContext) {
@@ -208,6 +212,7 @@ var _ = Describe("A change that did not help", func() {
 				ar.Status.Outcome, ar.Status.RunRef = v1alpha1.OutcomeRolledBack, "old-run-2"
 			}).Obj()
 		server.Create(ctx, old)
+		h.clock.Step(10 * time.Minute) // by then it is planned again though nothing changed that is looked at
 		h.driven(ctx, waiting)
 		Expect(waiting).To(kubetest.HaveCondition(v1alpha1.Approved, metav1.ConditionFalse, v1alpha1.ReasonIneffective))
 		Expect(waiting.Status.Outcome).To(Equal(v1alpha1.OutcomeEscalated))

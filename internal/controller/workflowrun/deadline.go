@@ -6,7 +6,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
-	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/phase"
 	"github.com/kubernaut/kubernaut/internal/policy"
 )
@@ -26,7 +25,7 @@ func (r *Reconciler) tooLate(run *v1alpha1.WorkflowRun, held v1alpha1.Refusal) (
 			longestWait, held.Reason, shorten(held.Message, maxMessage/2)), true
 	}
 	_, limited := policy.Help(held.Reason)
-	owed := run.Spec.Undoes != "" && lease.Remediation(run) != nil
+	owed := run.Spec.Undoes != "" && run.Remediation() != nil
 	if limited && !owed && since.Reason == held.Reason && now.Sub(since.LastTransitionTime.Time) >= policy.UnreadableDeadline {
 		return verdict(held.Reason, "%s", policy.GaveUp(held)), true
 	}
