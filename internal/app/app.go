@@ -104,13 +104,13 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		return err
 	}
 
-	live, clk := kubeclient.NewScopedReader(mgr.GetAPIReader(), mgr.GetRESTMapper(), scheme), clock.RealClock{}
+	live, clk := mgr.GetAPIReader(), clock.RealClock{}
 	tenants := gate.New(acting, scheme, mgr.GetRESTMapper(), cfg.Namespace)
 	seen := evidence.NewReader(live, scheme)
 	history := actions.NewHistory(seen)
 	resolver := evidence.NewResolver(seen).WithClusterScope(cfg.Namespace)
 	gatherer := patient{evidence.NewGatherer(seen, evidence.NewLogs(clients), clk), road}
-	desk := newDesk(cfg, user, mgr.GetClient(), live, tenants)
+	desk := newDesk(cfg, user, mgr, tenants)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -205,8 +205,20 @@ func newManager(cfg config.Config, rc *rest.Config, scheme *runtime.Scheme, road
 	managed := rest.CopyConfig(rc)
 	managed.Wrap(road.Transport)
 	mgr, err := ctrl.NewManager(managed, options)
-	return mgr, acting, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return scoped{mgr, kubeclient.NewScopedReader(mgr.GetAPIReader(), mgr.GetRESTMapper(), scheme)}, acting, nil
 }
+
+// scoped is a manager whose API reader reads no object of another scope than a reference
+// says, whoever resolves the reference.
+type scoped struct {
+	ctrl.Manager
+	reader client.Reader
+}
+
+func (s scoped) GetAPIReader() client.Reader { return s.reader }
 
 // restConfig returns how the API server is reached: by the kubeconfig that is
 // named, or else as the pod's ServiceAccount. KUBECONFIG is not looked at.
@@ -265,10 +277,11 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 
 // newDesk wires what the gates look at.
-func newDesk(cfg config.Config, user string, cached client.Client, live client.Reader, tenants *gate.Gate) *clearance.Desk {
+func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate) *clearance.Desk {
+	live := mgr.GetAPIReader()
 	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
-		Client: cached,
+		Client: mgr.GetClient(),
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
 		Guards: func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
@@ -278,7 +291,7 @@ func newDesk(cfg config.Config, user string, cached client.Client, live client.R
 			state, err := guard.Look(ctx, reader, guards)
 			return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
 		},
-		Resolver: evidence.NewResolver(live).WithClusterScope(cfg.Namespace), Clock: clock.RealClock{},
+		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
 		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
 	}
