@@ -162,6 +162,13 @@ var _ = Describe("A run on a node", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(s.lease(ctx).Spec.RenewTime.After(renewed.Time)).To(BeTrue())
 
+		kept := s.clock.Now()
+		s.clock.SetTime(run.Status.StartedAt.Add(lease.LongestTerm))
+		renewed = s.lease(ctx).Spec.RenewTime
+		s.driven(ctx, run)
+		Expect(s.lease(ctx).Spec.RenewTime).To(Equal(renewed), "no verdict in two days: the lease is left to run out")
+		s.clock.SetTime(kept)
+
 		undo := build.Run(s.namespace, "undo-"+s.node.Name, target).Undoes(run.Name).OwnedBy(s.ar).Obj()
 		s.refers(ctx, undo.Name)
 		server.Create(ctx, undo)
