@@ -170,10 +170,10 @@ var _ = Describe("Guard 3, run", func() {
 
 var _ = Describe("Guard 3, where a run acts", func() {
 	run := func(ns, name, target, step string) client.Object {
-		return build.Run(ns, name, build.DeploymentTarget(target, "web", "u")).Step("restart", "RolloutRestart", nil).
+		return build.Run(ns, name, build.DeploymentTarget(target, "web", "u")).Step("own", "RolloutRestart", nil).Step("restart", "RolloutRestart", nil).
 			With(func(r *v1alpha1.WorkflowRun) {
 				of := build.DeploymentTarget(step, "web", "u")
-				r.Spec.Steps[0].Action.Target = &of
+				r.Spec.Steps[1].Action.Target = &of
 			}).Obj()
 	}
 	It("keeps a run and each of its steps in its own namespace", func(ctx SpecContext) {

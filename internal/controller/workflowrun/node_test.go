@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -50,7 +51,7 @@ type nodeScene struct {
 func setNode(ctx context.Context, rights ...rbacv1.PolicyRule) *nodeScene {
 	GinkgoHelper()
 	s := &nodeScene{scene: &scene{
-		namespace: kubetest.OperatorNamespace, clock: clocktesting.NewFakeClock(time.Now()), image: &setImage{arrived: action.Progress{Done: true}},
+		namespace: kubetest.OperatorNamespace, clock: clocktesting.NewFakeClock(kubetest.OperatorTime()), image: &setImage{arrived: action.Progress{Done: true}},
 	}}
 	s.node = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: server.Namespace(ctx)}}
 	server.Create(ctx, s.node)
@@ -76,6 +77,13 @@ func (s *nodeScene) cordon(ctx context.Context, name string, edits ...func(*v1al
 	}
 	server.Create(ctx, run)
 	return run
+}
+
+// root is the condition that says how a run stands.
+func root(run *v1alpha1.WorkflowRun) metav1.Condition {
+	found := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.Succeeded)
+	Expect(found).NotTo(BeNil())
+	return *found
 }
 
 func (s *nodeScene) cordoned(ctx context.Context) bool {
@@ -154,6 +162,13 @@ var _ = Describe("A run on a node", Ordered, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(s.lease(ctx).Spec.RenewTime.After(renewed.Time)).To(BeTrue())
 
+		kept := s.clock.Now()
+		s.clock.SetTime(run.Status.StartedAt.Add(lease.LongestTerm))
+		renewed = s.lease(ctx).Spec.RenewTime
+		s.driven(ctx, run)
+		Expect(s.lease(ctx).Spec.RenewTime).To(Equal(renewed), "no verdict in two days: the lease is left to run out")
+		s.clock.SetTime(kept)
+
 		undo := build.Run(s.namespace, "undo-"+s.node.Name, target).Undoes(run.Name).OwnedBy(s.ar).Obj()
 		s.refers(ctx, undo.Name)
 		server.Create(ctx, undo)
@@ -165,6 +180,27 @@ var _ = Describe("A run on a node", Ordered, func() {
 		s.concluded(ctx)
 		s.driven(ctx, undo)
 		Expect(s.lease(ctx)).To(BeNil())
+	})
+
+	It("of another namespace takes neither its leases nor a place for it, even where that namespace may change nodes", func(ctx SpecContext) {
+		s, hostile := setNode(ctx, mayKeepLeases), set(ctx)
+		server.GrantEverywhere(ctx, kubetest.RemediatorUser(hostile.namespace), rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch"}})
+		for name, namespace := range map[string]string{"with-namespace": hostile.namespace, "without": ""} {
+			target := build.TargetOf(s.node, nodeKind)
+			target.Namespace = namespace
+			run := build.Run(hostile.namespace, name, target).Step("cordon", "Cordon", nil).Obj()
+			if err := server.Client.Create(ctx, run); apierrors.IsInvalid(err) { // the schema refuses it
+				continue
+			}
+			hostile.takesNothing(ctx, run, s.node.UID)
+			Expect(run).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionFalse, root(run).Reason))
+			Expect(s.lease(ctx)).To(BeNil())
+			Expect(s.cordoned(ctx)).To(BeFalse())
+		}
+
+		own := s.cordon(ctx, "own")
+		s.driven(ctx, own)
+		Expect(own).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
 	})
 
 	It("leaves a node alone that another remediator is at work on", func(ctx SpecContext) {

@@ -71,3 +71,17 @@ func TestTooLarge(t *testing.T) {
 		})
 	}
 }
+
+func TestRunsOfARemediationAreThoseItNumbered(t *testing.T) {
+	ar := &v1alpha1.AlertRemediation{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1"}}
+	for runs, want := range map[int32]string{0: "", 1: "shop/ar-1-run-1 ", 2: "shop/ar-1-run-1 shop/ar-1-run-2 "} {
+		ar.Status.Runs = runs
+		var got string
+		for _, request := range (&Reconciler{}).runsOf(t.Context(), ar) {
+			got += request.String() + " "
+		}
+		if got != want {
+			t.Errorf("after %d runs: got %q, want %q", runs, got, want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,6 +23,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/lease"
 	"github.com/kubernaut/kubernaut/internal/phase"
+	"github.com/kubernaut/kubernaut/internal/plan"
 	"github.com/kubernaut/kubernaut/internal/policy"
 	"github.com/kubernaut/kubernaut/pkg/action"
 )
@@ -92,19 +94,17 @@ func (r *Reconciler) Reconcile(ctx context.Context, run *v1alpha1.WorkflowRun) (
 // pass is one reconcile of one run.
 type pass = phase.Pass[*v1alpha1.WorkflowRun]
 
-// runsOf returns the runs of a remediation.
-func (r *Reconciler) runsOf(ctx context.Context, ar client.Object) []reconcile.Request {
-	var list v1alpha1.WorkflowRunList
-	// Only their names and owners are read, at every write of a remediation.
-	if err := r.Client.List(ctx, &list, client.InNamespace(ar.GetNamespace()), client.UnsafeDisableDeepCopy); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "listing the runs of a remediation", "alertRemediation", client.ObjectKeyFromObject(ar))
+// runsOf returns the runs of a remediation, by the names that it gives them: at
+// every write of a remediation no other run is read.
+func (r *Reconciler) runsOf(_ context.Context, obj client.Object) []reconcile.Request {
+	ar, ok := obj.(*v1alpha1.AlertRemediation)
+	if !ok {
 		return nil
 	}
 	var requests []reconcile.Request
-	for i := range list.Items {
-		if owner := list.Items[i].Remediation(); owner != nil && owner.UID == ar.GetUID() {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-		}
+	for n := int32(1); n <= ar.Status.Runs; n++ {
+		name := types.NamespacedName{Namespace: ar.Namespace, Name: plan.RunName(ar.Name, n)}
+		requests = append(requests, reconcile.Request{NamespacedName: name})
 	}
 	return requests
 }

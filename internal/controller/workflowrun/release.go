@@ -57,11 +57,11 @@ func (r *Reconciler) release(ctx context.Context, p *pass) (phase.Outcome, error
 }
 
 // awaitVerdict keeps the leases until then: the remediation's changes wake us. Leases on nodes
-// have to be renewed meanwhile; what another remediator does once one ran out is
-// for the verification to see.
+// have to be renewed meanwhile, but no longer than any lease on a target lasts; what
+// another remediator does once one ran out is for the verification to see.
 func (r *Reconciler) awaitVerdict(ctx context.Context, run *v1alpha1.WorkflowRun) (phase.Outcome, error) {
 	nodes := lease.Nodes(run)
-	if len(nodes) == 0 {
+	if len(nodes) == 0 || !r.Clock.Now().Before(run.Status.StartedAt.Add(lease.LongestTerm)) {
 		return phase.Finish(), nil
 	}
 	if _, _, err := r.Leases.AcquireNodes(ctx, run, nodes...); err != nil {

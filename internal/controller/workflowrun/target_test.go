@@ -7,8 +7,8 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -62,60 +62,44 @@ var _ = Describe("The target of a run", func() {
 		Expect(next).To(succeeded(metav1.ConditionUnknown, v1alpha1.ReasonCooldown))
 	})
 
-	DescribeTable("takes nothing that the victim needs", func(ctx SpecContext, attack func(context.Context, *scene, *nodeScene) v1alpha1.TargetReference) {
+	DescribeTable("takes nothing that the victim needs", func(ctx SpecContext, attack func(victim, hostile *scene) v1alpha1.TargetReference) {
 		victim, hostile := set(ctx), set(ctx)
-		// The hostile namespace's remediator may even change nodes.
-		node := setNode(ctx)
-		server.GrantEverywhere(ctx, kubetest.RemediatorUser(hostile.namespace), rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch"}})
-		named := attack(ctx, victim, node)
-		if named.Namespace == "own" {
-			named.Namespace = hostile.namespace
-		}
-		act, params := "SetImage", image(good)
-		if named.Kind == "Node" {
-			act, params = "Cordon", nil
-		}
-		run := build.Run(hostile.namespace, "hostile", named).Step("a", act, params).Obj()
-		if err := server.Client.Create(ctx, run); err == nil { // or the schema refuses it
-			hostile.driven(ctx, run)
-			Expect(run).To(kubetest.HaveCondition(v1alpha1.Succeeded, metav1.ConditionFalse, run.Status.Conditions[0].Reason))
-			Expect(run.Finalizers).To(BeEmpty())
-		}
-		for _, uid := range []types.UID{victim.web.UID, node.node.UID} {
-			Expect(leased(ctx, uid)).To(BeFalse())
-			Expect(reserves(ctx, hostile.namespace, uid)).To(BeFalse())
-			Expect(reserves(ctx, kubetest.OperatorNamespace, uid)).To(BeFalse())
-		}
-		Expect(node.lease(ctx)).To(BeNil())
-		Expect(node.cordoned(ctx)).To(BeFalse())
-		Expect(hostile.effects()).To(BeZero())
+		run := build.Run(hostile.namespace, "hostile", attack(victim, hostile)).Step("a", "SetImage", image(good)).Obj()
+		server.Create(ctx, run)
+		hostile.takesNothing(ctx, run, victim.web.UID)
 
-		mine := victim.byHand(ctx, "mine", good)
+		mine, own := victim.byHand(ctx, "mine", good), hostile.byHand(ctx, "own", good)
 		victim.driven(ctx, mine)
 		Expect(mine).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
-		own := hostile.byHand(ctx, "own", good)
 		hostile.driven(ctx, own)
 		Expect(own).To(succeeded(metav1.ConditionTrue, v1alpha1.ReasonCompleted))
 	},
-		Entry("an own object, with the uid of another namespace's", func(_ context.Context, victim *scene, _ *nodeScene) v1alpha1.TargetReference {
-			return build.DeploymentTarget("own", "web", victim.web.UID)
+		Entry("an own object, with the uid of another namespace's", func(victim, hostile *scene) v1alpha1.TargetReference {
+			return build.DeploymentTarget(hostile.namespace, "web", victim.web.UID)
 		}),
-		Entry("another namespace's object", func(_ context.Context, victim *scene, _ *nodeScene) v1alpha1.TargetReference {
-			return victim.target()
-		}),
-		Entry("a node, with the own namespace", func(_ context.Context, _ *scene, node *nodeScene) v1alpha1.TargetReference {
-			target := build.TargetOf(node.node, nodeKind)
-			target.Namespace = "own"
-			return target
-		}),
-		Entry("a node", func(_ context.Context, _ *scene, node *nodeScene) v1alpha1.TargetReference {
-			return build.TargetOf(node.node, nodeKind)
-		}),
-		Entry("an own object, without the namespace that its kind has", func(_ context.Context, victim *scene, _ *nodeScene) v1alpha1.TargetReference {
+		Entry("another namespace's object", func(victim, _ *scene) v1alpha1.TargetReference { return victim.target() }),
+		Entry("an object without the namespace that its kind has", func(victim, _ *scene) v1alpha1.TargetReference {
 			return build.DeploymentTarget("", "web", victim.web.UID)
+		}),
+		Entry("an object of a kind that the API server does not serve", func(victim, hostile *scene) v1alpha1.TargetReference {
+			target := build.DeploymentTarget(hostile.namespace, "web", victim.web.UID)
+			target.Kind = "Deploymint"
+			return target
 		}),
 	)
 })
+
+// takesNothing drives a run whose target is another tenant's: it ends, or waits for a
+// source that can't be read, with no lease and no place taken for that target.
+func (s *scene) takesNothing(ctx context.Context, run *v1alpha1.WorkflowRun, victim types.UID) {
+	GinkgoHelper()
+	s.driven(ctx, run)
+	Expect(meta.IsStatusConditionTrue(run.Status.Conditions, v1alpha1.Succeeded)).To(BeFalse())
+	Expect(leased(ctx, victim)).To(BeFalse())
+	Expect(reserves(ctx, s.namespace, victim)).To(BeFalse())
+	Expect(reserves(ctx, kubetest.OperatorNamespace, victim)).To(BeFalse())
+	Expect(s.effects()).To(BeZero())
+}
 
 var _ = Describe("The owner of a run", func() {
 	rival := func(ctx context.Context, s *scene) *v1alpha1.AlertRemediation {
