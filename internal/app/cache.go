@@ -14,13 +14,17 @@ import (
 // objects of our kinds, so they must not decide how much of the operator's memory
 // each one takes: text that the operator never reads is not kept.
 func cacheOptions(cfg config.Config) cache.Options {
-	cached := trigger.Cached()
+	cached := trigger.Cached(triggerConfig(cfg))
 	cached[&v1alpha1.AlertRemediation{}] = cache.ByObject{Transform: trimRemediation}
 	cached[&v1alpha1.WorkflowRun{}] = cache.ByObject{Transform: trimMeta}
 	cached[&v1alpha1.RemediationPolicy{}] = cache.ByObject{Transform: trimMeta}
 	// The one Secret.
 	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
 	return cache.Options{DefaultTransform: cache.TransformStripManagedFields(), ByObject: cached}
+}
+
+func triggerConfig(cfg config.Config) trigger.Config {
+	return trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster, Namespaces: cfg.Triggers.Namespaces}
 }
 
 // trimRemediation drops the text of the alert's annotations. The rest of the spec

@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,7 +60,49 @@ func cached(t *testing.T, server *kubetest.Server, cfg config.Config) client.Cli
 func TestTheCacheAgainstARealAPIServer(t *testing.T) {
 	server := kubetest.Start(t)
 	server.Install(t.Context(), "config", "rbac")
+	t.Run("pods are kept of the namespaces that may have triggers only", func(t *testing.T) { podsAreScoped(t, server) })
 	t.Run("an object's text is not kept, and no write takes it away", func(t *testing.T) { textStays(t, server) })
+}
+
+// podsAreScoped plays a tenant who fills a namespace with pods that nothing is to
+// look at.
+func podsAreScoped(t *testing.T, server *kubetest.Server) {
+	allowed, other := server.Namespace(t.Context()), server.Namespace(t.Context())
+	for _, ns := range []string{allowed, other} {
+		server.CrashLoop(t.Context(), ns, "web")
+	}
+	rows := map[string]struct {
+		namespaces []string
+		want       []string
+	}{
+		"none":        {},
+		"one":         {namespaces: []string{allowed}, want: []string{allowed}},
+		"all of them": {namespaces: []string{"*"}, want: []string{allowed, other}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Namespace, cfg.Triggers.Namespaces = kubetest.OperatorNamespace, row.namespaces
+			c := cached(t, server, cfg)
+			var pods corev1.PodList
+			var deployments appsv1.DeploymentList
+			if err := errors.Join(c.List(t.Context(), &pods), c.List(t.Context(), &deployments)); err != nil {
+				t.Fatal(err)
+			}
+			kept, found := map[string]bool{}, map[string]bool{}
+			for i := range pods.Items {
+				kept[pods.Items[i].Namespace] = true
+			}
+			for i := range deployments.Items {
+				found[deployments.Items[i].Namespace] = true
+			}
+			for _, ns := range []string{allowed, other} {
+				if want := slices.Contains(row.want, ns); kept[ns] != want || found[ns] != want {
+					t.Errorf("pods of %s are kept: %t, Deployments: %t, want %t", ns, kept[ns], found[ns], want)
+				}
+			}
+		})
+	}
 }
 
 // textStays plays a user who fills every text that an object may carry.
