@@ -37,12 +37,14 @@ func trimRemediation(obj any) (any, error) {
 	return trimMeta(obj)
 }
 
-// trimMeta drops the annotations and the managed fields of an object's metadata,
-// which may be hundreds of KiB long. Patches are made from what changed between
-// two copies of a cached object, so they never take annotations away.
+// trimMeta drops the annotations, labels and managed fields of an object's metadata,
+// which may be hundreds of KiB long: the operator selects none of its kinds by a label.
+// Patches are made from what changed between two copies of a cached object, so they
+// never take away what neither has.
 func trimMeta(obj any) (any, error) {
 	if object, ok := obj.(metav1.Object); ok {
 		object.SetAnnotations(nil)
+		object.SetLabels(nil)
 		object.SetManagedFields(nil)
 	}
 	return obj, nil

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -109,6 +110,10 @@ func podsAreScoped(t *testing.T, server *kubetest.Server) {
 func textStays(t *testing.T, server *kubetest.Server) {
 	ctx, ns := t.Context(), server.Namespace(t.Context())
 	long := map[string]string{"example.test/notes": strings.Repeat("n", 100<<10)}
+	tags := map[string]string{}
+	for i := range 1000 {
+		tags[fmt.Sprintf("example.test/tag-%d", i)] = strings.Repeat("t", 63)
+	}
 	annotations := map[string]string{"summary": strings.Repeat("s", 6000)}
 	labels := map[string]string{"alertname": "KubePodCrashLooping", "note": strings.Repeat("l", 5000)}
 	ar := build.Remediation(ns, "long").Alert("KubePodCrashLooping", labels).With(func(ar *v1alpha1.AlertRemediation) {
@@ -118,11 +123,14 @@ func textStays(t *testing.T, server *kubetest.Server) {
 		With(func(run *v1alpha1.WorkflowRun) { run.Annotations = maps.Clone(long) }).Obj()
 	policy := build.Policy(ns, "long", v1alpha1.ModeObserve).With(func(p *v1alpha1.RemediationPolicy) { p.Annotations = maps.Clone(long) }).Obj()
 	all := []client.Object{ar, run, policy}
+	for _, obj := range all {
+		obj.SetLabels(maps.Clone(tags))
+	}
 	server.Create(ctx, all...)
 	c := cached(t, server, config.Default())
 	for _, obj := range all {
 		read(t, c, obj)
-		if len(obj.GetAnnotations()) > 0 || len(obj.GetManagedFields()) > 0 {
+		if len(obj.GetAnnotations())+len(obj.GetLabels())+len(obj.GetManagedFields()) > 0 {
 			t.Errorf("the cache keeps the metadata's text of %T", obj)
 		}
 	}
@@ -136,8 +144,8 @@ func textStays(t *testing.T, server *kubetest.Server) {
 	writeAll(t, c, ar, run)
 	for _, obj := range all {
 		read(t, server.Client, obj)
-		if !maps.Equal(obj.GetAnnotations(), long) {
-			t.Errorf("a write took the annotations of %T away", obj)
+		if !maps.Equal(obj.GetAnnotations(), long) || !maps.Equal(obj.GetLabels(), tags) {
+			t.Errorf("a write took annotations or labels of %T away", obj)
 		}
 	}
 	if !maps.Equal(ar.Spec.Alert.Annotations, annotations) {
@@ -179,6 +187,7 @@ func read(t *testing.T, c client.Client, obj client.Object) {
 	t.Helper()
 	key := client.ObjectKeyFromObject(obj)
 	obj.SetAnnotations(nil) // a decoder leaves what an answer does not mention
+	obj.SetLabels(nil)
 	if err := c.Get(t.Context(), key, obj); err != nil {
 		t.Fatalf("reading %T %s: %v", obj, key, err)
 	}
