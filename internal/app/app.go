@@ -136,7 +136,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			Leases: lease.New(mgr.GetClient(), live, clk, cfg.Namespace, cfg.Nodes.LeaseNamespace), Catalog: catalog, History: history, Events: recorder,
 		}, metrics.Registry).SetupWithManager(mgr, cfg.Remediation.Concurrency),
 		trigger.New(trigger.Needs{Client: mgr.GetClient(), Live: live, Clock: clk, Resolver: resolver, Events: recorder},
-			trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster}).SetupWithManager(mgr),
+			triggerConfig(cfg)).SetupWithManager(mgr),
 		ledger.New(os.Stdout, clk, metrics.Registry).SetupWithManager(mgr),
 		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
 		// The requests of retention are namespaces.

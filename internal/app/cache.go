@@ -16,7 +16,7 @@ import (
 // objects of our kinds, so they must not decide how much of the operator's memory
 // each one takes: text that the operator never reads is not kept.
 func cacheOptions(cfg config.Config) cache.Options {
-	cached := trigger.Cached()
+	cached := trigger.Cached(triggerConfig(cfg))
 	for kind, options := range cached {
 		options.Transform = leanOr(options.Transform) // the kind's metadata is cached beside it
 		cached[kind] = options
@@ -29,6 +29,10 @@ func cacheOptions(cfg config.Config) cache.Options {
 	return cache.Options{DefaultTransform: leanOr(cache.TransformStripManagedFields()), ByObject: cached}
 }
 
+func triggerConfig(cfg config.Config) trigger.Config {
+	return trigger.Config{Namespace: cfg.Namespace, Cluster: cfg.Cluster, Namespaces: cfg.Triggers.Namespaces}
+}
+
 // trimRemediation drops the text of the alert's annotations. The rest of the spec
 // and the whole status stay: a status is saved whole. A client that would update
 // the whole object is refused by the schema, in which spec.alert is immutable.
@@ -39,12 +43,14 @@ func trimRemediation(obj any) (any, error) {
 	return trimMeta(obj)
 }
 
-// trimMeta drops the annotations and the managed fields of an object's metadata,
-// which may be hundreds of KiB long. Patches are made from what changed between
-// two copies of a cached object, so they never take annotations away.
+// trimMeta drops the annotations, labels and managed fields of an object's metadata,
+// which may be hundreds of KiB long: the operator selects none of its kinds by a label.
+// Patches are made from what changed between two copies of a cached object, so they
+// never take away what neither has.
 func trimMeta(obj any) (any, error) {
 	if object, ok := obj.(metav1.Object); ok {
 		object.SetAnnotations(nil)
+		object.SetLabels(nil)
 		object.SetManagedFields(nil)
 	}
 	return obj, nil

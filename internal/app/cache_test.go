@@ -2,10 +2,14 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -57,13 +61,61 @@ func cached(t *testing.T, server *kubetest.Server, cfg config.Config) client.Cli
 func TestTheCacheAgainstARealAPIServer(t *testing.T) {
 	server := kubetest.Start(t)
 	server.Install(t.Context(), "config", "rbac")
+	t.Run("pods are kept of the namespaces that may have triggers only", func(t *testing.T) { podsAreScoped(t, server) })
 	t.Run("an object's text is not kept, and no write takes it away", func(t *testing.T) { textStays(t, server) })
+}
+
+// podsAreScoped plays a tenant who fills a namespace with pods that nothing is to
+// look at.
+func podsAreScoped(t *testing.T, server *kubetest.Server) {
+	allowed, other := server.Namespace(t.Context()), server.Namespace(t.Context())
+	for _, ns := range []string{allowed, other} {
+		server.CrashLoop(t.Context(), ns, "web")
+	}
+	rows := map[string]struct {
+		namespaces []string
+		want       []string
+	}{
+		"none":        {},
+		"one":         {namespaces: []string{allowed}, want: []string{allowed}},
+		"all of them": {namespaces: []string{"*"}, want: []string{allowed, other}},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Namespace, cfg.Triggers.Namespaces = kubetest.OperatorNamespace, row.namespaces
+			c := cached(t, server, cfg)
+			var pods corev1.PodList
+			if err := c.List(t.Context(), &pods); err != nil {
+				t.Fatal(err)
+			}
+			kept := map[string]bool{}
+			for i := range pods.Items {
+				kept[pods.Items[i].Namespace] = true
+			}
+			for _, ns := range []string{allowed, other} {
+				if want := slices.Contains(row.want, ns); kept[ns] != want {
+					t.Errorf("pods of %s are kept: %t, want %t", ns, kept[ns], want)
+				}
+			}
+			// The metadata of a Deployment tells whether a waiting plan still fits, in any namespace.
+			head := &metav1.PartialObjectMetadata{}
+			head.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
+			if err := c.Get(t.Context(), client.ObjectKey{Namespace: other, Name: "web"}, head); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // textStays plays a user who fills every text that an object may carry.
 func textStays(t *testing.T, server *kubetest.Server) {
 	ctx, ns := t.Context(), server.Namespace(t.Context())
 	long := map[string]string{"example.test/notes": strings.Repeat("n", 100<<10)}
+	tags := map[string]string{}
+	for i := range 1000 {
+		tags[fmt.Sprintf("example.test/tag-%d", i)] = strings.Repeat("t", 63)
+	}
 	annotations := map[string]string{"summary": strings.Repeat("s", 6000)}
 	labels := map[string]string{"alertname": "KubePodCrashLooping", "note": strings.Repeat("l", 5000)}
 	ar := build.Remediation(ns, "long").Alert("KubePodCrashLooping", labels).With(func(ar *v1alpha1.AlertRemediation) {
@@ -73,11 +125,14 @@ func textStays(t *testing.T, server *kubetest.Server) {
 		With(func(run *v1alpha1.WorkflowRun) { run.Annotations = maps.Clone(long) }).Obj()
 	policy := build.Policy(ns, "long", v1alpha1.ModeObserve).With(func(p *v1alpha1.RemediationPolicy) { p.Annotations = maps.Clone(long) }).Obj()
 	all := []client.Object{ar, run, policy}
+	for _, obj := range all {
+		obj.SetLabels(maps.Clone(tags))
+	}
 	server.Create(ctx, all...)
 	c := cached(t, server, config.Default())
 	for _, obj := range all {
 		read(t, c, obj)
-		if len(obj.GetAnnotations()) > 0 || len(obj.GetManagedFields()) > 0 {
+		if len(obj.GetAnnotations())+len(obj.GetLabels())+len(obj.GetManagedFields()) > 0 {
 			t.Errorf("the cache keeps the metadata's text of %T", obj)
 		}
 	}
@@ -91,8 +146,8 @@ func textStays(t *testing.T, server *kubetest.Server) {
 	writeAll(t, c, ar, run)
 	for _, obj := range all {
 		read(t, server.Client, obj)
-		if !maps.Equal(obj.GetAnnotations(), long) {
-			t.Errorf("a write took the annotations of %T away", obj)
+		if !maps.Equal(obj.GetAnnotations(), long) || !maps.Equal(obj.GetLabels(), tags) {
+			t.Errorf("a write took annotations or labels of %T away", obj)
 		}
 	}
 	if !maps.Equal(ar.Spec.Alert.Annotations, annotations) {
@@ -134,6 +189,7 @@ func read(t *testing.T, c client.Client, obj client.Object) {
 	t.Helper()
 	key := client.ObjectKeyFromObject(obj)
 	obj.SetAnnotations(nil) // a decoder leaves what an answer does not mention
+	obj.SetLabels(nil)
 	if err := c.Get(t.Context(), key, obj); err != nil {
 		t.Fatalf("reading %T %s: %v", obj, key, err)
 	}

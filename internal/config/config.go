@@ -45,6 +45,8 @@ type Config struct {
 	Diagnosis Diagnosis `json:"diagnosis"`
 	// Remediation is the work of taking alerts from admission to an end.
 	Remediation Remediation `json:"remediation"`
+	// Triggers is where the operator may look for trouble by itself.
+	Triggers Triggers `json:"triggers"`
 	// Nodes is how remediators of nodes keep out of each other's way.
 	Nodes Nodes `json:"nodes"`
 	// Protected is never touched, whatever a policy says.
@@ -138,6 +140,13 @@ type Remediation struct {
 	// Concurrency is how many remediations, and how many runs, are driven at once; at
 	// most a quarter of them in one namespace.
 	Concurrency int `json:"concurrency"`
+}
+
+// Triggers is where the operator may look for trouble by itself. It keeps every pod
+// and Deployment of these namespaces in memory, so their users must not decide it.
+type Triggers struct {
+	// Namespaces whose triggers count, beside the operator's own; "*" alone: all.
+	Namespaces []string `json:"namespaces"`
 }
 
 // Nodes is how remediators of nodes keep out of each other's way.

@@ -20,6 +20,7 @@ func TestLoadReadsTheCompleteSample(t *testing.T) {
 	want.Namespace, want.Cluster, want.Alertmanager.URL = "kubernaut-system", "prod-eu-1", "http://alertmanager.monitoring:9093"
 	want.Intake.TLS.Service, want.Intake.TLS.Names = "kubernaut", []string{"kubernaut.example.test"}
 	want.Intake.Signature.SecretFile = "/etc/kubernaut-signature/secret"
+	want.Triggers.Namespaces = []string{}
 	want.Protected.Namespaces = []string{"payments", "ledger"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
@@ -130,6 +131,11 @@ func TestLoadFaults(t *testing.T) {
 			file: "namespace: shop\ndiagnosis: {timeout: 1ms}", says: []string{"diagnosis.timeout: 1ms is not between"}},
 		"a namespace of node leases that is none": {
 			file: "namespace: shop\nnodes: {leaseNamespace: ''}", says: []string{`nodes.leaseNamespace: ""`}},
+		"triggers everywhere": {
+			file: "namespace: shop\ntriggers: {namespaces: ['*']}"},
+		"triggers everywhere and somewhere, and in what is no namespace": {
+			file: "namespace: shop\ntriggers: {namespaces: [ok, '*', 'team-*', '']}",
+			says: []string{`triggers.namespaces[1]: "*"`, `triggers.namespaces[2]: "team-*"`, `triggers.namespaces[3]: ""`}},
 		"a protected namespace that is none": {
 			file: "namespace: shop\nprotected: {namespaces: [ok, '*', 'legacy-*']}",
 			says: []string{`protected.namespaces[1]: "*"`, `protected.namespaces[2]: "legacy-*"`}},

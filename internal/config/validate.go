@@ -20,6 +20,9 @@ var (
 	labelForm  = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,127}$`)
 )
 
+// AllNamespaces stands for every namespace where a list may name all of them.
+const AllNamespaces = "*"
+
 // Validate returns every fault, each with its path.
 func (c Config) Validate() error {
 	f := &faults{}
@@ -37,6 +40,10 @@ func (c Config) Validate() error {
 	f.duration("diagnosis.timeout", c.Diagnosis.Timeout, time.Second, 10*time.Minute)
 	f.between("remediation.concurrency", c.Remediation.Concurrency)
 	f.check(namespaceForm.MatchString(c.Nodes.LeaseNamespace), "nodes.leaseNamespace", "%q is no name of a namespace", c.Nodes.LeaseNamespace)
+	for i, name := range c.Triggers.Namespaces {
+		all := name == AllNamespaces && len(c.Triggers.Namespaces) == 1
+		f.check(all || namespaceForm.MatchString(name), fmt.Sprintf("triggers.namespaces[%d]", i), "%q is no name of a namespace, nor is it * alone", name)
+	}
 	for i, name := range c.Protected.Namespaces {
 		f.check(namespaceForm.MatchString(name), fmt.Sprintf("protected.namespaces[%d]", i), "%q is no name of a namespace", name)
 	}

@@ -56,7 +56,7 @@ func openAudited(b *testing.B, audit func(*envtest.ControlPlane)) *site {
 		b.Fatal(err)
 	}
 	config := filepath.Join(dir, "config.yaml")
-	text := fmt.Sprintf("namespace: %s\nleaderElection: {enabled: true}\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\n", kubetest.OperatorNamespace, intake, health)
+	text := fmt.Sprintf("namespace: %s\nleaderElection: {enabled: true}\nintake: {address: %q}\nmetrics: {address: \"0\"}\nhealth: {address: %q}\ntriggers: {namespaces: [\"*\"]}\n", kubetest.OperatorNamespace, intake, health)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}

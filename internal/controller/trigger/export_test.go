@@ -17,3 +17,6 @@ func (r *Reconciler) WatchWith(watch func(kind string) error) { r.watch = watch 
 
 // SecondLook is the least time between the two looks that a remediation needs.
 const SecondLook = secondLook
+
+// Watches reports whether objects of a kind are watched, and so cached.
+func (r *Reconciler) Watches(kind string) bool { return r.watching[kind] }

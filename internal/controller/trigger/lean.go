@@ -1,6 +1,8 @@
 package trigger
 
 import (
+	"slices"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -8,12 +10,21 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Cached says what a cache keeps of the objects that triggers watch: of a pod a
-// few hundred bytes. Everything else about them is read from the API server by
-// whoever needs it.
-func Cached() map[client.Object]cache.ByObject {
+// Cached says what a cache keeps of the objects that triggers watch: of a pod a few
+// hundred bytes, and no pod of a namespace that the configuration does not allow.
+// Deployments of all namespaces are kept: a kind has one scope in a cache, and the
+// metadata of Deployments tells whether a waiting plan still fits. Everything else is
+// read from the API server where it is needed.
+func Cached(config Config) map[client.Object]cache.ByObject {
+	var allowed map[string]cache.Config // nil: every namespace
+	if !slices.Contains(config.Namespaces, allNamespaces) {
+		allowed = map[string]cache.Config{config.Namespace: {}}
+		for _, namespace := range config.Namespaces {
+			allowed[namespace] = cache.Config{}
+		}
+	}
 	return map[client.Object]cache.ByObject{
-		&corev1.Pod{}:        {Transform: leanPod},
+		&corev1.Pod{}:        {Transform: leanPod, Namespaces: allowed},
 		&appsv1.Deployment{}: {Transform: leanDeployment},
 		&corev1.Node{}:       {Transform: leanNode},
 	}

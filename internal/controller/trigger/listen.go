@@ -17,7 +17,7 @@ import (
 // listen ensures that status.alert of a remediation says whether its trouble is
 // there: nobody else would ever say that it is over.
 func (r *Reconciler) listen(ctx context.Context, ar *v1alpha1.AlertRemediation) (ctrl.Result, error) {
-	if !r.concerns(ar) {
+	if target := ar.Spec.Target; !r.concerns(ar) || target == nil || target.Namespace != "" && !r.config.allows(target.Namespace) {
 		return ctrl.Result{}, nil
 	}
 	there, err := r.shows(ctx, ar)

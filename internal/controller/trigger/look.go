@@ -47,6 +47,9 @@ const (
 // enough, has a remediation: it must be unwell when it is seen first, and again when
 // the remediation is made.
 func (r *Reconciler) look(ctx context.Context, s subject, obj client.Object) (ctrl.Result, error) {
+	if s.kind != nodes && !r.config.allows(s.Namespace) {
+		return ctrl.Result{}, nil
+	}
 	triggers, err := r.triggers(ctx, s.Namespace)
 	if err != nil {
 		return ctrl.Result{}, err

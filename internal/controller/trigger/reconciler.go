@@ -50,6 +50,16 @@ type Config struct {
 	Namespace string
 	// Cluster is the name of this cluster, if it has one.
 	Cluster string
+	// Namespaces whose triggers count, beside the operator's own; "*": all.
+	Namespaces []string
+}
+
+// allNamespaces in Config.Namespaces.
+const allNamespaces = "*"
+
+// allows reports whether the operator may look at a namespace by itself.
+func (c Config) allows(namespace string) bool {
+	return namespace == c.Namespace || slices.Contains(c.Namespaces, namespace) || slices.Contains(c.Namespaces, allNamespaces)
 }
 
 // subject is what is looked at: an object that may show a sign, a policy that may
@@ -84,6 +94,7 @@ type Reconciler struct {
 	config   Config
 	watch    func(kind string) error
 	watching map[string]bool
+	denied   map[types.NamespacedName]int64 // generation of each policy that was told so
 	memory   map[subject]map[v1alpha1.TriggerKind]memory
 }
 
@@ -97,7 +108,7 @@ type memory struct {
 func New(needs Needs, config Config) *Reconciler {
 	return &Reconciler{
 		Needs: needs, config: config, watch: func(string) error { return nil },
-		watching: map[string]bool{}, memory: map[subject]map[v1alpha1.TriggerKind]memory{},
+		watching: map[string]bool{}, denied: map[types.NamespacedName]int64{}, memory: map[subject]map[v1alpha1.TriggerKind]memory{},
 	}
 }
 
@@ -172,6 +183,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, s subject) (ctrl.Result, err
 	err := r.Client.Get(ctx, s.NamespacedName, obj)
 	if apierrors.IsNotFound(err) {
 		delete(r.memory, s)
+		if s.kind == policies {
+			delete(r.denied, s.NamespacedName)
+		}
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -189,6 +203,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, s subject) (ctrl.Result, err
 // follow watches what a policy's triggers are about, and looks at what was there
 // before the policy.
 func (r *Reconciler) follow(ctx context.Context, policy *v1alpha1.RemediationPolicy) (ctrl.Result, error) {
+	if !r.config.allows(policy.Namespace) {
+		r.deny(policy)
+		return ctrl.Result{}, nil
+	}
 	var soonest ctrl.Result
 	for _, kind := range shown(policy.Spec.Triggers) {
 		if kind == nodes && policy.Namespace != r.config.Namespace {
@@ -207,6 +225,18 @@ func (r *Reconciler) follow(ctx context.Context, policy *v1alpha1.RemediationPol
 		soonest = sooner(soonest, again)
 	}
 	return soonest, nil
+}
+
+// deny tells the users of a policy that its triggers do not count, once for each
+// version of it.
+func (r *Reconciler) deny(policy *v1alpha1.RemediationPolicy) {
+	key := client.ObjectKeyFromObject(policy)
+	if len(policy.Spec.Triggers) == 0 || r.denied[key] == policy.Generation {
+		return
+	}
+	r.denied[key] = policy.Generation
+	r.Events.Eventf(policy, nil, corev1.EventTypeWarning, "TriggersNotAllowed", "Look",
+		"the triggers of namespace %s do not count: the operator's configuration does not name it in triggers.namespaces", policy.Namespace)
 }
 
 // shown returns the kinds of objects that show what triggers are about.

@@ -56,7 +56,7 @@ var _ = Describe("The operator's own eyes", func() {
 		clock = clocktesting.NewFakePassiveClock(time.Now())
 		operator = server.Operator(ctx)
 		told = events.NewFakeRecorder(10)
-		r = trigger.New(trigger.Needs{Client: operator, Live: operator, Clock: clock, Resolver: evidence.NewResolver(operator), Events: told}, trigger.Config{Namespace: home})
+		r = trigger.New(trigger.Needs{Client: operator, Live: operator, Clock: clock, Resolver: evidence.NewResolver(operator), Events: told}, trigger.Config{Namespace: home, Namespaces: []string{"*"}})
 	})
 	// lookAt looks as often as a trouble that need not hold has to be seen.
 	lookAt := func(ctx SpecContext, kind string, obj client.Object) time.Duration {
@@ -214,12 +214,68 @@ var _ = Describe("The operator's own eyes", func() {
 		Expect(look(ctx)).To(BeZero())
 		Expect(made(ctx)).To(BeEmpty())
 	})
+	Describe("in a namespace that the configuration does not allow", func() {
+		follow := func(ctx SpecContext, policy *v1alpha1.RemediationPolicy) {
+			GinkgoHelper()
+			result, err := r.Look(ctx, "RemediationPolicy", policy)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(result.RequeueAfter).To(BeZero())
+		}
+		BeforeEach(func() { r = trigger.New(r.Needs, trigger.Config{Namespace: home, Namespaces: []string{"allowed"}}) })
+
+		It("watches and makes nothing for a tenant's policy, and says so once", func(ctx SpecContext) {
+			policy := build.Policy(ns, "watches", v1alpha1.ModeRecommend).
+				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerCrashLoop, HoldFor: new(metav1.Duration{})}).
+				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerNodeNotReady, HoldFor: new(metav1.Duration{})}).Obj()
+			server.Create(ctx, policy)
+			follow(ctx, policy)
+			follow(ctx, policy)
+			Expect(told.Events).To(Receive(And(ContainSubstring("TriggersNotAllowed"), ContainSubstring(ns), ContainSubstring("triggers.namespaces"))))
+			Expect(told.Events).To(BeEmpty())
+			for _, kind := range []string{"Pod", "Node"} {
+				Expect(r.Watches(kind)).To(BeFalse(), kind)
+			}
+			Expect(look(ctx)).To(BeZero())
+			Expect(made(ctx)).To(BeEmpty())
+		})
+		It("makes nothing for the operator's default policy either", func(ctx SpecContext) {
+			shipped := build.Policy(home, v1alpha1.DefaultPolicyName, v1alpha1.ModeRecommend).
+				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerCrashLoop, HoldFor: new(metav1.Duration{})}).Obj()
+			server.Create(ctx, shipped)
+			DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, shipped)).To(Succeed()) })
+			Expect(look(ctx)).To(BeZero())
+			Expect(made(ctx)).To(BeEmpty())
+		})
+		It("leaves a remediation alone that was made while it was allowed", func(ctx SpecContext) {
+			ar := build.Remediation(ns, "before").Target(v1alpha1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: ns, Name: "web"}).
+				With(func(ar *v1alpha1.AlertRemediation) {
+					ar.Spec.Alert.Source, ar.Spec.Alert.Fingerprint = v1alpha1.SourceWatch, "f"
+				}).Obj()
+			Expect(operator.Create(ctx, ar)).To(Succeed())
+			Expect(r.Look(ctx, "AlertRemediation", ar)).To(HaveField("RequeueAfter", BeZero()))
+			Expect(made(ctx)).To(ConsistOf(HaveField("Status.Alert", BeNil())))
+		})
+		It("serves the allowed one beside it, but knows no nodes there", func(ctx SpecContext) {
+			r = trigger.New(r.Needs, trigger.Config{Namespace: home, Namespaces: []string{"allowed", ns}})
+			policy := build.Policy(ns, "watches", v1alpha1.ModeRecommend).
+				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerCrashLoop, HoldFor: new(metav1.Duration{})}).
+				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerNodeNotReady}).Obj()
+			server.Create(ctx, policy)
+			_, err := r.Look(ctx, "RemediationPolicy", policy)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(r.Watches("Pod")).To(BeTrue())
+			Expect(r.Watches("Node")).To(BeFalse(), "nodes are the operator's own namespace's")
+			look(ctx)
+			Expect(made(ctx)).To(HaveLen(1))
+			Expect(told.Events).To(BeEmpty())
+		})
+	})
 	It("makes no other while one lives, nor for repeatAfter after it", func(ctx SpecContext) {
 		ar := seen(ctx)
 		clock.SetTime(clock.Now().Add(time.Minute))
 		look(ctx)
 		Expect(made(ctx)).To(HaveLen(1))
-		r = trigger.New(r.Needs, trigger.Config{Namespace: home}) // after a restart nothing is remembered
+		r = trigger.New(r.Needs, trigger.Config{Namespace: home, Namespaces: []string{"*"}}) // after a restart nothing is remembered
 		look(ctx)
 		Expect(made(ctx)).To(HaveLen(1))
 		ends(ctx, ar)
@@ -283,7 +339,7 @@ var _ = Describe("The operator's own eyes", func() {
 		hidden := server.CrashLoop(ctx, ns, "a-hidden") // the first of the list
 		needs := r.Needs
 		needs.Resolver = blindTo{evidence.NewResolver(operator), hidden["pod"]}
-		r = trigger.New(needs, trigger.Config{Namespace: home})
+		r = trigger.New(needs, trigger.Config{Namespace: home, Namespaces: []string{"*"}})
 		opted(ctx, v1alpha1.PolicyTrigger{HoldFor: new(metav1.Duration{})})
 		_, err := r.Look(ctx, "RemediationPolicy", build.Policy(ns, "watches", v1alpha1.ModeRecommend).Obj())
 		Expect(err).NotTo(HaveOccurred())
