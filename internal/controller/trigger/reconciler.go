@@ -191,9 +191,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, s subject) (ctrl.Result, err
 func (r *Reconciler) follow(ctx context.Context, policy *v1alpha1.RemediationPolicy) (ctrl.Result, error) {
 	var soonest ctrl.Result
 	for _, kind := range shown(policy.Spec.Triggers) {
-		if kind == nodes && policy.Namespace != r.config.Namespace {
-			continue // nodes are in no namespace: only the operator's own policies are about them
-		}
 		if !r.watching[kind] {
 			if err := r.watch(kind); err != nil {
 				return ctrl.Result{}, fmt.Errorf("watching %ss: %w", kind, err)
