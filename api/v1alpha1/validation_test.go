@@ -173,7 +173,10 @@ func ran(target v1alpha1.TargetReference, ofStep bool) func(string) client.Objec
 		r := run(ns)
 		r.Name = "ran"
 		if ofStep {
+			own := r.Spec.Steps[0]
+			own.Name = "own" // on the run's own target
 			r.Spec.Steps[0].Action.Target = &target
+			r.Spec.Steps = append(r.Spec.Steps, own)
 			return r
 		}
 		r.Spec.Target = target

@@ -25,7 +25,7 @@ var _ = Describe("Reserving among tenants", Serial, func() {
 	const byDefault = kubetest.OperatorNamespace + "/" + v1alpha1.DefaultPolicyName
 	reservation := func(namespace string, n int) v1alpha1.Reservation {
 		return v1alpha1.Reservation{
-			Run: fmt.Sprintf("%s/run-%d", namespace, n), TargetUID: types.UID(fmt.Sprintf("%s-%d", namespace, n)), Action: "RolloutUndo", At: metav1.Now(),
+			Run: fmt.Sprintf("%s/run-%d", namespace, n), UID: types.UID(fmt.Sprintf("%s-run-%d", namespace, n)), TargetUID: types.UID(fmt.Sprintf("%s-%d", namespace, n)), Action: "RolloutUndo", At: metav1.Now(),
 		}
 	}
 	// spend reserves so many places for runs of a namespace, and returns the refusal it ended with.

@@ -12,9 +12,6 @@ func (r *Reconciler) Look(ctx context.Context, kind string, obj client.Object) (
 	return r.Reconcile(ctx, subject{kind, client.ObjectKeyFromObject(obj)})
 }
 
-// WatchWith replaces how objects of a kind are watched.
-func (r *Reconciler) WatchWith(watch func(kind string) error) { r.watch = watch }
-
 // SecondLook is the least time between the two looks that a remediation needs.
 const SecondLook = secondLook
 

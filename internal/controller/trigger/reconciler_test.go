@@ -348,24 +348,6 @@ var _ = Describe("The operator's own eyes", func() {
 		Expect(err).To(MatchError(errDown), "it is tried again")
 		Expect(made(ctx)).To(ConsistOf(HaveField("Spec.Target.Name", "web")))
 	})
-	It("watches no nodes for a tenant's policy", func(ctx SpecContext) {
-		var watched []string
-		r.WatchWith(func(kind string) error { watched = append(watched, kind); return nil })
-		asks := func(namespace string) *v1alpha1.RemediationPolicy {
-			return build.Policy(namespace, "watches-nodes", v1alpha1.ModeRecommend).
-				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerNodeNotReady, HoldFor: new(metav1.Duration{})}).
-				Trigger(v1alpha1.PolicyTrigger{Kind: v1alpha1.TriggerStuckRollout, HoldFor: new(metav1.Duration{})}).Obj()
-		}
-		tenants, ours := asks(ns), asks(home)
-		server.Create(ctx, tenants, ours)
-		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, ours)).To(Succeed()) })
-		_, err := r.Look(ctx, "RemediationPolicy", tenants)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(watched).To(Equal([]string{"Deployment"}))
-		_, err = r.Look(ctx, "RemediationPolicy", ours)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(watched).To(Equal([]string{"Deployment", "Node"}))
-	})
 	It("is not upset by a remediation of its kind that names no target", func(ctx SpecContext) {
 		forged := build.Remediation(ns, "forged").Alert("KubePodCrashLooping", nil).FromAlertmanager("f").
 			With(func(ar *v1alpha1.AlertRemediation) { ar.Spec.Alert.Source = v1alpha1.SourceWatch }).Obj()
