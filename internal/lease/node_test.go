@@ -41,11 +41,11 @@ func TestOverdue(t *testing.T) {
 		spec coordinationv1.LeaseSpec
 		want bool
 	}{
-		"within its term":                                {spec: coordinationv1.LeaseSpec{AcquireTime: taken(time.Minute), LeaseDurationSeconds: ptr.To[int32](61)}},
-		"its term is over":                               {spec: coordinationv1.LeaseSpec{AcquireTime: taken(time.Minute), LeaseDurationSeconds: ptr.To[int32](60)}, want: true},
-		"without a term it has the longest":              {spec: coordinationv1.LeaseSpec{AcquireTime: taken(LongestTerm - time.Second)}},
-		"without a term it ends after the longest":       {spec: coordinationv1.LeaseSpec{AcquireTime: taken(LongestTerm)}, want: true},
-		"a renewal, which anybody may write, is nothing": {spec: coordinationv1.LeaseSpec{AcquireTime: taken(time.Minute), RenewTime: taken(0), LeaseDurationSeconds: ptr.To[int32](60)}, want: true},
+		"within its term":                          {spec: coordinationv1.LeaseSpec{AcquireTime: taken(time.Minute), LeaseDurationSeconds: ptr.To[int32](61)}},
+		"its term is over":                         {spec: coordinationv1.LeaseSpec{AcquireTime: taken(time.Minute), LeaseDurationSeconds: ptr.To[int32](60)}, want: true},
+		"without a term it has the longest":        {spec: coordinationv1.LeaseSpec{AcquireTime: taken(LongestTerm - time.Second)}},
+		"without a term it ends after the longest": {spec: coordinationv1.LeaseSpec{AcquireTime: taken(LongestTerm)}, want: true},
+		"a renewal does not move it":               {spec: coordinationv1.LeaseSpec{AcquireTime: taken(time.Minute), RenewTime: taken(0), LeaseDurationSeconds: ptr.To[int32](60)}, want: true},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,7 @@ func leaseTerm(run *v1alpha1.WorkflowRun, verdict time.Duration) time.Duration {
 }
 
 // acquire takes the leases on the targets of the run and of every step, those
-// of an undone run included, or waits for whoever holds one. Each of them was
+// of an undone run included, or waits for the run that holds one. Each of them was
 // judged by the gates and is shown by the API server.
 func (r *Reconciler) acquire(ctx context.Context, run *v1alpha1.WorkflowRun, steps []plan.Step, verdictAfter time.Duration) error {
 	targets := leased(run, steps)
