@@ -283,7 +283,7 @@ func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gat
 				return policy.Guards{}, err
 			}
 			state, err := guard.Look(ctx, reader, guards)
-			return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
+			return policy.Guards{Fault: strings.Join(state.Faults, "; "), StatusFault: state.StatusFault, Epoch: state.Epoch}, err
 		},
 		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,

@@ -30,6 +30,9 @@ type State struct {
 	// Faults has a sentence for each guard that the cluster lacks, or has in
 	// another form than shipped. None: all are in force.
 	Faults []string
+	// StatusFault is the fault of guard 2 (status), the only guard that the operator's own
+	// undo depends on. Empty: it is in force.
+	StatusFault string
 	// Epoch tells these guards from those before them: it is another one after a
 	// guard was away or altered, also when it was put back. Empty while there are faults.
 	Epoch string
@@ -63,6 +66,9 @@ func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, er
 		objects, fault := g.stands(policies.Items, bindings.Items)
 		if fault != "" {
 			state.Faults = append(state.Faults, fault)
+			if g.Name == status {
+				state.StatusFault = fault
+			}
 			continue
 		}
 		for _, object := range objects {

@@ -107,6 +107,16 @@ func (c Case) wanted() []v1alpha1.TargetReference {
 
 func (c Case) byHand() bool { return c.Remediation == nil }
 
+// operatorsUndo reports whether the steps take back what the operator recorded, on its own
+// behalf: the undo run that the remediation's status names, or a cancelled run, which takes
+// back its own operations. An owner reference is no proof: every author of a run can set one.
+func (c Case) operatorsUndo() bool {
+	if !c.Undo || c.Run == nil {
+		return false
+	}
+	return c.Run.Spec.Undoes == "" || c.Remediation != nil && c.Remediation.Status.RunRef == c.Run.Name
+}
+
 // Fact is something that had to be read. Err says why it could not be: then
 // every gate that needs it refuses.
 type Fact[T any] struct {
@@ -166,6 +176,8 @@ type Facts struct {
 type Guards struct {
 	// Fault says which is missing or altered, if any.
 	Fault string
+	// StatusFault says whether guard 2 (status) is missing or altered; Fault says so too.
+	StatusFault string
 	// Epoch tells guards that were put back from those that were there all the while.
 	Epoch string
 }

@@ -117,10 +117,18 @@ func (v view) showsUnder() string {
 	return v.Guards.Value.Epoch
 }
 
-// guardMissing (19): what keeps approvals honest is not in force.
+// guardMissing (19): what keeps approvals honest is not in force. The operator's own undo
+// rests on nothing but statuses, so that guard 2 suffices: a harmful change does not stay in
+// place because another guard is missing.
 func guardMissing(v view) []Refusal {
 	if v.Guards.Err != nil {
 		return unreadable("whether the guards are in force (ValidatingAdmissionPolicies and their bindings)", v.Guards.Err)
+	}
+	if v.operatorsUndo() {
+		if v.Guards.Value.StatusFault == "" {
+			return nil
+		}
+		return waits(v1alpha1.ReasonGuardMissing, "The change is not undone until guard status is back, since what the undo would do is read from a status: %s", cut(v.Guards.Value.StatusFault, maxMessage/2))
 	}
 	if v.Guards.Value.Fault == "" {
 		return nil

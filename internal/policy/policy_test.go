@@ -97,6 +97,13 @@ func begins(f *Facts) {
 	f.Run.Spec.Target, f.Run.Spec.PlanDigest = f.Steps[0].Target, digest
 }
 
+// undoes makes it the case of the undo run that the remediation's status names.
+func undoes(f *Facts) {
+	begins(f)
+	f.Undo, f.Run.Name, f.Run.Spec.Undoes, f.Run.Spec.PlanDigest = true, "ar-1-run-2", "ar-1-run-1", ""
+	f.Remediation.Status.RunRef = f.Run.Name
+}
+
 // byHand makes it the case of a run that a person made.
 func byHand(f *Facts) {
 	begins(f)
@@ -472,7 +479,23 @@ var others = map[string]row{
 var leases = map[string]row{
 	"lets through when nobody holds the target":      {},
 	"holds while another run does":                   {given: func(f *Facts) { f.Holder.Value = "shop/other" }, want: []string{"TargetBusy Waits"}, says: "Run shop/other holds the target"},
-	"holds an undo and a person's run too":           {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
+	"holds a person's undo, whichever guard is missing":  {given: func(f *Facts) { byHand(f); f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing" }, want: []string{"GuardMissing Waits"}},
+	"lets the operator's undo through without the others": {given: func(f *Facts) { undoes(f); f.Guards.Value.Fault = "the binding of guard approval is missing" }},
+	"holds the operator's undo while guard status is away": {given: func(f *Facts) {
+		undoes(f)
+		f.Guards.Value.Fault, f.Guards.Value.StatusFault = "the binding of guard status is missing", "the binding of guard status is missing"
+	}, want: []string{"GuardMissing Waits"}, says: "not undone until guard status is back"},
+	"holds the operator's undo while nobody can tell whether that guard is there": {given: func(f *Facts) { undoes(f); f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}},
+	"holds an undo that only claims to be the operator's": {given: func(f *Facts) {
+		undoes(f)
+		f.Remediation.Status.RunRef = "ar-1-run-3"
+		f.Guards.Value.Fault = "missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"lets a cancelled run take back what it did": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Cancelled, f.Guards.Value.Fault = true, true, "missing"
+	}},
+	"holds a person's run too":           {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
 	"holds while nobody can tell whether it is held": {given: func(f *Facts) { f.Holder.Err = errDown }, want: []string{"Unreadable Waits"}, says: "whether another run holds the target"},
 }
 
@@ -552,6 +575,22 @@ var approval = map[string]row{
 var guards = map[string]row{
 	"lets through while all are in force":                {},
 	"holds while one is missing":                         {given: func(f *Facts) { f.Guards.Value.Fault = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
-	"holds an undo and a person's run too":               {given: func(f *Facts) { byHand(f); f.Undo, f.Guards.Value.Fault = true, "missing" }, want: []string{"GuardMissing Waits"}},
+	"holds a person's undo, whichever guard is missing":  {given: func(f *Facts) { byHand(f); f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing" }, want: []string{"GuardMissing Waits"}},
+	"lets the operator's undo through without the others": {given: func(f *Facts) { undoes(f); f.Guards.Value.Fault = "the binding of guard approval is missing" }},
+	"holds the operator's undo while guard status is away": {given: func(f *Facts) {
+		undoes(f)
+		f.Guards.Value.Fault, f.Guards.Value.StatusFault = "the binding of guard status is missing", "the binding of guard status is missing"
+	}, want: []string{"GuardMissing Waits"}, says: "not undone until guard status is back"},
+	"holds the operator's undo while nobody can tell whether that guard is there": {given: func(f *Facts) { undoes(f); f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}},
+	"holds an undo that only claims to be the operator's": {given: func(f *Facts) {
+		undoes(f)
+		f.Remediation.Status.RunRef = "ar-1-run-3"
+		f.Guards.Value.Fault = "missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"lets a cancelled run take back what it did": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Cancelled, f.Guards.Value.Fault = true, true, "missing"
+	}},
+	"holds a person's run too":               {given: func(f *Facts) { byHand(f); f.Guards.Value.Fault = "missing" }, want: []string{"GuardMissing Waits"}},
 	"holds while nobody can tell whether they are there": {given: func(f *Facts) { f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}, says: "guards"},
 }
