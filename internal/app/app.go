@@ -111,7 +111,11 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	history := actions.NewHistory(seen)
 	resolver := evidence.NewResolver(seen)
 	gatherer := patient{evidence.NewGatherer(seen, evidence.NewLogs(clients), clk), road}
-	desk := newDesk(cfg, user, mgr, tenants)
+	guards, err := guard.NewWatcher(mgr.GetClient(), clk, user)
+	if err != nil {
+		return err
+	}
+	desk := newDesk(cfg, guards, mgr, tenants)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -271,20 +275,20 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 
 // newDesk wires what the gates look at.
-func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate) *clearance.Desk {
+func newDesk(cfg config.Config, guards *guard.Watcher, mgr ctrl.Manager, tenants *gate.Gate) *clearance.Desk {
 	live := mgr.GetAPIReader()
-	guards, err := guard.Shipped(user)
 	deps := clearance.Deps{
 		Client: mgr.GetClient(),
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
 		Guards: func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
-			if err != nil {
-				return policy.Guards{}, err
-			}
-			state, err := guard.Look(ctx, reader, guards)
-			return policy.Guards{Fault: strings.Join(state.Faults, "; "), StatusFault: state.StatusFault, Epoch: state.Epoch}, err
+			found, err := guards.Look(ctx, reader)
+			return policy.Guards{
+				Fault: strings.Join(found.Faults, "; "), StatusFault: found.StatusFault,
+				Epoch: found.Epoch, Settled: found.Settled, Replaced: found.Replaced,
+			}, err
 		},
+		Forge:    guards.Forge,
 		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
 		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,

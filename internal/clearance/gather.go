@@ -26,7 +26,7 @@ import (
 func (d *Desk) look(ctx context.Context, c Case) policy.Facts {
 	facts := policy.Facts{
 		Case: c, Now: d.Clock.Now(),
-		Operator: d.Namespace, Cluster: d.Cluster, Protected: d.Protected,
+		Operator: d.Namespace, Cluster: d.Cluster, Protected: d.Protected, AsksAlertmanager: d.Alertmanager != nil,
 	}
 	asked := c.Touched()
 	if subject := subject(c); subject != nil && !slices.Contains(asked, *subject) {

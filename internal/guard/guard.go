@@ -33,6 +33,8 @@ type State struct {
 	// StatusFault is the fault of guard 2 (status), the only guard that the operator's own
 	// undo depends on. Empty: it is in force.
 	StatusFault string
+	// ApprovalPolicies are the names of the policies that are guard 1 as shipped.
+	ApprovalPolicies []string
 	// Epoch tells these guards from those before them: it is another one after a
 	// guard was away or altered, also when it was put back. Empty while there are faults.
 	Epoch string
@@ -60,7 +62,7 @@ func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, er
 	}
 	slices.SortFunc(policies.Items, func(a, b admissionregistrationv1.ValidatingAdmissionPolicy) int { return older(&a, &b) })
 	slices.SortFunc(bindings.Items, func(a, b admissionregistrationv1.ValidatingAdmissionPolicyBinding) int { return older(&a, &b) })
-	var state State
+	state := State{ApprovalPolicies: shippedAs(shipped, approval, policies.Items)}
 	epoch := sha256.New()
 	for _, g := range shipped {
 		objects, fault := g.stands(policies.Items, bindings.Items)
@@ -79,6 +81,20 @@ func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, er
 		state.Epoch = hex.EncodeToString(epoch.Sum(nil)[:16])
 	}
 	return state, nil
+}
+
+// shippedAs returns the names of the policies that are a guard as shipped.
+func shippedAs(shipped []Guard, name string, policies []admissionregistrationv1.ValidatingAdmissionPolicy) []string {
+	var names []string
+	for i := range policies {
+		same := func(g Guard) bool {
+			return g.Name == name && policies[i].Labels[Label] == name && equality.Semantic.DeepEqual(policies[i].Spec, g.Policy.Spec)
+		}
+		if slices.ContainsFunc(shipped, same) {
+			names = append(names, policies[i].Name)
+		}
+	}
+	return names
 }
 
 // older puts what was there first before what was added, so that a second copy of

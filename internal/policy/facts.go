@@ -117,6 +117,11 @@ func (c Case) operatorsUndo() bool {
 	return c.Run.Spec.Undoes == "" || c.Remediation != nil && c.Remediation.Status.RunRef == c.Run.Name
 }
 
+// madeByHand reports whether guard 3 alone vouches for the author of the run.
+func (c Case) madeByHand() bool {
+	return c.Run != nil && (c.Remediation == nil || c.Undo) && !c.operatorsUndo()
+}
+
 // Fact is something that had to be read. Err says why it could not be: then
 // every gate that needs it refuses.
 type Fact[T any] struct {
@@ -170,6 +175,10 @@ type Facts struct {
 	Rejected Fact[string]
 	// Guards of the cluster.
 	Guards Fact[Guards]
+	// Unenforced says that guard 1 did not refuse a forged approval, where that was tried.
+	Unenforced Fact[string]
+	// AsksAlertmanager: AlertState is what Alertmanager itself says, not the last delivery to the webhook.
+	AsksAlertmanager bool
 }
 
 // Guards is how the admission policies stand that keep approvals honest.
@@ -180,4 +189,8 @@ type Guards struct {
 	StatusFault string
 	// Epoch tells guards that were put back from those that were there all the while.
 	Epoch string
+	// Settled: the guards have been unchanged for 30 s on the leader's monotonic clock.
+	Settled bool
+	// Replaced: this leader has seen the guards change, or one of them missing.
+	Replaced bool
 }

@@ -53,7 +53,7 @@ func sound() Facts {
 		Objects:    []Fact[Object]{{Value: Object{Ref: web, UID: "web-1", Generation: 7, Labels: map[string]string{"app": "web"}}}},
 		Policies:   Fact[[]v1alpha1.RemediationPolicy]{Value: []v1alpha1.RemediationPolicy{*written("shop", "auto", v1alpha1.ModeAuto)}},
 		Default:    Fact[*v1alpha1.RemediationPolicy]{Value: ceiling(v1alpha1.ModeAuto)},
-		Guards:     Fact[Guards]{Value: Guards{Epoch: "first"}},
+		Guards:     Fact[Guards]{Value: Guards{Epoch: "first", Settled: true}},
 	}
 }
 
@@ -89,6 +89,12 @@ func askPerson(f *Facts) { f.Policies.Value[0].Spec.Mode = v1alpha1.ModeApprove 
 
 func answered(f *Facts, decision v1alpha1.Decision, digest string) {
 	f.Remediation.Spec.Approval = &v1alpha1.Approval{Decision: decision, By: "ann", Reason: "looks right", PlanDigest: digest}
+}
+
+// approved makes it a plan that ann approved.
+func approved(f *Facts) {
+	askPerson(f)
+	answered(f, v1alpha1.DecisionApproved, digest)
 }
 
 // begins makes it the case of the remediation's run that is about to begin.
@@ -154,7 +160,7 @@ func TestGates(t *testing.T) {
 		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
 		"4 protected": isProtected, "5 scope": scope, "7 other remediators": others, "8 catalogue": catalogue,
 		"12 budget": budget, "13 cooldown": cooldown, "13 changed meanwhile": changed,
-		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards,
+		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards, "19 origin": origin,
 	} {
 		t.Run(gate, func(t *testing.T) {
 			for name, row := range rows {
@@ -379,8 +385,26 @@ var budget = map[string]row{
 	"has no more than twenty then":                    {given: remembers(many(19)...)},
 	"names when the oldest place is free":             {given: both(spends(otherTarget(reserved("shop/ar-0-run-1", 10*time.Minute)), otherTarget(reserved("shop/ar-9-run-1", 20*time.Minute)))), want: []string{"BudgetSpent Waits"}, says: "free at 2026-03-01T12:40:00Z"},
 	"lets the run through that has the place":         {given: both(begins, spends(reserved("shop/ar-1-run-1", 0)))},
-	"holds a person's run too":                        {given: both(byHand, spends(otherTarget(reserved("shop/ar-0-run-1", 0)))), want: []string{"BudgetSpent Waits"}},
-	"lets an undo through":                            {given: both(func(f *Facts) { f.Undo = true }, spends(otherTarget(reserved("shop/ar-0-run-1", 0))))},
+	"ends a person's run that was first seen under other guards": {given: func(f *Facts) {
+		byHand(f)
+		f.Run.Status.Guards, f.Guards.Value.Epoch = "first", "second"
+	}, want: []string{"GuardMissing Ends"}, says: "make it again"},
+	"ends one that was first seen while a guard was away": {given: func(f *Facts) { byHand(f); f.Run.Status.Guards = notInForce }, want: []string{"GuardMissing Ends"}},
+	"ends one that is first seen right after the guards were replaced": {given: func(f *Facts) {
+		byHand(f)
+		f.Guards.Value.Settled, f.Guards.Value.Replaced = false, true
+	}, want: []string{"GuardMissing Ends"}},
+	"lets one through that a new leader sees first": {given: func(f *Facts) { byHand(f); f.Guards.Value.Settled = false }},
+	"ends a person's undo, too": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Undoes, f.Run.Status.Guards = true, "ar-1-run-1", notInForce
+	}, want: []string{"GuardMissing Ends"}},
+	"lets the operator's undo through after guards were replaced": {given: func(f *Facts) {
+		undoes(f)
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}},
+	"holds a person's run too": {given: both(byHand, spends(otherTarget(reserved("shop/ar-0-run-1", 0)))), want: []string{"BudgetSpent Waits"}},
+	"lets an undo through":     {given: both(func(f *Facts) { f.Undo = true }, spends(otherTarget(reserved("shop/ar-0-run-1", 0))))},
 }
 
 // many returns so many reservations for another target.
@@ -477,9 +501,12 @@ var others = map[string]row{
 }
 
 var leases = map[string]row{
-	"lets through when nobody holds the target":      {},
-	"holds while another run does":                   {given: func(f *Facts) { f.Holder.Value = "shop/other" }, want: []string{"TargetBusy Waits"}, says: "Run shop/other holds the target"},
-	"holds a person's undo, whichever guard is missing":  {given: func(f *Facts) { byHand(f); f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing" }, want: []string{"GuardMissing Waits"}},
+	"lets through when nobody holds the target": {},
+	"holds while another run does":              {given: func(f *Facts) { f.Holder.Value = "shop/other" }, want: []string{"TargetBusy Waits"}, says: "Run shop/other holds the target"},
+	"holds a person's undo, whichever guard is missing": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing"
+	}, want: []string{"GuardMissing Waits"}},
 	"lets the operator's undo through without the others": {given: func(f *Facts) { undoes(f); f.Guards.Value.Fault = "the binding of guard approval is missing" }},
 	"holds the operator's undo while guard status is away": {given: func(f *Facts) {
 		undoes(f)
@@ -495,7 +522,7 @@ var leases = map[string]row{
 		byHand(f)
 		f.Undo, f.Run.Spec.Cancelled, f.Guards.Value.Fault = true, true, "missing"
 	}},
-	"holds a person's run too":           {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
+	"holds a person's run too":                       {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
 	"holds while nobody can tell whether it is held": {given: func(f *Facts) { f.Holder.Err = errDown }, want: []string{"Unreadable Waits"}, says: "whether another run holds the target"},
 }
 
@@ -531,27 +558,52 @@ var approval = map[string]row{
 	"hands a no to whoever asked":                           {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Waits"}, says: "ann rejected this plan: looks right"},
 	"ends a run whose approval became a no":                 {given: func(f *Facts) { begins(f); askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
 	"ends on a no although nobody asked":                    {given: func(f *Facts) { answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
-	"ends when a guard was away since it was shown": {given: func(f *Facts) {
-		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
+	"asks again when a guard was away since it was shown": {given: func(f *Facts) {
+		approved(f)
 		f.Guards.Value.Epoch = "second"
-	}, want: []string{"GuardMissing Ends"}, says: "the approval by ann"},
-	"ends a run, too, whose approval may be anybody's": {given: func(f *Facts) {
+	}, want: []string{"AwaitingApproval Waits"}, says: "the guards changed after the plan was shown"},
+	"asks again before a run begins, too": {given: func(f *Facts) {
 		begins(f)
-		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
+		approved(f)
 		f.Guards.Value.Epoch = "second"
-	}, want: []string{"GuardMissing Ends"}},
-	"ends for the approval of what was never shown": {given: func(f *Facts) {
-		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
+	}, want: []string{"AwaitingApproval Waits"}, says: "approval by ann does not count"},
+	"asks again for the approval of what was never shown": {given: func(f *Facts) {
+		approved(f)
 		f.Remediation.Status.Plan = nil
-	}, want: []string{"GuardMissing Ends"}},
-	"ends for the approval of what was shown while a guard was away": {given: func(f *Facts) {
+	}, want: []string{"AwaitingApproval Waits"}},
+	"asks again for the approval of what was shown while a guard was away": {given: func(f *Facts) {
+		approved(f)
+		f.Remediation.Status.Plan.Guards = notInForce
+	}, want: []string{"AwaitingApproval Waits"}},
+	"does not take an approval that was voided": {given: func(f *Facts) {
+		approved(f)
+		f.Remediation.Status.Plan.VoidedApproval = fingerprint(f.Remediation.Spec.Approval)
+	}, want: []string{"AwaitingApproval Waits"}, says: "Ask for the approval again"},
+	"takes another one of the same person after that": {given: func(f *Facts) {
+		approved(f)
+		f.Remediation.Status.Plan.VoidedApproval = fingerprint(f.Remediation.Spec.Approval)
+		f.Remediation.Spec.Approval.At = metav1.NewTime(noon)
+	}},
+	"holds an approval until the guards have been unchanged for long enough": {given: func(f *Facts) {
+		approved(f)
+		f.Guards.Value.Settled = false
+	}, want: []string{"GuardMissing Waits"}, says: "unchanged for 30s"},
+	"does not count what was given before they had": {given: func(f *Facts) {
+		approved(f)
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "does not count"},
+	"tells people to wait with their answer until then": {given: func(f *Facts) {
 		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
-		f.Remediation.Status.Plan.Guards = ""
-	}, want: []string{"GuardMissing Ends"}},
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"AwaitingApproval Waits"}, says: "an approval given before would be asked for again"},
+	"does not count an approval that might be forged": {given: func(f *Facts) {
+		approved(f)
+		f.Unenforced.Value = "a forgery was accepted"
+	}, want: []string{"GuardMissing Waits"}, says: "a forgery was accepted"},
+	"holds an approval while that can't be tried": {given: func(f *Facts) {
+		approved(f)
+		f.Unenforced.Err = errDown
+	}, want: []string{"Unreadable Waits"}, says: "forged approval"},
 	"holds rather than ends while the guard is away": {given: func(f *Facts) {
 		askPerson(f)
 		answered(f, v1alpha1.DecisionApproved, digest)
@@ -573,9 +625,12 @@ var approval = map[string]row{
 }
 
 var guards = map[string]row{
-	"lets through while all are in force":                {},
-	"holds while one is missing":                         {given: func(f *Facts) { f.Guards.Value.Fault = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
-	"holds a person's undo, whichever guard is missing":  {given: func(f *Facts) { byHand(f); f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing" }, want: []string{"GuardMissing Waits"}},
+	"lets through while all are in force": {},
+	"holds while one is missing":          {given: func(f *Facts) { f.Guards.Value.Fault = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
+	"holds a person's undo, whichever guard is missing": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing"
+	}, want: []string{"GuardMissing Waits"}},
 	"lets the operator's undo through without the others": {given: func(f *Facts) { undoes(f); f.Guards.Value.Fault = "the binding of guard approval is missing" }},
 	"holds the operator's undo while guard status is away": {given: func(f *Facts) {
 		undoes(f)
@@ -591,6 +646,30 @@ var guards = map[string]row{
 		byHand(f)
 		f.Undo, f.Run.Spec.Cancelled, f.Guards.Value.Fault = true, true, "missing"
 	}},
-	"holds a person's run too":               {given: func(f *Facts) { byHand(f); f.Guards.Value.Fault = "missing" }, want: []string{"GuardMissing Waits"}},
+	"holds a person's run too":                           {given: func(f *Facts) { byHand(f); f.Guards.Value.Fault = "missing" }, want: []string{"GuardMissing Waits"}},
 	"holds while nobody can tell whether they are there": {given: func(f *Facts) { f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}, says: "guards"},
+}
+
+var origin = map[string]row{
+	"holds an alert while guards that were replaced have not settled": {given: func(f *Facts) {
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "replaced less than 30s ago"},
+	"holds one that is seen for the first time then": {given: func(f *Facts) {
+		f.Remediation.Status.Plan, f.Guards.Value = nil, Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}},
+	"lets one through that Alertmanager confirms": {given: func(f *Facts) {
+		f.AsksAlertmanager, f.Guards.Value.Epoch = true, "second"
+	}},
+	"does not take the webhook's last word for that": {given: func(f *Facts) { f.Guards.Value.Epoch = "second" },
+		want: []string{"GuardMissing Waits"}, says: "kubectl -n shop delete ar ar-1"},
+	"confirms nothing that the operator is said to have seen": {given: func(f *Facts) {
+		f.AsksAlertmanager, f.Guards.Value.Epoch, f.Remediation.Spec.Alert.Source = true, "second", v1alpha1.SourceWatch
+	}, want: []string{"GuardMissing Waits"}},
+	"holds a run as well":                  {given: func(f *Facts) { begins(f); f.Guards.Value.Epoch = "second" }, want: []string{"GuardMissing Waits"}},
+	"leaves it to the person who approves": {given: func(f *Facts) { askPerson(f); f.Guards.Value.Epoch = "second" }, want: []string{"AwaitingApproval Waits"}},
+	"does not mind what a person wrote": {given: func(f *Facts) {
+		f.Guards.Value.Epoch, f.Remediation.Spec.Alert.Source = "second", v1alpha1.SourceManual
+	}},
+	"lets a new leader go on that has seen no change":        {given: func(f *Facts) { f.Remediation.Status.Plan, f.Guards.Value.Settled = nil, false }},
+	"does not let it go on where an earlier one has seen it": {given: func(f *Facts) { f.Remediation.Status.Plan.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
 }

@@ -53,6 +53,8 @@ var _ = Describe("A guard that is taken away", func() {
 	}
 	DescribeTable("leaves a remediation in a defined state", func(ctx SpecContext, r row) {
 		s := newStage(ctx, v1alpha1.ModeAuto)
+		s.alertmanager = says{{"namespace": s.ns, "deployment": "web"}}
+		s.start(ctx)
 		ar := s.created(ctx, "ar-1")
 		var missing *admissionregistrationv1.ValidatingAdmissionPolicyBinding
 		gone := func() { missing = lose(ctx, r.guard) }
@@ -76,7 +78,7 @@ var _ = Describe("A guard that is taken away", func() {
 			Expect(ar.Finished()).To(BeFalse())
 			Expect(s.standing(ctx, ar)).NotTo(ContainSubstring("taken back"), "nothing was taken back")
 			restore(ctx, missing)
-			s.driven(ctx, ar)
+			s.settled(ctx, ar)
 			s.clock.Step(deadline)
 			s.driven(ctx, ar)
 		}

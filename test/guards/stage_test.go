@@ -81,6 +81,14 @@ type stage struct {
 	runs   *workflowrun.Reconciler
 	// claimed is called when the operator has claimed an operation, before it applies it.
 	claimed func()
+	// making is called before the operator makes a run.
+	making func()
+	// open: the API server accepts forged approvals, as if guard 1 were stored and not enforced.
+	open bool
+	// forgeries are the operator's own attempts to forge an approval.
+	forgeries int
+	// alertmanager that is asked; nil: none is configured.
+	alertmanager clearance.Alertmanager
 }
 
 func newStage(ctx context.Context, mode v1alpha1.Mode) *stage {
@@ -107,14 +115,20 @@ func (s *stage) start(ctx context.Context) {
 	door := gate.New(cfg, server.Scheme, c.RESTMapper(), kubetest.OperatorNamespace)
 	catalog, err := action.NewCatalog(setImage{})
 	Expect(err).NotTo(HaveOccurred())
+	guards, err := guard.NewWatcher(c, s.clock, kubetest.OperatorUser)
+	Expect(err).NotTo(HaveOccurred())
 	desk := clearance.New(clearance.Deps{
 		Client: c, Live: c,
 		Open: func(namespace string) (clearance.Tenant, error) { return door.Open(namespace) },
 		Guards: func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
-			state, err := guard.Check(ctx, reader, kubetest.OperatorUser)
-			return policy.Guards{Fault: strings.Join(state.Faults, "; "), StatusFault: state.StatusFault, Epoch: state.Epoch}, err
+			found, err := guards.Look(ctx, reader)
+			return policy.Guards{
+				Fault: strings.Join(found.Faults, "; "), StatusFault: found.StatusFault,
+				Epoch: found.Epoch, Settled: found.Settled, Replaced: found.Replaced,
+			}, err
 		},
-		Resolver: evidence.NewResolver(c), Clock: s.clock, Namespace: kubetest.OperatorNamespace, NodeLeases: "none",
+		Forge:    guards.Forge,
+		Resolver: evidence.NewResolver(c), Clock: s.clock, Namespace: kubetest.OperatorNamespace, NodeLeases: "none", Alertmanager: s.alertmanager,
 	})
 	s.ars = alertremediation.New(alertremediation.Needs{
 		Client: c, Live: c, Clock: s.clock, Resolver: s, Diagnosis: s, Gatherer: s, Desk: desk, Catalog: catalog, Events: events.NewFakeRecorder(1000),
@@ -125,20 +139,36 @@ func (s *stage) start(ctx context.Context) {
 	}, prometheus.NewRegistry())
 }
 
-// hook tells the stage that an operation was claimed: the next request of the operator is a
-// patch of the Deployment, sent as the remediator, and no dry run.
+// hook lets a spec act between two requests of the operator. That an operation was claimed
+// shows in the request after it: a patch of the Deployment that is no dry run.
 type hook struct {
 	next  http.RoundTripper
 	stage *stage
 }
 
 func (h hook) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/deployments/") && r.URL.Query().Get("dryRun") == "" && h.stage.claimed != nil {
-		claimed := h.stage.claimed
-		h.stage.claimed = nil
-		claimed()
+	dry := r.URL.Query().Get("dryRun") != ""
+	switch {
+	case r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/deployments/") && !dry:
+		once(&h.stage.claimed)
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/workflowruns"):
+		once(&h.stage.making)
+	case r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/alertremediations") && dry:
+		h.stage.forgeries++
+		if h.stage.open {
+			header := http.Header{"Content-Type": {"application/json"}}
+			return &http.Response{StatusCode: http.StatusCreated, Header: header, Body: r.Body, Request: r}, nil
+		}
 	}
 	return h.next.RoundTrip(r)
+}
+
+// once calls what is to happen, if anything is.
+func once(happens *func()) {
+	if f := *happens; f != nil {
+		*happens = nil
+		f()
+	}
 }
 
 func (s *stage) target() v1alpha1.TargetReference { return build.TargetOf(s.web, build.DeploymentKind) }

@@ -20,6 +20,7 @@ func (r *Reconciler) clear(ctx context.Context, c clearance.Case) error {
 	if err != nil {
 		return fmt.Errorf("asking the gates: %w", err)
 	}
+	c.Run.Status.Guards = judgement.Guards
 	if refused, no := judgement.Decisive(); no {
 		return &policy.RefusedError{Refusal: refused}
 	}

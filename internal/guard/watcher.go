@@ -1,0 +1,86 @@
+package guard
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// SettleTime is how long the guards must have been unchanged before an answer counts. The
+// API server compiles a policy and enforces it some time after it shows it.
+const SettleTime = 30 * time.Second
+
+// Standing is a State with what the leader knows of the time before it.
+type Standing struct {
+	State
+	// Settled: the guards have been unchanged for SettleTime.
+	Settled bool
+	// Replaced: this leader has seen other guards before, or none, or guards that refused nothing.
+	Replaced bool
+}
+
+// Watcher knows since when the guards of the cluster are as they are now. It belongs to one
+// leader: it starts with no knowledge, and compares times of the leader's own monotonic
+// clock only, never a timestamp of the API server.
+type Watcher struct {
+	client  client.Client
+	clock   clock.PassiveClock
+	shipped []Guard
+
+	mu       sync.Mutex
+	known    bool
+	epoch    string
+	since    time.Time
+	replaced bool
+	policies []string // the names of guard 1
+}
+
+// NewWatcher returns a watcher of the guards that are shipped for this operator's user name.
+func NewWatcher(c client.Client, clk clock.PassiveClock, operatorUser string) (*Watcher, error) {
+	shipped, err := Shipped(operatorUser)
+	return &Watcher{client: c, clock: clk, shipped: shipped}, err
+}
+
+// Look reads the guards and returns how they stand.
+func (w *Watcher) Look(ctx context.Context, reader client.Reader) (Standing, error) {
+	state, err := Look(ctx, reader, w.shipped)
+	if err != nil {
+		return Standing{}, err
+	}
+	return w.saw(state), nil
+}
+
+// saw records what a look showed. Concurrent looks may arrive in another order than they
+// were taken: then the guards count as changed, and an answer waits longer, never less.
+func (w *Watcher) saw(state State) Standing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.known || w.epoch != state.Epoch {
+		w.replaced = w.replaced || w.known || state.Epoch == ""
+		w.known, w.epoch, w.since = true, state.Epoch, w.clock.Now()
+	}
+	w.policies = state.ApprovalPolicies
+	return Standing{
+		State:    state,
+		Settled:  state.Epoch != "" && w.clock.Now().Sub(w.since) >= SettleTime,
+		Replaced: w.replaced,
+	}
+}
+
+// Forge returns a sentence if guard 1 does not refuse a forged approval in a namespace.
+// From then on the guards count as replaced.
+func (w *Watcher) Forge(ctx context.Context, namespace string) (fault string, err error) {
+	w.mu.Lock()
+	policies := w.policies
+	w.mu.Unlock()
+	fault, err = Forge(ctx, w.client, namespace, policies)
+	if fault != "" {
+		w.mu.Lock()
+		w.since, w.replaced = w.clock.Now(), true
+		w.mu.Unlock()
+	}
+	return fault, err
+}
