@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -111,10 +112,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	history := actions.NewHistory(seen)
 	resolver := evidence.NewResolver(seen)
 	gatherer := patient{evidence.NewGatherer(seen, evidence.NewLogs(clients), clk), road}
-	guards, err := guard.NewWatcher(mgr.GetClient(), clk, user)
-	if err != nil {
-		return err
-	}
+	guards := guard.NewWatcher(mgr.GetClient(), clk, user)
 	desk := newDesk(cfg, guards, mgr, tenants)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
@@ -148,6 +146,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 		metrics.Registry.Register(ledger.NewLiving(mgr.GetClient())),
 		retention.New(mgr.GetClient(), clk, cfg.Namespace).SetupWithManager(mgr, controller.Options{RateLimiter: phase.Backoff[ctrl.Request]()}),
 		shipDefaultPolicy(mgr, cfg.Namespace),
+		guard.NewReporter(guards, live, recorder, cfg.Namespace, metrics.Registry).SetupWithManager(mgr),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 	)
 	if err != nil {
@@ -259,6 +258,7 @@ func newScheme() (*runtime.Scheme, error) {
 
 func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 	cached := trigger.Cached()
+	maps.Copy(cached, guard.Cached())
 	// The one Secret.
 	cached[&corev1.Secret{}] = cache.ByObject{Namespaces: map[string]cache.Config{cfg.Namespace: {FieldSelector: named(cfg.Intake.TLS.SecretName)}}}
 	return ctrl.Options{

@@ -2,11 +2,15 @@ package guard_test
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/tools/events"
 	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
@@ -22,10 +26,8 @@ var _ = Describe("Forging an approval", Serial, func() {
 		return found
 	}
 	BeforeEach(func(ctx SpecContext) {
-		var err error
 		clk = clocktesting.NewFakeClock(time.Now())
-		w, err = guard.NewWatcher(server.Operator(ctx), clk, kubetest.OperatorUser)
-		Expect(err).NotTo(HaveOccurred())
+		w = guard.NewWatcher(server.Operator(ctx), clk, kubetest.OperatorUser)
 		look(ctx)
 		clk.Step(guard.SettleTime)
 	})
@@ -59,5 +61,32 @@ var _ = Describe("Forging an approval", Serial, func() {
 		end()
 		_, err := w.Forge(ended, "default")
 		Expect(err).To(MatchError(ContainSubstring("trying in namespace default whether guard approval is in force")))
+	})
+})
+
+var _ = Describe("The reporter", Serial, func() {
+	It("sets the gauge of a guard and leaves an event, with the rights that are shipped", func(ctx SpecContext) {
+		operator, reg, recorder := server.Operator(ctx), prometheus.NewRegistry(), events.NewFakeRecorder(10)
+		w := guard.NewWatcher(operator, clocktesting.NewFakeClock(time.Now()), kubetest.OperatorUser)
+		reporter := guard.NewReporter(w, operator, recorder, kubetest.OperatorNamespace, reg)
+		look := func() string {
+			GinkgoHelper()
+			_, err := reporter.Reconcile(ctx, reconcile.Request{})
+			Expect(err).NotTo(HaveOccurred())
+			families, err := reg.Gather()
+			Expect(err).NotTo(HaveOccurred())
+			said := ""
+			for _, metric := range families[0].Metric {
+				said += fmt.Sprintf("%s=%v ", metric.Label[0].GetValue(), metric.Gauge.GetValue())
+			}
+			return said
+		}
+		Expect(look()).To(Equal("approval=1 origin=1 run=1 status=1 "))
+		Expect(recorder.Events).To(BeEmpty())
+
+		Expect(server.Client.Delete(ctx, bindingNamed(ctx, "kubernaut-run"))).To(Succeed())
+		DeferCleanup(func(ctx SpecContext) { server.InstallGuards(ctx) })
+		Expect(look()).To(Equal("approval=1 origin=1 run=0 status=1 "))
+		Expect(recorder.Events).To(Receive(ContainSubstring("Warning GuardMissing")))
 	})
 })

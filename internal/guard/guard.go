@@ -30,6 +30,8 @@ type State struct {
 	// Faults has a sentence for each guard that the cluster lacks, or has in
 	// another form than shipped. None: all are in force.
 	Faults []string
+	// Missing are the names of the guards that Faults are about.
+	Missing []string
 	// StatusFault is the fault of guard 2 (status), the only guard that the operator's own
 	// undo depends on. Empty: it is in force.
 	StatusFault string
@@ -67,7 +69,7 @@ func Look(ctx context.Context, reader client.Reader, shipped []Guard) (State, er
 	for _, g := range shipped {
 		objects, fault := g.stands(policies.Items, bindings.Items)
 		if fault != "" {
-			state.Faults = append(state.Faults, fault)
+			state.Faults, state.Missing = append(state.Faults, fault), append(state.Missing, g.Name)
 			if g.Name == status {
 				state.StatusFault = fault
 			}

@@ -29,6 +29,7 @@ type Watcher struct {
 	client  client.Client
 	clock   clock.PassiveClock
 	shipped []Guard
+	broken  error // why it is not known what is shipped
 
 	mu       sync.Mutex
 	known    bool
@@ -39,13 +40,17 @@ type Watcher struct {
 }
 
 // NewWatcher returns a watcher of the guards that are shipped for this operator's user name.
-func NewWatcher(c client.Client, clk clock.PassiveClock, operatorUser string) (*Watcher, error) {
+// If that is none of a ServiceAccount, every look says so.
+func NewWatcher(c client.Client, clk clock.PassiveClock, operatorUser string) *Watcher {
 	shipped, err := Shipped(operatorUser)
-	return &Watcher{client: c, clock: clk, shipped: shipped}, err
+	return &Watcher{client: c, clock: clk, shipped: shipped, broken: err}
 }
 
 // Look reads the guards and returns how they stand.
 func (w *Watcher) Look(ctx context.Context, reader client.Reader) (Standing, error) {
+	if w.broken != nil {
+		return Standing{}, w.broken
+	}
 	state, err := Look(ctx, reader, w.shipped)
 	if err != nil {
 		return Standing{}, err

@@ -81,6 +81,11 @@ func awaitingApproval(v view) []Refusal {
 			"What %s decided is about plan %s; the plan is %s now, and needs a decision of its own: kubectl -n %s describe ar %s",
 			approval.By, approval.PlanDigest, v.Digest, v.Namespace(), v.Remediation.Name)
 	}
+	return unanswered(v)
+}
+
+// unanswered (18): nothing was decided about this plan yet.
+func unanswered(v view) []Refusal {
 	if g := v.Guards; g.Err == nil && g.Value.Fault == "" && !g.Value.Settled && v.seenUnder() != g.Value.Epoch {
 		return waits(v1alpha1.ReasonAwaitingApproval,
 			"The guards have not been unchanged for 30s yet, as far as this leader knows; an approval given before would be asked for again. Then: kubectl kubernaut approve %s -n %s (its digest is %s)",

@@ -115,8 +115,7 @@ func (s *stage) start(ctx context.Context) {
 	door := gate.New(cfg, server.Scheme, c.RESTMapper(), kubetest.OperatorNamespace)
 	catalog, err := action.NewCatalog(setImage{})
 	Expect(err).NotTo(HaveOccurred())
-	guards, err := guard.NewWatcher(c, s.clock, kubetest.OperatorUser)
-	Expect(err).NotTo(HaveOccurred())
+	guards := guard.NewWatcher(c, s.clock, kubetest.OperatorUser)
 	desk := clearance.New(clearance.Deps{
 		Client: c, Live: c,
 		Open: func(namespace string) (clearance.Tenant, error) { return door.Open(namespace) },
