@@ -181,18 +181,18 @@ func (d Doctor) leader(ctx context.Context, c Cluster) []finding {
 
 func (d Doctor) guards(ctx context.Context, c Cluster) []finding {
 	state, err := guard.Check(ctx, c, d.Operator.user())
-	faults := state.Faults
-	for i, fault := range faults {
-		faults[i], _, _ = strings.Cut(fault, ": kubectl ") // the command is said once
-	}
 	switch {
 	case err != nil:
 		return []finding{unread("the guards", err)}
-	case len(faults) > 0:
-		return []finding{fail("kubectl kubernaut guards"+d.Operator.flags()+" | kubectl replace --force -f -",
-			"nothing is done until every guard is back: %s", redact.Line(strings.Join(faults, "; "), 1024))}
+	case len(state.Faults) == 0:
+		return []finding{ok("the guards are as shipped")}
 	}
-	return []finding{ok("the guards are as shipped")}
+	var found []finding
+	for _, fault := range state.Faults {
+		says, mend, _ := strings.Cut(fault, ": "+guard.Command)
+		found = append(found, fail(guard.Command+d.Operator.flags()+mend, "nothing is done until every guard is back: %s", redact.Line(says, 1024)))
+	}
+	return found
 }
 
 func (d Doctor) stop(ctx context.Context, c Cluster) []finding {

@@ -21,9 +21,25 @@ import (
 // installer's prefix; the label does not.
 const Label = "kubernaut.io/guard"
 
-// remedy is how missing and altered guards come back. Not apply: that leaves
-// in place what somebody added.
-const remedy = "kubectl kubernaut guards | kubectl replace --force -f -"
+// Command prints the guards; what a fault says after it puts them into the cluster.
+const Command = "kubectl kubernaut guards"
+
+// How guards come back. What is missing is applied. What is altered is replaced in place:
+// apply would keep what was added, and replace --force deletes a guard first, which leaves
+// a moment in which nothing is refused.
+const (
+	applied  = ": " + Command + " | kubectl apply -f -"
+	replaced = ": " + Command + " | kubectl replace -f -"
+)
+
+// remedy returns how an object that is altered comes back. One whose name has an installer's
+// prefix is left alone, and the shipped one is created beside it.
+func remedy(name, shipped string) string {
+	if name == shipped {
+		return replaced
+	}
+	return applied
+}
 
 // State is how the guards of a cluster stand.
 type State struct {
@@ -109,14 +125,14 @@ func older(a, b metav1.Object) int {
 // that are as shipped, or says what is wrong with it. An altered copy beside a
 // good one does no harm: policies can only refuse more.
 func (g Guard) stands(policies []admissionregistrationv1.ValidatingAdmissionPolicy, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) (objects []metav1.Object, fault string) {
-	fault = fmt.Sprintf("the policy of guard %s is missing", g.Name)
+	fault = fmt.Sprintf("the policy of guard %s is missing%s", g.Name, applied)
 	for i := range policies {
 		policy := &policies[i]
 		if policy.Labels[Label] != g.Name {
 			continue
 		}
 		if !equality.Semantic.DeepEqual(policy.Spec, g.Policy.Spec) {
-			fault = fmt.Sprintf("the policy of guard %s is altered", g.Name)
+			fault = fmt.Sprintf("the policy of guard %s is altered%s", g.Name, remedy(policy.Name, g.Policy.Name))
 			continue
 		}
 		binding, unbound := g.bound(policy.Name, bindings)
@@ -125,14 +141,14 @@ func (g Guard) stands(policies []admissionregistrationv1.ValidatingAdmissionPoli
 		}
 		fault = fmt.Sprintf("the binding of guard %s is %s", g.Name, unbound)
 	}
-	return nil, fault + ": " + remedy
+	return nil, fault
 }
 
 // bound returns the binding of a guard's policy, or says what is wrong with it.
 func (g Guard) bound(policy string, bindings []admissionregistrationv1.ValidatingAdmissionPolicyBinding) (found *admissionregistrationv1.ValidatingAdmissionPolicyBinding, fault string) {
 	wanted := g.Binding.Spec.DeepCopy()
 	wanted.PolicyName = policy
-	fault = "missing"
+	fault = "missing" + applied
 	for i := range bindings {
 		binding := &bindings[i]
 		if binding.Labels[Label] != g.Name {
@@ -141,7 +157,7 @@ func (g Guard) bound(policy string, bindings []admissionregistrationv1.Validatin
 		if equality.Semantic.DeepEqual(binding.Spec, *wanted) {
 			return binding, ""
 		}
-		fault = "altered"
+		fault = "altered" + remedy(binding.Name, g.Binding.Name)
 	}
 	return nil, fault
 }
