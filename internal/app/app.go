@@ -42,6 +42,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/controller/retention"
 	"github.com/kubernaut/kubernaut/internal/controller/trigger"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
+	"github.com/kubernaut/kubernaut/internal/crd"
 	"github.com/kubernaut/kubernaut/internal/diagnose"
 	"github.com/kubernaut/kubernaut/internal/diagnose/rules"
 	"github.com/kubernaut/kubernaut/internal/evidence"
@@ -289,6 +290,7 @@ func newDesk(cfg config.Config, guards *guard.Watcher, mgr ctrl.Manager, tenants
 			}, err
 		},
 		Forge:    guards.Forge,
+		Outdated: crd.NewWatcher(live, clock.RealClock{}).Outdated,
 		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
 		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,

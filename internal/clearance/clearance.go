@@ -60,6 +60,8 @@ type Deps struct {
 	Open func(namespace string) (Tenant, error)
 	// Guards reads how the admission policies stand that keep approvals honest.
 	Guards func(ctx context.Context, reader client.Reader) (policy.Guards, error)
+	// Outdated says which CustomResourceDefinition is older than the program; nil: that is not asked.
+	Outdated func(ctx context.Context) (string, error)
 	// Forge tries in a namespace whether guard 1 refuses a forged approval, and says so if it does not.
 	Forge func(ctx context.Context, namespace string) (fault string, err error)
 	// Alertmanager to ask; nil: none is configured, and the webhook's word counts.

@@ -67,6 +67,12 @@ func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
 			guards, err := d.Guards(ctx, d.shared)
 			facts.Guards = policy.Fact[policy.Guards]{Value: guards, Err: err}
 		},
+		func() {
+			if d.Outdated != nil {
+				outdated, err := d.Outdated(ctx)
+				facts.Outdated = policy.Fact[string]{Value: outdated, Err: err}
+			}
+		},
 	)
 }
 

@@ -175,6 +175,8 @@ type Facts struct {
 	Rejected Fact[string]
 	// Guards of the cluster.
 	Guards Fact[Guards]
+	// Outdated says which CustomResourceDefinition is older than the program, if any.
+	Outdated Fact[string]
 	// Unenforced says that guard 1 did not refuse a forged approval, where that was tried.
 	Unenforced Fact[string]
 	// AsksAlertmanager: AlertState is what Alertmanager itself says, not the last delivery to the webhook.

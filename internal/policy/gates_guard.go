@@ -135,6 +135,18 @@ func guardMissing(v view) []Refusal {
 	return nil
 }
 
+// crdOutdated (19): the API server would drop what this version writes into a status, claims
+// and undos included, without a word. That holds an undo up as well.
+func crdOutdated(v view) []Refusal {
+	if v.Outdated.Err != nil {
+		return unreadable("whether the CustomResourceDefinitions are as new as the operator", v.Outdated.Err)
+	}
+	if v.Outdated.Value == "" {
+		return nil
+	}
+	return waits(v1alpha1.ReasonCRDOutdated, "Nothing is done until it is updated (kubectl apply --server-side -k config/crd): %s", cut(v.Outdated.Value, maxMessage/2))
+}
+
 // unconfirmed (19): of an alert that is said to come from Alertmanager, or to be seen by the
 // operator, only guard 4 vouches. After a change of guards it counts if Alertmanager confirms
 // it; a person who approves its plan does so, too.

@@ -109,6 +109,7 @@ var gates = []gate{
 	{number: 17, name: "dry run", refuse: dryRunRejected, undo: true, byHand: true},
 	{number: 18, name: "mode", refuse: modeRecommends},
 	{number: 18, name: "approval", refuse: awaitingApproval},
+	{number: 19, name: "definitions", refuse: crdOutdated, undo: true, byHand: true},
 	{number: 19, name: "guards", refuse: guardMissing, undo: true, byHand: true},
 	{number: 19, name: "origin", refuse: unconfirmed},
 }

@@ -160,7 +160,7 @@ func TestGates(t *testing.T) {
 		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
 		"4 protected": isProtected, "5 scope": scope, "7 other remediators": others, "8 catalogue": catalogue,
 		"12 budget": budget, "13 cooldown": cooldown, "13 changed meanwhile": changed,
-		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards, "19 origin": origin,
+		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 definitions": definitions, "19 guards": guards, "19 origin": origin,
 	} {
 		t.Run(gate, func(t *testing.T) {
 			for name, row := range rows {
@@ -672,4 +672,12 @@ var origin = map[string]row{
 	}},
 	"lets a new leader go on that has seen no change":        {given: func(f *Facts) { f.Remediation.Status.Plan, f.Guards.Value.Settled = nil, false }},
 	"does not let it go on where an earlier one has seen it": {given: func(f *Facts) { f.Remediation.Status.Plan.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
+}
+
+var definitions = map[string]row{
+	"holds a plan while one is older than the program": {given: func(f *Facts) { f.Outdated.Value = "WorkflowRun lacks the field status.guards" },
+		want: []string{"CRDOutdated Waits"}, says: "lacks the field status.guards"},
+	"holds a person's run":                   {given: func(f *Facts) { byHand(f); f.Outdated.Value = "old" }, want: []string{"CRDOutdated Waits"}},
+	"holds an undo, which would lose claims": {given: func(f *Facts) { undoes(f); f.Outdated.Value = "old" }, want: []string{"CRDOutdated Waits"}},
+	"holds while they can't be read":         {given: func(f *Facts) { f.Outdated.Err = errDown }, want: []string{"Unreadable Waits"}, says: "CustomResourceDefinitions"},
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/clearance"
 	"github.com/kubernaut/kubernaut/internal/controller/alertremediation"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
+	"github.com/kubernaut/kubernaut/internal/crd"
 	"github.com/kubernaut/kubernaut/internal/evidence"
 	"github.com/kubernaut/kubernaut/internal/gate"
 	"github.com/kubernaut/kubernaut/internal/guard"
@@ -127,6 +128,7 @@ func (s *stage) start(ctx context.Context) {
 			}, err
 		},
 		Forge:    guards.Forge,
+		Outdated: crd.NewWatcher(c, s.clock).Outdated,
 		Resolver: evidence.NewResolver(c), Clock: s.clock, Namespace: kubetest.OperatorNamespace, NodeLeases: "none", Alertmanager: s.alertmanager,
 	})
 	s.ars = alertremediation.New(alertremediation.Needs{

@@ -38,6 +38,7 @@ var operatorMay = []string{
 	"get list watch discovery.k8s.io/endpointslices",
 	"list watch admissionregistration.k8s.io/validatingadmissionpolicies",
 	"list watch admissionregistration.k8s.io/validatingadmissionpolicybindings",
+	"get apiextensions.k8s.io/customresourcedefinitions=alertremediations.kubernaut.io=remediationpolicies.kubernaut.io=workflowruns.kubernaut.io",
 	"get list watch create update patch delete kubernaut.io/alertremediations",
 	"get update patch kubernaut.io/alertremediations/status",
 	"update kubernaut.io/alertremediations/finalizers",
