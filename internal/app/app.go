@@ -130,6 +130,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	err = errors.Join(
 		alertremediation.New(alertremediation.Needs{
 			Client: mgr.GetClient(), Live: seen, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk,
+			Guards:  func(ctx context.Context) (string, error) { return guards.First(ctx, live) },
 			Catalog: catalog, History: history, Events: recorder,
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,

@@ -58,6 +58,30 @@ func (w *Watcher) Look(ctx context.Context, reader client.Reader) (Standing, err
 	return w.saw(state), nil
 }
 
+// NotInForce is what First returns where one of the guards is missing, or was replaced a
+// short while ago. It equals no fingerprint.
+const NotInForce = "missing"
+
+// First returns the fingerprint of the guards for an object that is seen for the first time.
+// It is that of the latest look, which the watch brings about: an older one makes the object
+// be confirmed without need, never the opposite.
+func (w *Watcher) First(ctx context.Context, reader client.Reader) (string, error) {
+	w.mu.Lock()
+	known := w.known
+	w.mu.Unlock()
+	if !known {
+		if _, err := w.Look(ctx, reader); err != nil {
+			return "", err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.epoch == "" || w.replaced && w.clock.Now().Sub(w.since) < SettleTime {
+		return NotInForce, nil
+	}
+	return w.epoch, nil
+}
+
 // saw records what a look showed. Concurrent looks may arrive in another order than they
 // were taken: then the guards count as changed, and an answer waits longer, never less.
 func (w *Watcher) saw(state State) Standing {

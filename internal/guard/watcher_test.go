@@ -39,3 +39,32 @@ func TestGuardsSettleOnlyWhileTheyAreUnchanged(t *testing.T) {
 		})
 	}
 }
+
+func TestUnderWhichGuardsAnObjectIsFirstSeen(t *testing.T) {
+	rows := map[string]struct {
+		looks []string // epochs, a second apart; empty: a guard is missing
+		after time.Duration
+		want  string
+	}{
+		"a new leader trusts those that it sees":     {looks: []string{"a"}, want: "a"},
+		"one is missing":                             {looks: []string{"a", ""}, want: NotInForce},
+		"others, a moment after they came":           {looks: []string{"a", "b"}, want: NotInForce},
+		"others, a second before they have settled":  {looks: []string{"a", "b"}, after: 29 * time.Second, want: NotInForce},
+		"others that have settled":                   {looks: []string{"a", "b"}, after: 30 * time.Second, want: "b"},
+		"all of them at last, after one was missing": {looks: []string{"", "b"}, after: 30 * time.Second, want: "b"},
+	}
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			clk := clocktesting.NewFakeClock(time.Now())
+			w := &Watcher{clock: clk}
+			for _, epoch := range row.looks {
+				clk.Step(time.Second)
+				w.saw(State{Epoch: epoch})
+			}
+			clk.Step(row.after)
+			if got, err := w.First(t.Context(), nil); err != nil || got != row.want {
+				t.Errorf("got %q (%v), want %q", got, err, row.want)
+			}
+		})
+	}
+}

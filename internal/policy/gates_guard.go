@@ -25,6 +25,14 @@ func (v view) seenUnder() string {
 	return v.Remediation.Status.Plan.Guards
 }
 
+// firstUnder returns the guards under which the remediation was first seen.
+func (v view) firstUnder() string {
+	if plan := v.Remediation.Status.Plan; v.Remediation.Status.Guards == "" && plan != nil {
+		return plan.Guards // an earlier version saw it first
+	}
+	return v.Remediation.Status.Guards
+}
+
 // under returns what seenUnder is to be from now on. A plan is shown under guards only once
 // they have been unchanged for 30 s: every answer that is not there at that moment is given
 // later, while they are in force.
@@ -151,11 +159,11 @@ func crdOutdated(v view) []Refusal {
 // operator, only guard 4 vouches. After a change of guards it counts if Alertmanager confirms
 // it; a person who approves its plan does so, too.
 func unconfirmed(v view) []Refusal {
-	guards, was := v.Guards.Value, v.seenUnder()
+	guards := v.Guards.Value
 	switch {
 	case v.Remediation == nil, v.Undo, v.Guards.Err != nil, guards.Fault != "", guards.Epoch == "":
 		return nil
-	case was == guards.Epoch, was == "" && !guards.Replaced:
+	case v.firstUnder() == guards.Epoch, v.firstUnder() == "" && (guards.Settled || !guards.Replaced):
 		return nil
 	case v.Remediation.Spec.Alert.Source == v1alpha1.SourceManual, v.mode != v1alpha1.ModeAuto:
 		return nil

@@ -671,7 +671,16 @@ var origin = map[string]row{
 		f.Guards.Value.Epoch, f.Remediation.Spec.Alert.Source = "second", v1alpha1.SourceManual
 	}},
 	"lets a new leader go on that has seen no change":        {given: func(f *Facts) { f.Remediation.Status.Plan, f.Guards.Value.Settled = nil, false }},
-	"does not let it go on where an earlier one has seen it": {given: func(f *Facts) { f.Remediation.Status.Plan.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
+	"does not let it go on where an earlier one has seen it": {given: func(f *Facts) { f.Remediation.Status.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
+	"lets through what was seen first after the new guards had settled": {given: func(f *Facts) {
+		f.Remediation.Status.Plan, f.Remediation.Status.Guards = nil, "second"
+		f.Guards.Value = Guards{Epoch: "second", Settled: true, Replaced: true}
+	}},
+	"holds what was seen before and is planned after that": {given: func(f *Facts) {
+		f.Remediation.Status.Plan, f.Remediation.Status.Guards = nil, notInForce
+		f.Guards.Value = Guards{Epoch: "second", Settled: true, Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "no Alertmanager can confirm it"},
+	"holds it also once the plan is shown under the new ones": {given: func(f *Facts) { f.Remediation.Status.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
 }
 
 var definitions = map[string]row{

@@ -304,6 +304,22 @@ var _ = Describe("An alert that arrived while guard 4 was away", func() {
 		s.nothingDone(ctx, ar)
 		Expect(ar.Status.Outcome).To(Equal(v1alpha1.OutcomeResolvedItself), s.standing(ctx, ar))
 	})
+	It("is no other that arrives once the new guards have settled", func(ctx SpecContext) {
+		s := newStage(ctx, v1alpha1.ModeAuto)
+		look := func() guard.Standing { // as the watch does
+			GinkgoHelper()
+			found, err := s.guards.Look(ctx, server.Operator(ctx))
+			Expect(err).NotTo(HaveOccurred())
+			return found
+		}
+		look()
+		missing := lose(ctx, "origin")
+		look()
+		restore(ctx, missing)
+		Expect(look().Replaced).To(BeTrue())
+		s.clock.Step(guard.SettleTime)
+		s.begun(ctx, "ar-1")
+	})
 	It("is planned again and carried out where Alertmanager confirms it", func(ctx SpecContext) {
 		s := newStage(ctx, v1alpha1.ModeAuto)
 		s.alertmanager = says{{"namespace": s.ns, "deployment": "web"}}

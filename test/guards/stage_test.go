@@ -80,6 +80,7 @@ type stage struct {
 	health v1alpha1.Health
 	ars    *alertremediation.Reconciler
 	runs   *workflowrun.Reconciler
+	guards *guard.Watcher
 	// claimed is called when the operator has claimed an operation, before it applies it.
 	claimed func()
 	// making is called before the operator makes a run.
@@ -117,6 +118,7 @@ func (s *stage) start(ctx context.Context) {
 	catalog, err := action.NewCatalog(setImage{})
 	Expect(err).NotTo(HaveOccurred())
 	guards := guard.NewWatcher(c, s.clock, kubetest.OperatorUser)
+	s.guards = guards
 	desk := clearance.New(clearance.Deps{
 		Client: c, Live: c,
 		Open: func(namespace string) (clearance.Tenant, error) { return door.Open(namespace) },
@@ -132,7 +134,8 @@ func (s *stage) start(ctx context.Context) {
 		Resolver: evidence.NewResolver(c), Clock: s.clock, Namespace: kubetest.OperatorNamespace, NodeLeases: "none", Alertmanager: s.alertmanager,
 	})
 	s.ars = alertremediation.New(alertremediation.Needs{
-		Client: c, Live: c, Clock: s.clock, Resolver: s, Diagnosis: s, Gatherer: s, Desk: desk, Catalog: catalog, Events: events.NewFakeRecorder(1000),
+		Client: c, Live: c, Clock: s.clock, Resolver: s, Diagnosis: s, Gatherer: s, Desk: desk,
+		Guards: func(ctx context.Context) (string, error) { return guards.First(ctx, c) }, Catalog: catalog, Events: events.NewFakeRecorder(1000),
 	}, alertremediation.Config{Namespace: kubetest.OperatorNamespace, Identity: "test"})
 	s.runs = workflowrun.New(workflowrun.Needs{
 		Client: c, Live: c, Clock: s.clock, Desk: desk, Gate: door, Leases: lease.New(c, c, s.clock, kubetest.OperatorNamespace, "none"),
@@ -177,7 +180,7 @@ func (s *stage) target() v1alpha1.TargetReference { return build.TargetOf(s.web,
 // remediation is one whose cause and remedy are known.
 func (s *stage) remediation(name string) *v1alpha1.AlertRemediation {
 	target := s.target()
-	return build.Remediation(s.ns, name).FromAlertmanager(name).Admitted(target).Diagnosed(v1alpha1.Diagnosis{
+	return build.Remediation(s.ns, name).FromAlertmanager(name).Diagnosed(v1alpha1.Diagnosis{
 		Source: v1alpha1.SourceRules, Cause: v1alpha1.CauseCrashBadRelease, Target: &target,
 		Remedies: []v1alpha1.Remedy{{Action: "SetImage", Parameters: map[string]string{"image": after}}},
 	}).Obj()

@@ -70,6 +70,7 @@ type Needs struct {
 	Diagnosis diagnosis
 	Gatherer  gatherer
 	Desk      desk
+	Guards    func(ctx context.Context) (string, error) // in force, as a fingerprint; nil: not asked
 	Catalog   action.Catalog
 	History   action.History
 	Events    events.EventRecorder
