@@ -87,8 +87,8 @@ func awaitingApproval(v view) []Refusal {
 // unanswered (18): nothing was decided about this plan yet.
 func unanswered(v view) []Refusal {
 	if g := v.Guards; g.Err == nil && g.Value.Fault == "" && !g.Value.Settled && v.seenUnder() != g.Value.Epoch {
-		return waits(v1alpha1.ReasonAwaitingApproval,
-			"The guards have not been unchanged for 30s yet, as far as this leader knows; an approval given before would be asked for again. Then: kubectl kubernaut approve %s -n %s (its digest is %s)",
+		return waits(v1alpha1.ReasonGuardMissing,
+			"This leader has not seen the guards unchanged for 30s yet; an approval that is given before that is asked for again. Then: kubectl kubernaut approve %s -n %s (its digest is %s)",
 			v.Remediation.Name, v.Namespace(), v.Digest)
 	}
 	return waits(v1alpha1.ReasonAwaitingApproval,

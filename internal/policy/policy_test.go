@@ -595,7 +595,7 @@ var approval = map[string]row{
 	"tells people to wait with their answer until then": {given: func(f *Facts) {
 		askPerson(f)
 		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
-	}, want: []string{"AwaitingApproval Waits"}, says: "an approval given before would be asked for again"},
+	}, want: []string{"GuardMissing Waits"}, says: "an approval that is given before that is asked for again"},
 	"does not count an approval that might be forged": {given: func(f *Facts) {
 		approved(f)
 		f.Unenforced.Value = "a forgery was accepted"

@@ -88,6 +88,8 @@ func (t *tenant) asked(ctx context.Context) *v1alpha1.AlertRemediation {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(found).To(HaveLen(1))
 		g.Expect(found[0].Status.Phase).To(Equal(v1alpha1.PhaseAwaitingApproval), "%+v", found[0].Status.Conditions)
+		// From here on an approval counts: the leader has seen the guards unchanged for 30 s.
+		g.Expect(found[0].Status.Plan.Guards).To(HaveLen(32), "%+v", found[0].Status.Conditions)
 	}).WithContext(ctx).Should(Succeed())
 	return &found[0]
 }

@@ -41,13 +41,12 @@ func (r *Reconciler) rollBack(ctx context.Context, p *pass) (phase.Outcome, erro
 	if undo == nil || err != nil {
 		return phase.Finish(), err
 	}
-	r.undone(p.Obj, run, undo)
-	return phase.Finish(), nil // while the undo lives, its changes wake us
+	return r.undone(p.Obj, run, undo)
 }
 
 // undone takes over how far an undo has come, and ends the remediation once it has ended. No
 // message says that a change was taken back before it was: until then it is still in place.
-func (r *Reconciler) undone(ar *v1alpha1.AlertRemediation, run, undo *v1alpha1.WorkflowRun) {
+func (r *Reconciler) undone(ar *v1alpha1.AlertRemediation, run, undo *v1alpha1.WorkflowRun) (phase.Outcome, error) {
 	back, root := r.whyBack(ar), meta.FindStatusCondition(undo.Status.Conditions, v1alpha1.Succeeded)
 	change := fmt.Sprintf("the change of WorkflowRun %s %s", run.Name, back.why)
 	var says string
@@ -67,9 +66,10 @@ func (r *Reconciler) undone(ar *v1alpha1.AlertRemediation, run, undo *v1alpha1.W
 		says = fmt.Sprintf("%s: WorkflowRun %s is taking it back", change, undo.Name)
 	}
 	set(ar, v1alpha1.Verified, back.verified, back.reason, says)
-	if outcome != "" {
-		finish(ar, outcome, "%s", says)
+	if outcome == "" {
+		return phase.Finish(), nil // the undo's changes wake us
 	}
+	return finish(ar, outcome, "%s", says)
 }
 
 // backing is why a change is taken back, what the verification says of the target, and what
