@@ -186,6 +186,11 @@ type AlertRemediationStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=320
 	ObservedBy string `json:"observedBy,omitempty"`
+	// guards that were in force when the object was first seen, as a fingerprint; "missing": one was missing or had just
+	// been replaced. Under other guards the alert has to be confirmed.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Guards string `json:"guards,omitempty"`
 	// phaseTimes say when each phase was first entered.
 	// +optional
 	// +listType=map

@@ -108,6 +108,8 @@ const (
 	ReasonDiffTooLong = "DiffTooLong"
 	// ReasonGuardMissing (19): one of the guards or its binding is missing or altered.
 	ReasonGuardMissing = "GuardMissing"
+	// ReasonCRDOutdated (19): a CustomResourceDefinition in the cluster is older than the program, which would lose what it writes.
+	ReasonCRDOutdated = "CRDOutdated"
 	// ReasonUnreadable: what a gate needs could not be read; it is tried again.
 	ReasonUnreadable = "Unreadable"
 	// ReasonUnknownKind: what is needed is of a kind that no API of the cluster serves; it is tried again for some minutes.

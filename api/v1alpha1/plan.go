@@ -53,10 +53,16 @@ type PlanStatus struct {
 	// approveBefore is when silence becomes Expired.
 	// +optional
 	ApproveBefore metav1.Time `json:"approveBefore,omitzero"`
-	// guards that were in force when the plan was shown, as a fingerprint; an approval counts under no others.
+	// guards that had been unchanged for 30 s when the plan was shown, as a fingerprint; an approval counts under no
+	// others. "missing": one was missing or had just been replaced.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Guards string `json:"guards,omitempty"`
+	// voidedApproval is the fingerprint of an approval that does not count, since it may have been given while a
+	// guard was not in force; the plan needs another one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	VoidedApproval string `json:"voidedApproval,omitempty"`
 }
 
 // PlanStep is one action of a plan, with what it would change.

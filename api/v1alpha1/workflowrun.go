@@ -194,6 +194,11 @@ type WorkflowRunStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=74
 	PlanDigest string `json:"planDigest,omitempty"`
+	// guards that were in force when a run made by hand was first seen, as a fingerprint; it begins under no others.
+	// "missing": one was missing or had just been replaced.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Guards string `json:"guards,omitempty"`
 	// actor is the user name whose rights the operations are done with.
 	// +optional
 	// +kubebuilder:validation:MaxLength=320

@@ -11,8 +11,8 @@ func guards() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "guards",
 		Short: "Print the admission policies without which Kubernaut does nothing",
-		Example: "  kubectl kubernaut guards | kubectl apply -f -\n" +
-			"  kubectl kubernaut guards | kubectl replace --force -f -   # when somebody altered them",
+		Example: "  kubectl kubernaut guards | kubectl apply -f -     # creates those that are missing\n" +
+			"  kubectl kubernaut guards | kubectl replace -f -   # puts back those that were altered; with --force nothing would be refused for a moment",
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cli.Guards(cmd.OutOrStdout(), operator)

@@ -39,6 +39,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/controller/retention"
 	"github.com/kubernaut/kubernaut/internal/controller/trigger"
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
+	"github.com/kubernaut/kubernaut/internal/crd"
 	"github.com/kubernaut/kubernaut/internal/diagnose"
 	"github.com/kubernaut/kubernaut/internal/diagnose/rules"
 	"github.com/kubernaut/kubernaut/internal/evidence"
@@ -110,7 +111,8 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	history := actions.NewHistory(seen)
 	resolver := evidence.NewResolver(seen).WithClusterScope(cfg.Namespace)
 	gatherer := patient{evidence.NewGatherer(seen, evidence.NewLogs(clients), clk), road}
-	desk := newDesk(cfg, user, mgr, tenants)
+	guards := guard.NewWatcher(mgr.GetClient(), clk, user)
+	desk := newDesk(cfg, guards, mgr.GetClient(), live, tenants)
 	chain := diagnose.NewChain(metrics.Registry, diagnose.Link{Analyzer: rules.New(), Timeout: cfg.Diagnosis.Timeout.Duration})
 	diagnoses := diagnosis.New(mgr.GetClient(), clk, gatherer, chain)
 	recorder := mgr.GetEventRecorder("kubernaut")
@@ -126,6 +128,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 	err = errors.Join(
 		alertremediation.New(alertremediation.Needs{
 			Client: mgr.GetClient(), Live: seen, Clock: clk, Resolver: resolver, Diagnosis: diagnoses, Gatherer: gatherer, Desk: desk, Changes: desk,
+			Guards:  func(ctx context.Context) (string, error) { return guards.First(ctx, live) },
 			Catalog: catalog, History: history, Events: recorder,
 		}, alertremediation.Config{
 			Namespace: cfg.Namespace, Identity: hostname + " " + options.Version, Concurrency: cfg.Remediation.Concurrency,
@@ -144,6 +147,7 @@ func Run(ctx context.Context, cfg config.Config, options Options) error {
 			RateLimiter: phase.Backoff(func(request ctrl.Request) string { return request.Name }),
 		}),
 		shipDefaultPolicy(mgr, recorder, cfg.Namespace),
+		guard.NewReporter(guards, live, recorder, cfg.Namespace, metrics.Registry).SetupWithManager(mgr),
 		mgr.AddHealthzCheck("ping", healthz.Ping),
 	)
 	if err != nil {
@@ -277,21 +281,21 @@ func managerOptions(cfg config.Config, scheme *runtime.Scheme) ctrl.Options {
 func named(name string) fields.Selector { return fields.OneTermEqualSelector("metadata.name", name) }
 
 // newDesk wires what the gates look at.
-func newDesk(cfg config.Config, user string, mgr ctrl.Manager, tenants *gate.Gate) *clearance.Desk {
-	live := mgr.GetAPIReader()
-	guards, err := guard.Shipped(user)
+func newDesk(cfg config.Config, guards *guard.Watcher, cached client.Client, live client.Reader, tenants *gate.Gate) *clearance.Desk {
 	deps := clearance.Deps{
-		Client: mgr.GetClient(),
+		Client: cached,
 		Live:   live,
 		Open:   func(namespace string) (clearance.Tenant, error) { return tenants.Open(namespace) },
 		Guards: func(ctx context.Context, reader client.Reader) (policy.Guards, error) {
-			if err != nil {
-				return policy.Guards{}, err
-			}
-			state, err := guard.Look(ctx, reader, guards)
-			return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
+			found, err := guards.Look(ctx, reader)
+			return policy.Guards{
+				Fault: strings.Join(found.Faults, "; "), StatusFault: found.StatusFault,
+				Epoch: found.Epoch, Settled: found.Settled, Replaced: found.Replaced,
+			}, err
 		},
-		Resolver: evidence.NewResolver(live), Clock: clock.RealClock{},
+		Forge:    guards.Forge,
+		Outdated: crd.NewWatcher(live, clock.RealClock{}).Outdated,
+		Resolver: evidence.NewResolver(live).WithClusterScope(cfg.Namespace), Clock: clock.RealClock{},
 		Namespace: cfg.Namespace, NodeLeases: cfg.Nodes.LeaseNamespace,
 		Cluster: cfg.Cluster, ClusterLabel: cfg.ClusterLabel, Protected: cfg.Protected.Namespaces,
 	}

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	toolscache "k8s.io/client-go/tools/cache"
@@ -10,6 +12,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/clearance"
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/controller/trigger"
+	"github.com/kubernaut/kubernaut/internal/guard"
 )
 
 // cacheOptions say what the manager's cache keeps. The users of a namespace create
@@ -21,6 +24,7 @@ func cacheOptions(cfg config.Config) cache.Options {
 		options.Transform = leanOr(options.Transform) // the kind's metadata is cached beside it
 		cached[kind] = options
 	}
+	maps.Copy(cached, guard.Cached())
 	cached[&v1alpha1.AlertRemediation{}] = cache.ByObject{Transform: trimRemediation}
 	cached[&v1alpha1.WorkflowRun{}] = cache.ByObject{Transform: trimMeta}
 	cached[&v1alpha1.RemediationPolicy{}] = cache.ByObject{Transform: trimMeta}

@@ -101,6 +101,8 @@ var rules = []rule{
 		because: "an action reads and plans; it never writes"},
 	{rooms: "internal/gate", own: []string{"internal/plan", "internal/actions", "internal/controller/..."},
 		because: "it carries out operations, whoever thought of them"},
+	{rooms: "internal/crd", own: []string{"api/...", "pkg/...", "internal/..."},
+		because: "it compares the definitions of the cluster with those that are shipped, and needs nothing else"},
 	{rooms: "internal/guard", own: []string{"internal/..."},
 		because: "it compares what guards us with what was shipped, and needs nothing else"},
 	{rooms: "internal/cli", own: []string{"internal/controller/...", "internal/gate", "internal/clearance"}, foreign: []string{"net/http/...", "os/exec"},

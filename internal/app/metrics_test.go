@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubernaut/kubernaut/internal/controller/workflowrun"
 	"github.com/kubernaut/kubernaut/internal/diagnose"
+	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/intake"
 	"github.com/kubernaut/kubernaut/internal/ledger"
 	"github.com/kubernaut/kubernaut/internal/rightofway"
@@ -42,6 +43,7 @@ func registered() *registry {
 	r.MustRegister(ledger.NewLiving(nobody{}))
 	diagnose.NewChain(r)
 	workflowrun.New(workflowrun.Needs{}, r)
+	guard.NewReporter(nil, nil, nil, "", r)
 	rightofway.New(r)
 	intake.New(intake.Cluster{}, intake.Door{}, nil, clk, intake.Settings{}, r)
 	return r

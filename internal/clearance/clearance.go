@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
@@ -61,6 +62,10 @@ type Deps struct {
 	Open func(namespace string) (Tenant, error)
 	// Guards reads how the admission policies stand that keep approvals honest.
 	Guards func(ctx context.Context, reader client.Reader) (policy.Guards, error)
+	// Outdated says which CustomResourceDefinition is older than the program; nil: that is not asked.
+	Outdated func(ctx context.Context) (string, error)
+	// Forge tries in a namespace whether guard 1 refuses a forged approval, and says so if it does not.
+	Forge func(ctx context.Context, namespace string) (fault string, err error)
 	// Alertmanager to ask; nil: none is configured, and the webhook's word counts.
 	Alertmanager Alertmanager
 	// Resolver of the objects that alerts name.
@@ -88,13 +93,19 @@ type Desk struct {
 	recentStop   *recent[bool]
 	recentGuards *recent[policy.Guards]
 	rights       *recentRights
+	// proven holds the approvals for which guard 1 was seen to refuse a forgery.
+	proven *lru.Cache
 }
+
+// maxProven is many more approvals than wait at once. What is forgotten is tried again.
+const maxProven = 4096
 
 // New returns a desk.
 func New(deps Deps) *Desk {
 	return &Desk{
 		Deps: deps, shared: sharedread.New(deps.Live),
 		recentStop: &recent[bool]{keep: stopKept}, recentGuards: &recent[policy.Guards]{keep: guardsKept}, rights: newRecentRights(),
+		proven: lru.New(maxProven),
 	}
 }
 
@@ -109,10 +120,26 @@ func (d *Desk) Judge(ctx context.Context, c Case) (policy.Judgement, error) {
 	defer cancel()
 	facts := d.look(bounded, c)
 	d.ask(bounded, &facts)
+	if policy.Counting(facts) {
+		facts.Unenforced = d.forge(bounded, facts)
+	}
 	if ctx.Err() != nil {
 		return policy.Judgement{}, context.Cause(ctx)
 	}
 	return policy.Judge(facts), nil
+}
+
+// forge tries once for each approval whether guard 1 is in force.
+func (d *Desk) forge(ctx context.Context, facts policy.Facts) policy.Fact[string] {
+	answer := policy.Answer(facts)
+	if _, ok := d.proven.Get(answer); ok {
+		return policy.Fact[string]{}
+	}
+	fault, err := d.Forge(ctx, facts.Namespace())
+	if fault == "" && err == nil {
+		d.proven.Add(answer, true)
+	}
+	return policy.Fact[string]{Value: fault, Err: err}
 }
 
 // JudgeEach evaluates the gates that are asked again before every operation: the

@@ -96,6 +96,9 @@ var _ = Describe("Judging a plan", func() {
 				return policy.Guards{Fault: strings.Join(state.Faults, "; "), Epoch: state.Epoch}, err
 			}
 		}, "GuardMissing Waits", "is missing"),
+		Entry("while a definition in the cluster is older than the program", func(_ context.Context, s *scene) {
+			s.deps.Outdated = func(context.Context) (string, error) { return "WorkflowRun lacks a field", nil }
+		}, "CRDOutdated Waits", "lacks a field"),
 		Entry("once Alertmanager says that nothing fires any more", func(_ context.Context, s *scene) {
 			s.deps.Alertmanager = says{}
 		}, "AlertResolved Resolved", "KubePodCrashLooping"),

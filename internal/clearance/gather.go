@@ -27,7 +27,7 @@ import (
 func (d *Desk) look(ctx context.Context, c Case) policy.Facts {
 	facts := policy.Facts{
 		Case: c, Now: d.Clock.Now(),
-		Operator: d.Namespace, Cluster: d.Cluster, Protected: d.Protected,
+		Operator: d.Namespace, Cluster: d.Cluster, Protected: d.Protected, AsksAlertmanager: d.Alertmanager != nil,
 	}
 	asked := c.Touched()
 	if subject := subject(c); subject != nil && !slices.Contains(asked, *subject) {
@@ -67,6 +67,12 @@ func (d *Desk) ask(ctx context.Context, facts *policy.Facts) {
 		func() {
 			guards, err := d.Guards(ctx, d.shared)
 			facts.Guards = policy.Fact[policy.Guards]{Value: guards, Err: err}
+		},
+		func() {
+			if d.Outdated != nil {
+				outdated, err := d.Outdated(ctx)
+				facts.Outdated = policy.Fact[string]{Value: outdated, Err: err}
+			}
 		},
 	)
 }

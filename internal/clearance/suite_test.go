@@ -78,10 +78,13 @@ func set(ctx context.Context) *scene {
 		APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"patch", "get"},
 	})
 	s.deps = clearance.Deps{
-		Client:    operator,
-		Live:      operator,
-		Open:      func(namespace string) (clearance.Tenant, error) { return doors.Open(namespace) },
-		Guards:    func(context.Context, client.Reader) (policy.Guards, error) { return policy.Guards{Epoch: "first"}, nil },
+		Client: operator,
+		Live:   operator,
+		Open:   func(namespace string) (clearance.Tenant, error) { return doors.Open(namespace) },
+		Guards: func(context.Context, client.Reader) (policy.Guards, error) {
+			return policy.Guards{Epoch: "first", Settled: true}, nil
+		},
+		Forge:     func(context.Context, string) (string, error) { return "", nil },
 		Resolver:  evidence.NewResolver(operator),
 		Clock:     clocktesting.NewFakePassiveClock(kubetest.OperatorTime()),
 		Namespace: kubetest.OperatorNamespace,

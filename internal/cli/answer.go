@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/policy"
 	"github.com/kubernaut/kubernaut/internal/redact"
 )
 
@@ -77,10 +78,10 @@ func (a Answer) Give(ctx context.Context, c Cluster, person Person, w Screen) er
 }
 
 // given reports whether the same was answered to the same plan: what a script says
-// twice is no fault.
+// twice is no fault. An approval that does not count has to be given again.
 func (a Answer) given(ar *v1alpha1.AlertRemediation) bool {
 	word, plan := ar.Spec.Approval, ar.Status.Plan
-	return word != nil && plan != nil && word.Decision == a.Decision && word.PlanDigest == plan.Digest && (a.Digest == "" || a.Digest == plan.Digest)
+	return word != nil && plan != nil && !policy.Voided(ar) && word.Decision == a.Decision && word.PlanDigest == plan.Digest && (a.Digest == "" || a.Digest == plan.Digest)
 }
 
 // fits reports why there is nothing to answer.

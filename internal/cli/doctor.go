@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
+	"github.com/kubernaut/kubernaut/internal/crd"
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/redact"
 )
@@ -75,7 +76,7 @@ func (d Doctor) Print(ctx context.Context, c Cluster, w Screen) error {
 		return err
 	}
 	looks := []func(context.Context, Cluster) []finding{
-		d.program, d.leader, d.guards, d.stop, d.shippedPolicy, d.webhook, d.senders, d.turnedAway, d.alertmanager,
+		d.program, d.leader, d.definitions, d.guards, d.stop, d.shippedPolicy, d.webhook, d.senders, d.turnedAway, d.alertmanager,
 		func(context.Context, Cluster) []finding { return alerts(seen.remediations, time.Now()) },
 		func(ctx context.Context, c Cluster) []finding { return d.namespaces(ctx, c, seen.policies) },
 	}
@@ -181,18 +182,31 @@ func (d Doctor) leader(ctx context.Context, c Cluster) []finding {
 
 func (d Doctor) guards(ctx context.Context, c Cluster) []finding {
 	state, err := guard.Check(ctx, c, d.Operator.user())
-	faults := state.Faults
-	for i, fault := range faults {
-		faults[i], _, _ = strings.Cut(fault, ": kubectl ") // the command is said once
-	}
 	switch {
 	case err != nil:
 		return []finding{unread("the guards", err)}
-	case len(faults) > 0:
-		return []finding{fail("kubectl kubernaut guards"+d.Operator.flags()+" | kubectl replace --force -f -",
-			"nothing is done until every guard is back: %s", redact.Line(strings.Join(faults, "; "), 1024))}
+	case len(state.Faults) == 0:
+		return []finding{ok("the guards are as shipped")}
 	}
-	return []finding{ok("the guards are as shipped")}
+	var found []finding
+	for _, fault := range state.Faults {
+		says, mend, _ := strings.Cut(fault, ": "+guard.Command)
+		found = append(found, fail(guard.Command+d.Operator.flags()+mend, "nothing is done until every guard is back: %s", redact.Line(says, 1024)))
+	}
+	return found
+}
+
+// definitions compares the cluster's with those of this plugin, which is of one version with
+// the operator.
+func (d Doctor) definitions(ctx context.Context, c Cluster) []finding {
+	outdated, err := crd.Outdated(ctx, c)
+	switch {
+	case err != nil:
+		return []finding{unread("the CustomResourceDefinitions", err)}
+	case outdated != "":
+		return []finding{fail(crd.Command, "nothing is done (CRDOutdated): %s", redact.Line(outdated, 1024))}
+	}
+	return []finding{ok("the CustomResourceDefinitions are as new as this plugin")}
 }
 
 func (d Doctor) stop(ctx context.Context, c Cluster) []finding {

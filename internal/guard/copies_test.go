@@ -83,3 +83,21 @@ func TestASecondCopyOfTheGuardsIsNoOtherGuard(t *testing.T) {
 		t.Errorf("with the copy alone %+v", left)
 	}
 }
+
+func TestAnAlteredCopyWithAPrefixIsNotReplaced(t *testing.T) {
+	for prefix, want := range map[string]string{
+		"": "the policy of guard approval is altered: kubectl kubernaut guards | kubectl replace -f -",
+		// There is nothing of the shipped name to replace; the shipped guard is created beside it.
+		"my-": "the policy of guard approval is altered: kubectl kubernaut guards | kubectl apply -f -",
+	} {
+		var s stored
+		s.add(t, prefix, time.Now())
+		altered := *s.policies[0].Spec.DeepCopy()
+		altered.Validations = altered.Validations[1:]
+		s.policies[0].Spec = altered
+		found, err := guard.Check(t.Context(), s, kubetest.OperatorUser)
+		if err != nil || !slices.Equal(found.Faults, []string{want}) {
+			t.Errorf("prefix %q: %q (%v), want %q", prefix, found.Faults, err, want)
+		}
+	}
+}

@@ -19,8 +19,14 @@ type Guard struct {
 	Binding admissionregistrationv1.ValidatingAdmissionPolicyBinding
 }
 
+// Names of guards 1 and 2.
+const (
+	approval = "approval"
+	status   = "status"
+)
+
 // order of the guards, as people number them.
-var order = []string{"approval", "status", "run", "origin"}
+var order = []string{approval, status, "run", "origin"}
 
 // shippedAccount is how the manifests name the operator.
 var shippedAccount = literal("kubernaut-system", "kubernaut")

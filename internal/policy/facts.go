@@ -107,6 +107,21 @@ func (c Case) wanted() []v1alpha1.TargetReference {
 
 func (c Case) byHand() bool { return c.Remediation == nil }
 
+// operatorsUndo reports whether the steps take back what the operator recorded, on its own
+// behalf: the undo run that the remediation's status names, or a cancelled run, which takes
+// back its own operations. An owner reference is no proof: every author of a run can set one.
+func (c Case) operatorsUndo() bool {
+	if !c.Undo || c.Run == nil {
+		return false
+	}
+	return c.Run.Spec.Undoes == "" || c.Remediation != nil && c.Remediation.Status.RunRef == c.Run.Name
+}
+
+// madeByHand reports whether guard 3 alone vouches for the author of the run.
+func (c Case) madeByHand() bool {
+	return c.Run != nil && (c.Remediation == nil || c.Undo) && !c.operatorsUndo()
+}
+
 // Fact is something that had to be read. Err says why it could not be: then
 // every gate that needs it refuses.
 type Fact[T any] struct {
@@ -162,12 +177,24 @@ type Facts struct {
 	Rejected Fact[string]
 	// Guards of the cluster.
 	Guards Fact[Guards]
+	// Outdated says which CustomResourceDefinition is older than the program, if any.
+	Outdated Fact[string]
+	// Unenforced says that guard 1 did not refuse a forged approval, where that was tried.
+	Unenforced Fact[string]
+	// AsksAlertmanager: AlertState is what Alertmanager itself says, not the last delivery to the webhook.
+	AsksAlertmanager bool
 }
 
 // Guards is how the admission policies stand that keep approvals honest.
 type Guards struct {
 	// Fault says which is missing or altered, if any.
 	Fault string
+	// StatusFault says whether guard 2 (status) is missing or altered; Fault says so too.
+	StatusFault string
 	// Epoch tells guards that were put back from those that were there all the while.
 	Epoch string
+	// Settled: the guards have been unchanged for 30 s on the leader's monotonic clock.
+	Settled bool
+	// Replaced: this leader has seen the guards change, or one of them missing.
+	Replaced bool
 }

@@ -75,55 +75,22 @@ func awaitingApproval(v view) []Refusal {
 		return ends(v1alpha1.ReasonDiffTooLong,
 			"The diff of this plan has %d bytes; above %d nobody can be asked to approve it, since nobody would read it: make the change by hand.", v.DiffBytes, maxDiff)
 	case about && approval.Decision == v1alpha1.DecisionApproved:
-		return unguarded(v)
+		return doubtful(v)
 	case approval != nil:
 		return waits(v1alpha1.ReasonAwaitingApproval,
 			"What %s decided is about plan %s; the plan is %s now, and needs a decision of its own: kubectl -n %s describe ar %s",
 			approval.By, approval.PlanDigest, v.Digest, v.Namespace(), v.Remediation.Name)
 	}
+	return unanswered(v)
+}
+
+// unanswered (18): nothing was decided about this plan yet.
+func unanswered(v view) []Refusal {
+	if g := v.Guards; g.Err == nil && g.Value.Fault == "" && !g.Value.Settled && v.seenUnder() != g.Value.Epoch {
+		return waits(v1alpha1.ReasonGuardMissing,
+			"This leader has not seen the guards unchanged for 30s yet; an approval that is given before that is asked for again. Then: kubectl kubernaut approve %s -n %s (its digest is %s)",
+			v.Remediation.Name, v.Namespace(), v.Digest)
+	}
 	return waits(v1alpha1.ReasonAwaitingApproval,
 		"A person with the verb approve must let exactly this plan through: kubectl kubernaut approve %s -n %s (its digest is %s)", v.Remediation.Name, v.Namespace(), v.Digest)
-}
-
-// unguarded (18): nobody can tell who approved a plan if a guard was away since it
-// was shown, however briefly. While one is, gate 19 holds everything.
-func unguarded(v view) []Refusal {
-	if v.Guards.Err != nil || v.Guards.Value.Fault != "" {
-		return nil
-	}
-	if epoch := v.Guards.Value.Epoch; epoch != "" && epoch == v.shownUnder() {
-		return nil
-	}
-	return ends(v1alpha1.ReasonGuardMissing,
-		"The guards in force are not those under which people were asked: one was missing, altered or replaced since, so nobody can tell whose word the approval by %s is. "+
-			"The next firing is planned anew, and this one if it is sent again after kubectl -n %s delete ar %s",
-		v.Remediation.Spec.Approval.By, v.Namespace(), v.Remediation.Name)
-}
-
-// shownUnder returns the epoch of the guards under which the plan was shown.
-func (v view) shownUnder() string {
-	if v.Remediation == nil || v.Remediation.Status.Plan == nil {
-		return ""
-	}
-	return v.Remediation.Status.Plan.Guards
-}
-
-// showsUnder returns the epoch of the guards under which the plan is shown from
-// now on: it stays once there is an answer, and while it can't be read.
-func (v view) showsUnder() string {
-	if v.Remediation == nil || v.Remediation.Spec.Approval != nil || v.Guards.Err != nil {
-		return v.shownUnder()
-	}
-	return v.Guards.Value.Epoch
-}
-
-// guardMissing (19): what keeps approvals honest is not in force.
-func guardMissing(v view) []Refusal {
-	if v.Guards.Err != nil {
-		return unreadable("whether the guards are in force (ValidatingAdmissionPolicies and their bindings)", v.Guards.Err)
-	}
-	if v.Guards.Value.Fault == "" {
-		return nil
-	}
-	return waits(v1alpha1.ReasonGuardMissing, "No approval counts, and nothing is done, until every guard is back: %s", cut(v.Guards.Value.Fault, maxMessage/2))
 }

@@ -47,8 +47,10 @@ type Judgement struct {
 	Policy string
 	// Refusals in the order of the gates. The first decides, the others are shown.
 	Refusals []Refusal
-	// Guards under which the plan is shown; what status.plan.guards becomes.
+	// Guards under which the plan is shown; what status.plan.guards becomes, and status.guards of a run made by hand.
 	Guards string
+	// VoidedApproval is what status.plan.voidedApproval becomes.
+	VoidedApproval string
 	// Cooldown between two remediations of one target.
 	Cooldown time.Duration
 	// ApprovalDeadline is how long a person has to answer.
@@ -107,13 +109,15 @@ var gates = []gate{
 	{number: 17, name: "dry run", refuse: dryRunRejected, undo: true, byHand: true},
 	{number: 18, name: "mode", refuse: modeRecommends},
 	{number: 18, name: "approval", refuse: awaitingApproval},
+	{number: 19, name: "definitions", refuse: crdOutdated, undo: true, byHand: true},
 	{number: 19, name: "guards", refuse: guardMissing, undo: true, byHand: true},
+	{number: 19, name: "origin", refuse: unconfirmed},
 }
 
 // Judge evaluates every gate that is about this case.
 func Judge(f Facts) Judgement {
 	v := f.view()
-	j := Judgement{Mode: v.mode, Guards: v.showsUnder()}
+	j := Judgement{Mode: v.mode, Guards: v.under(), VoidedApproval: v.voided()}
 	j.Cooldown, j.ApprovalDeadline, j.Window, j.Deadline = durations(v.first())
 	if p := v.first(); p != nil {
 		j.Policy = name(p)

@@ -54,7 +54,7 @@ func sound() Facts {
 		Objects:    []Fact[Object]{{Value: Object{Ref: web, UID: "web-1", Generation: 7, Labels: map[string]string{"app": "web"}}}},
 		Policies:   Fact[[]v1alpha1.RemediationPolicy]{Value: []v1alpha1.RemediationPolicy{*written("shop", "auto", v1alpha1.ModeAuto)}},
 		Default:    Fact[*v1alpha1.RemediationPolicy]{Value: ceiling(v1alpha1.ModeAuto)},
-		Guards:     Fact[Guards]{Value: Guards{Epoch: "first"}},
+		Guards:     Fact[Guards]{Value: Guards{Epoch: "first", Settled: true}},
 	}
 }
 
@@ -92,10 +92,23 @@ func answered(f *Facts, decision v1alpha1.Decision, digest string) {
 	f.Remediation.Spec.Approval = &v1alpha1.Approval{Decision: decision, By: "ann", Reason: "looks right", PlanDigest: digest}
 }
 
+// approved makes it a plan that ann approved.
+func approved(f *Facts) {
+	askPerson(f)
+	answered(f, v1alpha1.DecisionApproved, digest)
+}
+
 // begins makes it the case of the remediation's run that is about to begin.
 func begins(f *Facts) {
 	f.Run = &v1alpha1.WorkflowRun{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ar-1-run-1"}}
 	f.Run.Spec.Target, f.Run.Spec.PlanDigest = f.Steps[0].Target, digest
+}
+
+// undoes makes it the case of the undo run that the remediation's status names.
+func undoes(f *Facts) {
+	begins(f)
+	f.Undo, f.Run.Name, f.Run.Spec.Undoes, f.Run.Spec.PlanDigest = true, "ar-1-run-2", "ar-1-run-1", ""
+	f.Remediation.Status.RunRef = f.Run.Name
 }
 
 // byHand makes it the case of a run that a person made.
@@ -177,7 +190,7 @@ func TestGates(t *testing.T) {
 		"0 right cluster": rightCluster, "1 kill switch": killSwitch, "2 pause": pause, "3 alert still firing": stillFiring,
 		"4 protected": isProtected, "5 scope": scope, "7 other remediators": others, "8 catalogue": catalogue,
 		"12 budget": budget, "12 shared budget": sharedBudget, "12 budget of the cluster": clusterBudget, "13 cooldown": cooldown, "13 changed meanwhile": changed,
-		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 guards": guards,
+		"15 lease": leases, "16 authority": authority, "17 dry run": dryRun, "18 mode": mode, "18 approval": approval, "19 definitions": definitions, "19 guards": guards, "19 origin": origin,
 	} {
 		t.Run(gate, func(t *testing.T) {
 			for name, row := range rows {
@@ -526,9 +539,28 @@ var others = map[string]row{
 }
 
 var leases = map[string]row{
-	"lets through when nobody holds the target":      {},
-	"holds while another run does":                   {given: func(f *Facts) { f.Holder.Value = "shop/other" }, want: []string{"TargetBusy Waits"}, says: "Run shop/other holds the target"},
-	"holds an undo and a person's run too":           {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
+	"lets through when nobody holds the target": {},
+	"holds while another run does":              {given: func(f *Facts) { f.Holder.Value = "shop/other" }, want: []string{"TargetBusy Waits"}, says: "Run shop/other holds the target"},
+	"holds a person's undo, whichever guard is missing": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"lets the operator's undo through without the others": {given: func(f *Facts) { undoes(f); f.Guards.Value.Fault = "the binding of guard approval is missing" }},
+	"holds the operator's undo while guard status is away": {given: func(f *Facts) {
+		undoes(f)
+		f.Guards.Value.Fault, f.Guards.Value.StatusFault = "the binding of guard status is missing", "the binding of guard status is missing"
+	}, want: []string{"GuardMissing Waits"}, says: "not undone until guard status is back"},
+	"holds the operator's undo while nobody can tell whether that guard is there": {given: func(f *Facts) { undoes(f); f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}},
+	"holds an undo that only claims to be the operator's": {given: func(f *Facts) {
+		undoes(f)
+		f.Remediation.Status.RunRef = "ar-1-run-3"
+		f.Guards.Value.Fault = "missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"lets a cancelled run take back what it did": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Cancelled, f.Guards.Value.Fault = true, true, "missing"
+	}},
+	"holds a person's run too":                       {given: func(f *Facts) { byHand(f); f.Undo, f.Holder.Value = true, "shop/other" }, want: []string{"TargetBusy Waits"}},
 	"holds while nobody can tell whether it is held": {given: func(f *Facts) { f.Holder.Err = errDown }, want: []string{"Unreadable Waits"}, says: "whether another run holds the target"},
 }
 
@@ -564,27 +596,52 @@ var approval = map[string]row{
 	"hands a no to whoever asked":                           {given: func(f *Facts) { askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Waits"}, says: "ann rejected this plan: looks right"},
 	"ends a run whose approval became a no":                 {given: func(f *Facts) { begins(f); askPerson(f); answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
 	"ends on a no although nobody asked":                    {given: func(f *Facts) { answered(f, v1alpha1.DecisionRejected, digest) }, want: []string{"Rejected Ends"}},
-	"ends when a guard was away since it was shown": {given: func(f *Facts) {
-		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
+	"asks again when a guard was away since it was shown": {given: func(f *Facts) {
+		approved(f)
 		f.Guards.Value.Epoch = "second"
-	}, want: []string{"GuardMissing Ends"}, says: "the approval by ann"},
-	"ends a run, too, whose approval may be anybody's": {given: func(f *Facts) {
+	}, want: []string{"AwaitingApproval Waits"}, says: "the guards changed after the plan was shown"},
+	"asks again before a run begins, too": {given: func(f *Facts) {
 		begins(f)
-		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
+		approved(f)
 		f.Guards.Value.Epoch = "second"
-	}, want: []string{"GuardMissing Ends"}},
-	"ends for the approval of what was never shown": {given: func(f *Facts) {
-		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
+	}, want: []string{"AwaitingApproval Waits"}, says: "approval by ann does not count"},
+	"asks again for the approval of what was never shown": {given: func(f *Facts) {
+		approved(f)
 		f.Remediation.Status.Plan = nil
-	}, want: []string{"GuardMissing Ends"}},
-	"ends for the approval of what was shown while a guard was away": {given: func(f *Facts) {
+	}, want: []string{"AwaitingApproval Waits"}},
+	"asks again for the approval of what was shown while a guard was away": {given: func(f *Facts) {
+		approved(f)
+		f.Remediation.Status.Plan.Guards = notInForce
+	}, want: []string{"AwaitingApproval Waits"}},
+	"does not take an approval that was voided": {given: func(f *Facts) {
+		approved(f)
+		f.Remediation.Status.Plan.VoidedApproval = fingerprint(f.Remediation.Spec.Approval)
+	}, want: []string{"AwaitingApproval Waits"}, says: "Ask for the approval again"},
+	"takes another one of the same person after that": {given: func(f *Facts) {
+		approved(f)
+		f.Remediation.Status.Plan.VoidedApproval = fingerprint(f.Remediation.Spec.Approval)
+		f.Remediation.Spec.Approval.At = metav1.NewTime(noon)
+	}},
+	"holds an approval until the guards have been unchanged for long enough": {given: func(f *Facts) {
+		approved(f)
+		f.Guards.Value.Settled = false
+	}, want: []string{"GuardMissing Waits"}, says: "unchanged for 30s"},
+	"does not count what was given before they had": {given: func(f *Facts) {
+		approved(f)
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "does not count"},
+	"tells people to wait with their answer until then": {given: func(f *Facts) {
 		askPerson(f)
-		answered(f, v1alpha1.DecisionApproved, digest)
-		f.Remediation.Status.Plan.Guards = ""
-	}, want: []string{"GuardMissing Ends"}},
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "an approval that is given before that is asked for again"},
+	"does not count an approval that might be forged": {given: func(f *Facts) {
+		approved(f)
+		f.Unenforced.Value = "a forgery was accepted"
+	}, want: []string{"GuardMissing Waits"}, says: "a forgery was accepted"},
+	"holds an approval while that can't be tried": {given: func(f *Facts) {
+		approved(f)
+		f.Unenforced.Err = errDown
+	}, want: []string{"Unreadable Waits"}, says: "forged approval"},
 	"holds rather than ends while the guard is away": {given: func(f *Facts) {
 		askPerson(f)
 		answered(f, v1alpha1.DecisionApproved, digest)
@@ -606,8 +663,86 @@ var approval = map[string]row{
 }
 
 var guards = map[string]row{
-	"lets through while all are in force":                {},
-	"holds while one is missing":                         {given: func(f *Facts) { f.Guards.Value.Fault = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
-	"holds an undo and a person's run too":               {given: func(f *Facts) { byHand(f); f.Undo, f.Guards.Value.Fault = true, "missing" }, want: []string{"GuardMissing Waits"}},
+	"ends a person's run that was first seen under other guards": {given: func(f *Facts) {
+		byHand(f)
+		f.Run.Status.Guards, f.Guards.Value.Epoch = "first", "second"
+	}, want: []string{"GuardMissing Ends"}, says: "make it again"},
+	"ends one that was first seen while a guard was away": {given: func(f *Facts) { byHand(f); f.Run.Status.Guards = notInForce }, want: []string{"GuardMissing Ends"}},
+	"ends one that is first seen right after the guards were replaced": {given: func(f *Facts) {
+		byHand(f)
+		f.Guards.Value.Settled, f.Guards.Value.Replaced = false, true
+	}, want: []string{"GuardMissing Ends"}},
+	"lets one through that a new leader sees first": {given: func(f *Facts) { byHand(f); f.Guards.Value.Settled = false }},
+	"ends a person's undo, too": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Undoes, f.Run.Status.Guards = true, "ar-1-run-1", notInForce
+	}, want: []string{"GuardMissing Ends"}},
+	"lets the operator's undo through after guards were replaced": {given: func(f *Facts) {
+		undoes(f)
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}},
+	"lets through while all are in force": {},
+	"holds while one is missing":          {given: func(f *Facts) { f.Guards.Value.Fault = "the binding of guard approval is missing" }, want: []string{"GuardMissing Waits"}, says: "guard approval is missing"},
+	"holds a person's undo, whichever guard is missing": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Undoes, f.Guards.Value.Fault = true, "ar-1-run-1", "missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"lets the operator's undo through without the others": {given: func(f *Facts) { undoes(f); f.Guards.Value.Fault = "the binding of guard approval is missing" }},
+	"holds the operator's undo while guard status is away": {given: func(f *Facts) {
+		undoes(f)
+		f.Guards.Value.Fault, f.Guards.Value.StatusFault = "the binding of guard status is missing", "the binding of guard status is missing"
+	}, want: []string{"GuardMissing Waits"}, says: "not undone until guard status is back"},
+	"holds the operator's undo while nobody can tell whether that guard is there": {given: func(f *Facts) { undoes(f); f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}},
+	"holds an undo that only claims to be the operator's": {given: func(f *Facts) {
+		undoes(f)
+		f.Remediation.Status.RunRef = "ar-1-run-3"
+		f.Guards.Value.Fault = "missing"
+	}, want: []string{"GuardMissing Waits"}},
+	"lets a cancelled run take back what it did": {given: func(f *Facts) {
+		byHand(f)
+		f.Undo, f.Run.Spec.Cancelled, f.Guards.Value.Fault = true, true, "missing"
+	}},
+	"holds a person's run too":                           {given: func(f *Facts) { byHand(f); f.Guards.Value.Fault = "missing" }, want: []string{"GuardMissing Waits"}},
 	"holds while nobody can tell whether they are there": {given: func(f *Facts) { f.Guards.Err = errDown }, want: []string{"Unreadable Waits"}, says: "guards"},
+}
+
+var origin = map[string]row{
+	"holds an alert while guards that were replaced have not settled": {given: func(f *Facts) {
+		f.Guards.Value = Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "replaced less than 30s ago"},
+	"holds one that is seen for the first time then": {given: func(f *Facts) {
+		f.Remediation.Status.Plan, f.Guards.Value = nil, Guards{Epoch: "second", Replaced: true}
+	}, want: []string{"GuardMissing Waits"}},
+	"lets one through that Alertmanager confirms": {given: func(f *Facts) {
+		f.AsksAlertmanager, f.Guards.Value.Epoch = true, "second"
+	}},
+	"does not take the webhook's last word for that": {given: func(f *Facts) { f.Guards.Value.Epoch = "second" },
+		want: []string{"GuardMissing Waits"}, says: "kubectl -n shop delete ar ar-1"},
+	"confirms nothing that the operator is said to have seen": {given: func(f *Facts) {
+		f.AsksAlertmanager, f.Guards.Value.Epoch, f.Remediation.Spec.Alert.Source = true, "second", v1alpha1.SourceWatch
+	}, want: []string{"GuardMissing Waits"}},
+	"holds a run as well":                  {given: func(f *Facts) { begins(f); f.Guards.Value.Epoch = "second" }, want: []string{"GuardMissing Waits"}},
+	"leaves it to the person who approves": {given: func(f *Facts) { askPerson(f); f.Guards.Value.Epoch = "second" }, want: []string{"AwaitingApproval Waits"}},
+	"does not mind what a person wrote": {given: func(f *Facts) {
+		f.Guards.Value.Epoch, f.Remediation.Spec.Alert.Source = "second", v1alpha1.SourceManual
+	}},
+	"lets a new leader go on that has seen no change":        {given: func(f *Facts) { f.Remediation.Status.Plan, f.Guards.Value.Settled = nil, false }},
+	"does not let it go on where an earlier one has seen it": {given: func(f *Facts) { f.Remediation.Status.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
+	"lets through what was seen first after the new guards had settled": {given: func(f *Facts) {
+		f.Remediation.Status.Plan, f.Remediation.Status.Guards = nil, "second"
+		f.Guards.Value = Guards{Epoch: "second", Settled: true, Replaced: true}
+	}},
+	"holds what was seen before and is planned after that": {given: func(f *Facts) {
+		f.Remediation.Status.Plan, f.Remediation.Status.Guards = nil, notInForce
+		f.Guards.Value = Guards{Epoch: "second", Settled: true, Replaced: true}
+	}, want: []string{"GuardMissing Waits"}, says: "no Alertmanager can confirm it"},
+	"holds it also once the plan is shown under the new ones": {given: func(f *Facts) { f.Remediation.Status.Guards = notInForce }, want: []string{"GuardMissing Waits"}},
+}
+
+var definitions = map[string]row{
+	"holds a plan while one is older than the program": {given: func(f *Facts) { f.Outdated.Value = "WorkflowRun lacks the field status.guards" },
+		want: []string{"CRDOutdated Waits"}, says: "lacks the field status.guards"},
+	"holds a person's run":                   {given: func(f *Facts) { byHand(f); f.Outdated.Value = "old" }, want: []string{"CRDOutdated Waits"}},
+	"holds an undo, which would lose claims": {given: func(f *Facts) { undoes(f); f.Outdated.Value = "old" }, want: []string{"CRDOutdated Waits"}},
+	"holds while they can't be read":         {given: func(f *Facts) { f.Outdated.Err = errDown }, want: []string{"Unreadable Waits"}, says: "CustomResourceDefinitions"},
 }

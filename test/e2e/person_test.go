@@ -66,11 +66,12 @@ var _ = Describe("A plan that waits for a person", func() {
 		Eventually(forge).WithContext(ctx).WithPolling(50 * time.Millisecond).Should(Succeed())
 		Expect(cluster.Create(ctx, binding.DeepCopy())).To(Succeed())
 
-		ended := t.ended(ctx)
-		Expect(ended.Status.Outcome).To(Equal(v1alpha1.OutcomeRefused))
-		approved := meta.FindStatusCondition(ended.Status.Conditions, v1alpha1.Approved)
-		Expect(approved.Reason).To(Equal(v1alpha1.ReasonGuardMissing))
-		Expect(approved.Message).To(ContainSubstring("nobody can tell whose word the approval by admin is"))
+		Eventually(func(g Gomega) {
+			g.Expect(cluster.Get(ctx, client.ObjectKeyFromObject(ar), ar)).To(Succeed())
+			approved := meta.FindStatusCondition(ar.Status.Conditions, v1alpha1.Approved)
+			g.Expect(approved.Reason).To(Equal(v1alpha1.ReasonAwaitingApproval))
+			g.Expect(approved.Message).To(ContainSubstring("The approval by admin does not count"))
+		}).WithContext(ctx).WithTimeout(2 * time.Minute).Should(Succeed())
 		Expect(changes(t.ns)).To(BeEmpty())
 	}, SpecTimeout(5*time.Minute))
 })
@@ -87,6 +88,8 @@ func (t *tenant) asked(ctx context.Context) *v1alpha1.AlertRemediation {
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(found).To(HaveLen(1))
 		g.Expect(found[0].Status.Phase).To(Equal(v1alpha1.PhaseAwaitingApproval), "%+v", found[0].Status.Conditions)
+		// From here on an approval counts: the leader has seen the guards unchanged for 30 s.
+		g.Expect(found[0].Status.Plan.Guards).To(HaveLen(32), "%+v", found[0].Status.Conditions)
 	}).WithContext(ctx).Should(Succeed())
 	return &found[0]
 }

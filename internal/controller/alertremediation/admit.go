@@ -23,6 +23,9 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	if settled(p.Obj, v1alpha1.Admitted) {
 		return phase.Continue, nil
 	}
+	if err := r.seenUnder(ctx, p.Obj); err != nil {
+		return phase.Continue, err
+	}
 	found, err := r.find(ctx, p.Obj)
 	if errors.Is(err, evidence.ErrNoTarget) {
 		set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonNoTarget, "the alert names nothing that a remediation of this namespace may be about: "+err.Error())
@@ -47,6 +50,19 @@ func (r *Reconciler) admit(ctx context.Context, p *pass) (phase.Outcome, error) 
 	}
 	set(p.Obj, v1alpha1.Admitted, metav1.ConditionTrue, v1alpha1.ReasonTargetFound, about(found))
 	return phase.Continue, nil
+}
+
+// seenUnder records the guards that were in force when a remediation was first seen.
+func (r *Reconciler) seenUnder(ctx context.Context, ar *v1alpha1.AlertRemediation) error {
+	if r.Guards == nil || ar.Status.Guards != "" {
+		return nil
+	}
+	guards, err := r.Guards(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the guards, which vouch for the author of an alert: %w", err)
+	}
+	ar.Status.Guards = guards
+	return nil
 }
 
 // about says what an alert is about, and how that is known.

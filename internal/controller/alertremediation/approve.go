@@ -157,7 +157,7 @@ func person(ar *v1alpha1.AlertRemediation, now time.Time) (ruling, bool) {
 		}
 		return ruling{reason: v1alpha1.ReasonRejected, message: message, outcome: v1alpha1.OutcomeRejected}, true
 	}
-	answered := word != nil && word.Decision == v1alpha1.DecisionApproved && word.PlanDigest == ar.Status.Plan.Digest
+	answered := word != nil && word.Decision == v1alpha1.DecisionApproved && word.PlanDigest == ar.Status.Plan.Digest && !policy.Voided(ar)
 	if !answered && !deadline.IsZero() && !now.Before(deadline.Time) {
 		message := fmt.Sprintf("nobody approved the plan before %s", deadline.UTC().Format(time.RFC3339))
 		return ruling{reason: v1alpha1.ReasonDeadlineExceeded, message: message, outcome: v1alpha1.OutcomeExpired}, true

@@ -42,9 +42,32 @@ func (r *Reconciler) execute(ctx context.Context, p *pass) (phase.Outcome, error
 	}
 	if !run.Finished() {
 		set(p.Obj, v1alpha1.Executed, metav1.ConditionUnknown, v1alpha1.ReasonRunMade, "WorkflowRun "+run.Name+" carries the plan out")
-		return phase.Wait(0), nil // the run's changes wake us
+		return r.askAgain(ctx, p, run)
 	}
 	return r.executed(p, run)
+}
+
+// askAgain records under which guards the plan is shown, while its run has not begun: they
+// may have been replaced after the approval, which then has to be given again. The run itself
+// writes nothing into the status of its remediation.
+func (r *Reconciler) askAgain(ctx context.Context, p *pass, run *v1alpha1.WorkflowRun) (phase.Outcome, error) {
+	held := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.Succeeded)
+	if !run.Status.StartedAt.IsZero() || held == nil || held.Reason != v1alpha1.ReasonGuardMissing && held.Reason != v1alpha1.ReasonAwaitingApproval {
+		return phase.Wait(0), nil // the run's changes wake us
+	}
+	made, err := r.propose(ctx, p.Obj)
+	_, refused := refusal(err)
+	_, notYet := tooEarly(err)
+	switch {
+	case refused, notYet, err == nil && made.empty():
+		return phase.Wait(gateRetry), nil // the run plans for itself, and says so
+	case err != nil:
+		return phase.Continue, err
+	}
+	shown := p.Obj.Status.Plan.DeepCopy()
+	shown.Guards, shown.VoidedApproval = made.judgement.Guards, made.judgement.VoidedApproval
+	p.Obj.Status.Plan = shown
+	return phase.Wait(gateRetry), nil
 }
 
 // book takes the number of the next run, and with it a place in the policy's

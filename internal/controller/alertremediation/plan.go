@@ -84,7 +84,8 @@ func (r *Reconciler) propose(ctx context.Context, ar *v1alpha1.AlertRemediation)
 // than the one that was shown gets a new deadline: it is a new question.
 func (r *Reconciler) show(ar *v1alpha1.AlertRemediation, made proposal) {
 	shown := made.Status
-	shown.Policy, shown.Mode, shown.Guards = made.judgement.Policy, made.judgement.Mode, made.judgement.Guards
+	shown.Policy, shown.Mode = made.judgement.Policy, made.judgement.Mode
+	shown.Guards, shown.VoidedApproval = made.judgement.Guards, made.judgement.VoidedApproval
 	for _, refused := range made.judgement.Refusals {
 		shown.Refusals = append(shown.Refusals, v1alpha1.Refusal{Reason: refused.Reason, Message: cut(refused.Message, maxMessage)})
 	}

@@ -76,6 +76,7 @@ type Needs struct {
 	Gatherer  gatherer
 	Desk      desk
 	Changes   fingerprinter
+	Guards    func(ctx context.Context) (string, error) // in force, as a fingerprint; nil: not asked
 	Catalog   action.Catalog
 	History   action.History
 	Events    events.EventRecorder

@@ -215,7 +215,7 @@ func decide(seen v1alpha1.Verification, made change, now time.Time) verdict {
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonDrifted,
 			message: "the change is no longer in place, and nobody's edit is undone: " + seen.Drifted}
 	case quiet(seen) && whole && made.contains && made.undoable:
-		return verdict{undo: true, message: remediated(seen, now) + "; what was done contained the fault, and is taken back"}
+		return verdict{undo: true, message: remediated(seen, now) + "; what was done contained the fault, and is to be taken back"}
 	case quiet(seen) && whole:
 		return verdict{outcome: v1alpha1.OutcomeRemediated, message: remediated(seen, now)}
 	case !due:
@@ -236,7 +236,7 @@ func atDeadline(seen v1alpha1.Verification, made change, now time.Time) verdict 
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonUnhealthy,
 			message: "the target is unhealthy at the deadline; what was done contains the fault, cures nothing, and stays in place"}
 	case seen.Health == v1alpha1.HealthUnhealthy && made.undoable:
-		return verdict{undo: true, message: "the target is unhealthy at the deadline: the change is taken back"}
+		return verdict{undo: true, message: "the target is unhealthy at the deadline: the change is to be taken back"}
 	case seen.Health == v1alpha1.HealthUnhealthy:
 		return verdict{outcome: v1alpha1.OutcomeEscalated, reason: v1alpha1.ReasonCannotUndo, message: "the target is unhealthy at the deadline, and the change can't be taken back"}
 	case seen.Health != v1alpha1.HealthHealthy:

@@ -21,6 +21,7 @@ func (r *Reconciler) clear(ctx context.Context, b *binding) error {
 	if err != nil {
 		return fmt.Errorf("asking the gates: %w", err)
 	}
+	c.Run.Status.Guards = judgement.Guards
 	if refused, no := judgement.Decisive(); no {
 		return &policy.RefusedError{Refusal: refused}
 	}

@@ -3,6 +3,7 @@ package workflowrun
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/kubernaut/kubernaut/api/v1alpha1"
 	"github.com/kubernaut/kubernaut/internal/phase"
@@ -20,9 +21,19 @@ func (r *Reconciler) finish(ctx context.Context, p *pass) (phase.Outcome, error)
 			return phase.Continue, err
 		}
 		done = "took back run " + p.Obj.Spec.Undoes + ", as " + p.Obj.Status.Actor
+		if !anyClaimed(p.Obj) {
+			done = "what run " + p.Obj.Spec.Undoes + " changed was taken back already; nothing was done"
+		}
 	}
 	end(p.Obj, r.Clock.Now(), verdict(v1alpha1.ReasonCompleted, "%s", done))
 	return phase.Finish(), nil
+}
+
+// anyClaimed reports whether a run did an operation itself. What it found in place it did not claim.
+func anyClaimed(run *v1alpha1.WorkflowRun) bool {
+	return slices.ContainsFunc(run.Status.Steps, func(step v1alpha1.StepStatus) bool {
+		return slices.ContainsFunc(step.Operations, func(op v1alpha1.OperationStatus) bool { return !op.ClaimedAt.IsZero() })
+	})
 }
 
 // count counts the operations of a run in a state.

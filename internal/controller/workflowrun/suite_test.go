@@ -112,8 +112,11 @@ func (s *scene) restart(wrap func(http.RoundTripper) http.RoundTripper) {
 		Client: c, Live: c, Clock: s.clock,
 		Desk: clearance.New(clearance.Deps{
 			Client: c, Live: c,
-			Open:      func(namespace string) (clearance.Tenant, error) { return door.Open(namespace) },
-			Guards:    func(context.Context, client.Reader) (policy.Guards, error) { return policy.Guards{Epoch: "first"}, nil },
+			Open: func(namespace string) (clearance.Tenant, error) { return door.Open(namespace) },
+			Guards: func(context.Context, client.Reader) (policy.Guards, error) {
+				return policy.Guards{Epoch: "first", Settled: true}, nil
+			},
+			Forge:     func(context.Context, string) (string, error) { return "", nil },
 			Resolver:  evidence.NewResolver(c),
 			Clock:     s.clock,
 			Namespace: kubetest.OperatorNamespace, NodeLeases: nodeLeases,
