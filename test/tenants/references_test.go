@@ -248,7 +248,11 @@ var _ = Describe("A reference of a hostile tenant's", func() {
 		}),
 		Entry("another tenant's Deployment as the target of a step", attempt{
 			asks: func(s *scene) client.Object {
-				return s.run(s.own, func(run *v1alpha1.WorkflowRun) { run.Spec.Steps[0].Action.Target = &s.theirs })
+				return s.run(s.own, func(run *v1alpha1.WorkflowRun) {
+					second := run.Spec.Steps[0]
+					second.Name, second.Action.Target = "second", &s.theirs
+					run.Spec.Steps = append(run.Spec.Steps, second)
+				})
 			},
 			refused: "the target of every step must be in namespace",
 		}),
