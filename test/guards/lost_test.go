@@ -112,7 +112,7 @@ var _ = Describe("A guard that is taken away", func() {
 		Expect(s.image(ctx)).To(Equal(after))
 	})
 
-	DescribeTable("holds an undo that is not the operator's own until all guards are back", func(ctx SpecContext, edit func(*v1alpha1.WorkflowRun, *v1alpha1.AlertRemediation)) {
+	DescribeTable("holds or ends an undo that is not the operator's own", func(ctx SpecContext, edit func(*v1alpha1.WorkflowRun, *v1alpha1.AlertRemediation), reasons ...string) {
 		s := newStage(ctx, v1alpha1.ModeAuto)
 		ar := s.begun(ctx, "ar-1")
 		lose(ctx, "run")
@@ -122,18 +122,18 @@ var _ = Describe("A guard that is taken away", func() {
 		s.runsDriven(ctx)
 		Expect(server.Client.Get(ctx, client.ObjectKeyFromObject(undo), undo)).To(Succeed())
 		root := meta.FindStatusCondition(undo.Status.Conditions, v1alpha1.Succeeded)
-		Expect(root.Reason).To(BeElementOf(v1alpha1.ReasonGuardMissing, v1alpha1.ReasonTargetBusy), root.Message)
+		Expect(root.Reason).To(BeElementOf(reasons), root.Message)
 		Expect(undo.Status.StartedAt.IsZero()).To(BeTrue())
 		Expect(s.image(ctx)).To(Equal(after))
 	},
-		Entry("made by hand", func(*v1alpha1.WorkflowRun, *v1alpha1.AlertRemediation) {}),
+		Entry("made by hand", func(*v1alpha1.WorkflowRun, *v1alpha1.AlertRemediation) {}, v1alpha1.ReasonGuardMissing, v1alpha1.ReasonTargetBusy),
 		Entry("forged with the remediation as its owner", func(undo *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) {
 			undo.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(ar, v1alpha1.GroupVersion.WithKind("AlertRemediation"))}
-		}),
+		}, v1alpha1.ReasonCancelled), // the remediation did not make it
 		Entry("forged under the name of the undo to come", func(undo *v1alpha1.WorkflowRun, ar *v1alpha1.AlertRemediation) {
 			undo.Name = "ar-1-run-2"
 			undo.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(ar, v1alpha1.GroupVersion.WithKind("AlertRemediation"))}
-		}),
+		}, v1alpha1.ReasonCancelled), // the remediation did not make it
 	)
 
 	It("does not keep a cancelled run from taking back what it did", func(ctx SpecContext) {

@@ -5,6 +5,7 @@ package guards_test
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,6 +90,8 @@ type stage struct {
 	open bool
 	// forgeries are the operator's own attempts to forge an approval.
 	forgeries int
+	// looks is how often it was asked whether anything changed.
+	looks int
 	// alertmanager that is asked; nil: none is configured.
 	alertmanager clearance.Alertmanager
 }
@@ -134,7 +137,7 @@ func (s *stage) start(ctx context.Context) {
 		Resolver: evidence.NewResolver(c), Clock: s.clock, Namespace: kubetest.OperatorNamespace, NodeLeases: "none", Alertmanager: s.alertmanager,
 	})
 	s.ars = alertremediation.New(alertremediation.Needs{
-		Client: c, Live: c, Clock: s.clock, Resolver: s, Diagnosis: s, Gatherer: s, Desk: desk,
+		Client: c, Live: c, Clock: s.clock, Resolver: s, Diagnosis: s, Gatherer: s, Desk: desk, Changes: s,
 		Guards: func(ctx context.Context) (string, error) { return guards.First(ctx, c) }, Catalog: catalog, Events: events.NewFakeRecorder(1000),
 	}, alertremediation.Config{Namespace: kubetest.OperatorNamespace, Identity: "test"})
 	s.runs = workflowrun.New(workflowrun.Needs{
@@ -173,6 +176,12 @@ func once(happens *func()) {
 		*happens = nil
 		f()
 	}
+}
+
+// Fingerprint differs each time, so that a waiting plan is judged anew in each pass.
+func (s *stage) Fingerprint(context.Context, *v1alpha1.AlertRemediation) (string, error) {
+	s.looks++
+	return strconv.Itoa(s.looks), nil
 }
 
 func (s *stage) target() v1alpha1.TargetReference { return build.TargetOf(s.web, build.DeploymentKind) }

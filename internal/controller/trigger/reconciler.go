@@ -209,6 +209,9 @@ func (r *Reconciler) follow(ctx context.Context, policy *v1alpha1.RemediationPol
 	}
 	var soonest ctrl.Result
 	for _, kind := range shown(policy.Spec.Triggers) {
+		if kind == nodes && policy.Namespace != r.config.Namespace {
+			continue // nodes are in no namespace: only the operator's own policies are about them
+		}
 		if !r.watching[kind] {
 			if err := r.watch(kind); err != nil {
 				return ctrl.Result{}, fmt.Errorf("watching %ss: %w", kind, err)
