@@ -51,6 +51,9 @@ func (t *tour) prepare(ctx context.Context) error {
 	if err := t.raiseCeiling(ctx); err != nil {
 		return err
 	}
+	if err := t.quotasCounted(ctx); err != nil {
+		return t.explain(ctx, operatorNamespace, err)
+	}
 	say("Installing the tenants, each made healable by: kubectl kubernaut grant NAMESPACE --level full | kubectl apply -f -")
 	for _, i := range t.incidents {
 		if err := t.tenant(ctx, i); err != nil {

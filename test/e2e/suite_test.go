@@ -17,6 +17,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -166,6 +168,24 @@ func (l *lab) install(ctx context.Context) {
 	l.kubectl(ctx, "apply", "-k", "test/e2e/testdata/operator")
 	l.kubectl(ctx, "-n", operatorNamespace, "rollout", "status", "deployment/kubernaut", "--timeout=120s")
 	l.raiseCeiling(ctx)
+	l.awaitQuotas(ctx)
+}
+
+// awaitQuotas waits until quotas on our kinds are counted. The controller manager looks for
+// new kinds every half a minute, and counts a quota that was there before minutes later.
+func (l *lab) awaitQuotas(ctx context.Context) {
+	GinkgoHelper()
+	Eventually(func(g Gomega) {
+		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, GenerateName: "counted-"}, Spec: corev1.ResourceQuotaSpec{
+			Hard: corev1.ResourceList{"count/alertremediations.kubernaut.io": resource.MustParse("1000"), "count/workflowruns.kubernaut.io": resource.MustParse("1000")},
+		}}
+		g.Expect(l.Create(ctx, quota)).To(Succeed())
+		defer func() { g.Expect(l.Delete(ctx, quota)).To(Succeed()) }()
+		g.Eventually(func(g Gomega) {
+			g.Expect(l.Get(ctx, client.ObjectKeyFromObject(quota), quota)).To(Succeed())
+			g.Expect(quota.Status.Hard).To(HaveLen(2))
+		}).WithContext(ctx).WithTimeout(2 * time.Second).WithPolling(100 * time.Millisecond).Should(Succeed())
+	}).WithContext(ctx).Should(Succeed())
 }
 
 // raiseCeiling lets policies with mode Auto act without a person, which the shipped
