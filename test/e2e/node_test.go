@@ -40,8 +40,8 @@ var _ = Describe("A node that nobody hears of", Serial, func() {
 		cluster.Alerts = sender
 
 		cluster.apply(ctx, []byte(`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "medik8s-leases"}}`))
+		cluster.apply(ctx, []byte(nodePolicy)) // before the grant, whose quota is counted a moment after it was made
 		cluster.apply(ctx, cluster.output(ctx, cluster.bin("kubectl-kubernaut"), "grant", operatorNamespace, "--level", "node"))
-		cluster.apply(ctx, []byte(nodePolicy))
 		DeferCleanup(func(ctx SpecContext) {
 			cluster.kubectl(ctx, "-n", operatorNamespace, "delete", "remediationpolicies", "nodes")
 		})
