@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,9 +22,26 @@ import (
 // object of a kind that the same apply defines.
 func shipDefaultPolicy(mgr ctrl.Manager, recorder events.EventRecorder, namespace string) error {
 	return mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
-		return CreateDefaultPolicy(ctx, mgr.GetClient(), recorder, namespace)
+		ticker := time.NewTicker(policyRetry)
+		defer ticker.Stop()
+		for {
+			err := CreateDefaultPolicy(ctx, mgr.GetClient(), recorder, namespace)
+			if !apierrors.IsForbidden(err) {
+				return err
+			}
+			// A quota is in the way, full or not counted yet: alerts are observed meanwhile.
+			ctrl.LoggerFrom(ctx).Error(err, "the shipped policy can't be created; trying again", "after", policyRetry)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+			}
+		}
 	}))
 }
+
+// policyRetry is how soon it is tried again to create the policy default.
+const policyRetry = 15 * time.Second
 
 // CreateDefaultPolicy creates the policy default as it is shipped. One that exists is
 // never touched; the operator has no right to change it. One that was deleted is
@@ -35,6 +53,10 @@ func CreateDefaultPolicy(ctx context.Context, c client.Client, recorder events.E
 		return fmt.Errorf("reading the shipped policy: %w", err)
 	}
 	shipped.Namespace = namespace
+	// A quota refuses to create also what exists.
+	if err := c.Get(ctx, client.ObjectKeyFromObject(shipped), &v1alpha1.RemediationPolicy{}); !apierrors.IsNotFound(err) {
+		return err
+	}
 	err := c.Create(ctx, shipped)
 	if apierrors.IsAlreadyExists(err) {
 		return nil

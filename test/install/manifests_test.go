@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -25,6 +26,7 @@ import (
 	"github.com/kubernaut/kubernaut/internal/config"
 	"github.com/kubernaut/kubernaut/internal/guard"
 	"github.com/kubernaut/kubernaut/internal/kubetest"
+	"github.com/kubernaut/kubernaut/internal/kubetest/build"
 )
 
 var _ = Describe("config/default", func() {
@@ -66,6 +68,21 @@ var _ = Describe("config/default", func() {
 		Entry("lowered to Observe", v1alpha1.ModeObserve),
 		Entry("taken away", v1alpha1.Mode("")),
 	)
+
+	It("needs no room in a quota for the policy default once that is there", func(ctx SpecContext) {
+		recorder := events.NewFakeRecorder(10)
+		create := func() error {
+			return app.CreateDefaultPolicy(ctx, server.Operator(ctx), recorder, kubetest.OperatorNamespace)
+		}
+		Expect(create()).To(Succeed())
+		another := build.Policy(kubetest.OperatorNamespace, "another", v1alpha1.ModeRecommend).Obj()
+		quota := server.Quota(ctx, kubetest.OperatorNamespace, "remediationpolicies.kubernaut.io", another)
+		DeferCleanup(func(ctx SpecContext) { Expect(server.Client.Delete(ctx, quota)).To(Succeed()) })
+		Expect(create()).To(Succeed())
+
+		removeDefaultPolicy(ctx)
+		Expect(apierrors.IsForbidden(create())).To(BeTrue(), "the operator tries again")
+	})
 
 	It("puts all guards in force", func(ctx SpecContext) {
 		state, err := guard.Check(ctx, server.Operator(ctx), kubetest.OperatorUser)
