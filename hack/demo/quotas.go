@@ -16,10 +16,12 @@ import (
 // new kinds every half a minute, and counts a quota that was there before minutes later.
 func (t *tour) quotasCounted(ctx context.Context) error {
 	say("Waiting until Kubernetes counts the new kinds in quotas, of which each grant has one (half a minute) …")
+	many := resource.MustParse("1000")
+	hard := corev1.ResourceList{"count/alertremediations.kubernaut.io": many, "count/workflowruns.kubernaut.io": many, "count/remediationpolicies.kubernaut.io": many}
 	counted := func() error {
 		quota := &corev1.ResourceQuota{
 			ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, GenerateName: "counted-"},
-			Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/alertremediations.kubernaut.io": resource.MustParse("1000")}},
+			Spec:       corev1.ResourceQuotaSpec{Hard: hard},
 		}
 		if err := t.Create(ctx, quota); err != nil {
 			return err
@@ -29,7 +31,7 @@ func (t *tour) quotasCounted(ctx context.Context) error {
 			if err := t.Get(ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
 				return err
 			}
-			if len(quota.Status.Hard) == 0 {
+			if len(quota.Status.Used) < len(hard) {
 				return fmt.Errorf("ResourceQuota %s/%s is not counted yet", quota.Namespace, quota.Name)
 			}
 			return nil

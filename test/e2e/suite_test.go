@@ -175,15 +175,16 @@ func (l *lab) install(ctx context.Context) {
 // new kinds every half a minute, and counts a quota that was there before minutes later.
 func (l *lab) awaitQuotas(ctx context.Context) {
 	GinkgoHelper()
+	many := resource.MustParse("1000")
 	Eventually(func(g Gomega) {
 		quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, GenerateName: "counted-"}, Spec: corev1.ResourceQuotaSpec{
-			Hard: corev1.ResourceList{"count/alertremediations.kubernaut.io": resource.MustParse("1000"), "count/workflowruns.kubernaut.io": resource.MustParse("1000")},
+			Hard: corev1.ResourceList{"count/alertremediations.kubernaut.io": many, "count/workflowruns.kubernaut.io": many, "count/remediationpolicies.kubernaut.io": many},
 		}}
 		g.Expect(l.Create(ctx, quota)).To(Succeed())
 		defer func() { g.Expect(l.Delete(ctx, quota)).To(Succeed()) }()
 		g.Eventually(func(g Gomega) {
 			g.Expect(l.Get(ctx, client.ObjectKeyFromObject(quota), quota)).To(Succeed())
-			g.Expect(quota.Status.Hard).To(HaveLen(2))
+			g.Expect(quota.Status.Used).To(HaveLen(3))
 		}).WithContext(ctx).WithTimeout(2 * time.Second).WithPolling(100 * time.Millisecond).Should(Succeed())
 	}).WithContext(ctx).Should(Succeed())
 }
