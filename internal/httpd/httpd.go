@@ -25,9 +25,11 @@ const (
 	// idleTimeout is short: nobody comes in on the place of somebody who is silent.
 	idleTimeout = 20 * time.Second
 	maxHeader   = 32 << 10
-	// maxConnections at once, and of one peer address; see limiter.
+	// maxConnections at once, and of one peer address; see limiter. One address, which may
+	// be that of all Alertmanagers, can send more messages than the webhook lets in at once:
+	// then it is told so, and loses none of the connections that are being served.
 	maxConnections     = 512
-	maxConnectionsEach = 128
+	maxConnectionsEach = 256
 	// drainTimeout is shorter than the kubelet's patience at the end (30 s).
 	drainTimeout = 20 * time.Second
 )
