@@ -72,7 +72,7 @@ test: ## Every test that needs no node: units, contracts, API server.
 # says: rounds of so long a time fail now and then when it is over (https://go.dev/issue/75804).
 FUZZ ?= 45
 fuzz: ## Post hostile messages to the intake, two minutes and more in all; what breaks it is kept in testdata.
-	for target in FuzzHandler/20000x FuzzAlert/6000x FuzzLarge/2000x; do \
+	for target in FuzzHandler/10000x FuzzAlert/3000x FuzzLarge/1000x; do \
 	  for ((began = SECONDS; SECONDS - began < $(FUZZ); )); do \
 	    go test -run '^$$' -fuzz "^$${target%/*}\$$" -fuzztime "$${target#*/}" -fuzzminimizetime 100x ./internal/intake; \
 	  done; \
