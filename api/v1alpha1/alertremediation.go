@@ -145,7 +145,7 @@ type AlertRemediationSpec struct {
 	Alert Alert `json:"alert"`
 	// target is the object the alert is about. Without it, it is found from the labels.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.namespace) || self.namespace == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
+	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.__namespace__) || self.__namespace__ == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
 	Target *ObjectReference `json:"target,omitempty"`
 	// mode narrows what the policy allows; it never widens it.
 	// +optional

@@ -9,13 +9,13 @@ import (
 // WorkflowRunSpec says what is to be done, step by step. Who does it is never a
 // field: it is always the ServiceAccount kubernaut-remediator of the namespace.
 // +kubebuilder:validation:XValidation:rule="has(self.undoes) != has(self.steps)",message="a run has either steps, or undoes: the run it takes back"
-// +kubebuilder:validation:XValidation:rule=`!has(self.steps) || self.steps.exists(s, !has(s.action.target) || [s.action.target.apiVersion, s.action.target.kind, s.action.target.name, s.action.target.?namespace.orValue(""), s.action.target.?uid.orValue("")] == [self.target.apiVersion, self.target.kind, self.target.name, self.target.?namespace.orValue(""), self.target.?uid.orValue("")])`,message="spec.target must be the target of one of the steps: name the object that the run changes"
+// +kubebuilder:validation:XValidation:rule=`!has(self.steps) || self.steps.exists(s, !has(s.action.target) || [s.action.target.apiVersion, s.action.target.kind, s.action.target.name, s.action.target.?__namespace__.orValue(""), s.action.target.?uid.orValue("")] == [self.target.apiVersion, self.target.kind, self.target.name, self.target.?__namespace__.orValue(""), self.target.?uid.orValue("")])`,message="spec.target must be the target of one of the steps: name the object that the run changes"
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && has(self.planDigest) == has(oldSelf.planDigest) && (!has(self.planDigest) || self.planDigest == oldSelf.planDigest) && has(self.undoes) == has(oldSelf.undoes) && (!has(self.undoes) || self.undoes == oldSelf.undoes) && has(self.steps) == has(oldSelf.steps) && (!has(self.steps) || self.steps == oldSelf.steps) && has(self.timeout) == has(oldSelf.timeout) && (!has(self.timeout) || duration(self.timeout) == duration(oldSelf.timeout))",message="a run can't be changed but for paused and cancelled: create another one"
 // +kubebuilder:validation:XValidation:rule="!(has(oldSelf.cancelled) && oldSelf.cancelled) || (has(self.cancelled) && self.cancelled)",message="a cancelled run stays cancelled: create another one"
 type WorkflowRunSpec struct {
 	// target the run acts on: that of one of its steps, or of the run it takes back; one live run a target.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.namespace) || self.namespace == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
+	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.__namespace__) || self.__namespace__ == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
 	Target TargetReference `json:"target"`
 	// planDigest of the plan that was approved. Absent only in a run made by hand, which is bound to its first plan.
 	// +optional
@@ -77,7 +77,7 @@ type StepAction struct {
 	Parameters map[string]string `json:"parameters,omitempty"`
 	// target of the action; absent: the run's.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.namespace) || self.namespace == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
+	// +kubebuilder:validation:XValidation:rule="self.apiVersion != 'v1' || !(self.kind in ['Node', 'Namespace', 'PersistentVolume']) || !has(self.__namespace__) || self.__namespace__ == ''",message="objects of this kind are in no namespace: leave the namespace out; only remediations and runs of the operator's namespace are about them"
 	Target *TargetReference `json:"target,omitempty"`
 }
 
