@@ -41,7 +41,7 @@ const (
 	OutcomeRefused Outcome = "Refused"
 	// OutcomeRejected: a person said no.
 	OutcomeRejected Outcome = "Rejected"
-	// OutcomeExpired: nobody answered in time, and silence is never approval; or what held the plan back did so for a day.
+	// OutcomeExpired: no answer came before the deadline, and silence is never approval; or the plan was held back for a day.
 	OutcomeExpired Outcome = "Expired"
 	// OutcomeEscalated: a person is needed.
 	OutcomeEscalated Outcome = "Escalated"

@@ -216,7 +216,7 @@ func newManager(cfg config.Config, rc *rest.Config, scheme *runtime.Scheme, road
 }
 
 // scoped is a manager whose API reader reads no object of another scope than a reference
-// says, whoever resolves the reference.
+// says. Every part of the operator gets its reader from the manager.
 type scoped struct {
 	ctrl.Manager
 	reader client.Reader

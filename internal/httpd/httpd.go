@@ -22,7 +22,7 @@ const (
 	headerTimeout = 5 * time.Second // of the TLS handshake too
 	readTimeout   = 10 * time.Second
 	writeTimeout  = 15 * time.Second
-	// idleTimeout is short: nobody comes in on the place of somebody who is silent.
+	// idleTimeout is short: an idle connection takes a place from another client.
 	idleTimeout = 20 * time.Second
 	maxHeader   = 32 << 10
 	// maxConnections at once, and of one peer address; see limiter. One address, which may

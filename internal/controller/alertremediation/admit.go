@@ -139,8 +139,8 @@ type standing struct {
 	byOperator bool
 }
 
-// standingOf returns the standing of a remediation of a target. Guard 4 lets nobody but
-// the operator create a remediation whose source is not Manual.
+// standingOf returns the standing of a remediation of a target. By guard 4 only the
+// operator can create a remediation whose source is not Manual.
 func standingOf(ar *v1alpha1.AlertRemediation, target v1alpha1.TargetReference) standing {
 	return standing{target: target.UID, namespace: ar.Namespace, byOperator: ar.Spec.Alert.Source != v1alpha1.SourceManual}
 }

@@ -148,8 +148,8 @@ func (r *Reconciler) nextRun(ctx context.Context, ar *v1alpha1.AlertRemediation)
 		errNamesTaken, others[0].Name, others[len(others)-1].Name, ar.Name)
 }
 
-// numbered reads the run that has the n-th name, nil where there is none, and
-// whether the remediation made it.
+// numbered reads the run that has the n-th name, and whether the remediation made it.
+// The run is nil if it does not exist.
 func (r *Reconciler) numbered(ctx context.Context, ar *v1alpha1.AlertRemediation, n int32) (run *v1alpha1.WorkflowRun, ours bool, err error) {
 	run = &v1alpha1.WorkflowRun{}
 	err = r.Live.Get(ctx, types.NamespacedName{Namespace: ar.Namespace, Name: plan.RunName(ar.Name, n)}, run)
